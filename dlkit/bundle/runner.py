@@ -1,0 +1,50 @@
+"""The command line of a bundle's predict.py; plain argparse, for devices without click."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from dlkit.bundle.loading import Bundle, load_bundle, top_classes
+from dlkit.errors import DlkitError
+from dlkit.runtime.inputs import read_inputs
+
+
+def main() -> int:
+    """Label the inputs named on the command line, or check the bundle. Returns the exit code."""
+    parser = argparse.ArgumentParser(description="Run this bundle's model on this device.")
+    parser.add_argument("inputs", nargs="*", metavar="INPUT", help="image, .npy, .csv, folder of images, or -")
+    parser.add_argument("--check", action="store_true", help="run the bundle's own samples and compare")
+    parser.add_argument("--top", type=int, default=1, metavar="N", help="show the N best classes")
+    parser.add_argument("--threads", type=int, default=None, metavar="N")
+    arguments = parser.parse_args()
+    if not arguments.inputs and not arguments.check:
+        parser.error("name an INPUT, or use --check")
+    try:
+        bundle = load_bundle(Path(__file__).resolve().parent)
+        if arguments.check:
+            return _check(bundle, arguments.threads)
+        session = bundle.session(arguments.threads)
+        for sample in read_inputs(arguments.inputs, bundle.preprocessing):
+            outputs = session.run(bundle.preprocessing.apply(np.asarray(sample.raw)[np.newaxis]))[0]
+            best = top_classes(outputs, bundle.labels, arguments.top)
+            print(f"{sample.name}  " + "  ".join(f"{label} {probability:.4f}" for label, probability in best))
+    except DlkitError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def _check(bundle: Bundle, threads: int | None) -> int:
+    count, gap, tolerance = bundle.check(threads)
+    good = gap <= tolerance
+    verdict = "passed" if good else "FAILED"
+    print(f"check {verdict}: {count} samples, largest gap {gap:.3g}, allowed {tolerance:.3g}")
+    return 0 if good else 3
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""Writing a bundle: everything into one folder that appears whole or not at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlkit import __version__
+from dlkit.bundle.flatten import flattened_runner
+from dlkit.bundle.loading import FORMAT, Bundle, load_bundle, sha256_of
+from dlkit.report import Comparison, Report
+from dlkit.runtime.litert import Session
+from dlkit.writing import new_folder
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from dlkit.trained import Trained
+
+VERSIONED = ("tensorflow", "keras", "ai-edge-litert", "litert-quantizer", "numpy")
+# Integer kernels of other processors differ from these by at most 2 steps (measured under emulated
+# arm64), float kernels by less than 1e-6.
+CHECK_STEPS, CHECK_FLOAT = 2.5, 1e-4
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """What the float model said on a split, so that `dlkit evaluate` can compare without it.
+
+    Attributes:
+        split: name of the split.
+        fingerprint: sha256 of its samples and labels.
+        classes: (N,) the class the float model puts first.
+    """
+
+    split: str
+    fingerprint: str
+    classes: NDArray[np.int64]
+
+
+def write_bundle(
+    folder: Path,
+    tflite: Path,
+    trained: Trained,
+    report: Report,
+    samples: NDArray[Any],
+    reference: Reference | None,
+    *,
+    replace: bool,
+) -> Bundle:
+    """Write the bundle `folder` and read it back.
+
+    Args:
+        tflite: the proven file; it is copied.
+        samples: (N, ...) a few raw held-out samples for the bundle's own check.
+
+    Raises:
+        OutputError: `folder` exists and `replace` is false, or cannot be written.
+    """
+    with new_folder(folder, replace=replace) as new:
+        shutil.copyfile(tflite, new / "model.tflite")
+        session = Session(new / "model.tflite")
+        outputs = session.run(trained.preprocessing.apply(samples))
+        np.savez_compressed(new / "samples.npz", raw=_smallest(samples), outputs=outputs)
+        (new / "labels.txt").write_text("".join(f"{label}\n" for label in trained.labels), encoding="utf-8")
+        _write_json(new / "report.json", report.as_dict())
+        (new / "report.txt").write_text(report_text(trained.name, report), encoding="utf-8")
+        (new / "predict.py").write_text(flattened_runner(), encoding="utf-8")
+        if reference is not None:
+            table = {**dataclasses.asdict(reference), "classes": reference.classes.tolist()}
+            (new / "reference.json").write_text(json.dumps(table) + "\n", encoding="utf-8")
+        tolerance = CHECK_STEPS * session.output.scale if session.output.quantized else CHECK_FLOAT
+        manifest = {
+            "format": FORMAT,
+            "name": trained.name,
+            "target": report.target,
+            "scheme": report.scheme,
+            "network": trained.network,
+            "trained": trained.trained,
+            "weights_sha256": trained.weights_sha256,
+            "input": dataclasses.asdict(session.input),
+            "output": dataclasses.asdict(session.output),
+            "preprocessing": dataclasses.asdict(trained.preprocessing),
+            "check": {"samples": len(samples), "tolerance": tolerance},
+            "recipe": trained.recipe.as_dict() if trained.recipe else None,
+            "versions": {"dlkit": __version__} | {name: importlib.metadata.version(name) for name in VERSIONED},
+            "sha256": {path.name: sha256_of(path) for path in sorted(new.iterdir())},
+        }
+        _write_json(new / "manifest.json", manifest)
+    return load_bundle(folder)
+
+
+def report_text(name: str, report: Report) -> str:
+    """The report to read: aligned lines, units on every number."""
+    lines = [
+        f"{name}, {report.scheme} for {report.target}",
+        "",
+        f"made by      {report.quantizer}",
+        f"calibration  {report.calibration_samples} samples of the training split"
+        if report.calibration_samples
+        else "calibration  none needed",
+        f"size         {report.bytes:,} bytes, {report.bytes / report.float_bytes:.2f} of the float file",
+        f"operations   {_counts(report.ops)}",
+        f"tensors      {_counts(report.tensors)}",
+    ]
+    for comparison in (report.gate, report.test):
+        if comparison is not None:
+            lines += ["", *_comparison_lines(comparison)]
+    return "\n".join(lines) + "\n"
+
+
+def _comparison_lines(comparison: Comparison) -> list[str]:
+    lines = [f"on {comparison.samples} samples ({comparison.split})"]
+    if comparison.metric == "accuracy":
+        lines.append(f"accuracy     {comparison.float:.4f} float, {comparison.exported:.4f} exported")
+    if comparison.agreement is not None:
+        lines.append(f"agreement    {comparison.agreement:.4f} of the samples have the same class first")
+    lines.append(f"largest gap  {comparison.largest_gap:.4g} between two outputs")
+    lines.append(f"scores       {comparison.sqnr_db:.1f} dB above their quantization noise")
+    return lines
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+def _smallest(raw: NDArray[Any]) -> NDArray[Any]:
+    """Whole numbers from 0 to 255 as bytes, others as float32."""
+    as_bytes = raw.astype(np.uint8)
+    return as_bytes if np.array_equal(as_bytes, raw) else raw.astype(np.float32)
+
+
+def _write_json(path: Path, table: dict[str, Any]) -> None:
+    path.write_text(json.dumps(table, indent=1, allow_nan=False) + "\n", encoding="utf-8")

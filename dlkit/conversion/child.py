@@ -1,0 +1,101 @@
+"""Running one task in a process of its own: native code there may crash, leak, hang or chatter.
+
+What the child prints is kept aside and shown only when it fails; a crash becomes one line that
+names the cause. Progress comes back through a pipe.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import dlkit.errors
+from dlkit.conversion.causes import plain_cause
+from dlkit.errors import ConversionError, DlkitError
+from dlkit.progress import Advance
+
+TIME_LIMIT_S = 3600.0
+
+
+def run_task(task: str, advance: Advance, time_limit_s: float = TIME_LIMIT_S, **arguments: str) -> None:
+    """Run `task` (a key of `worker.TASKS`) with `arguments` in a child process, and wait for it.
+
+    Raises:
+        ConversionError: it failed, crashed or ran longer than `time_limit_s`.
+        DlkitError: the error the task itself raised on purpose.
+    """
+    with tempfile.TemporaryDirectory(prefix="dlkit-") as folder:
+        log = Path(folder, "log.txt")
+        result = Path(folder, "result.json")
+        code = _run(task, arguments, log, result, advance, time_limit_s)
+        if code == 0:
+            return
+        noise = log.read_text(errors="replace")
+        told = json.loads(result.read_text()) if result.exists() else None
+        if told and issubclass(getattr(dlkit.errors, told["type"], object), DlkitError):
+            # Built without __init__: the text is whole already.
+            error = DlkitError.__new__(getattr(dlkit.errors, told["type"]), told["text"])
+            raise error
+        raise ConversionError(_failure(task, code, told["text"] if told else "", noise))
+
+
+def _run(
+    task: str, arguments: dict[str, str], log: Path, result: Path, advance: Advance, time_limit_s: float
+) -> int:
+    """The child's exit code; negative is the signal that ended it."""
+    read_end, write_end = os.pipe()
+    request = json.dumps({"task": task, "arguments": arguments, "progress": write_end, "result": str(result)})
+    with os.fdopen(read_end, "rb", buffering=0) as pipe, log.open("wb") as noise:
+        process = subprocess.Popen(
+            # -P: a json.py in the user's folder must not be imported in place of Python's.
+            [sys.executable, "-P", "-m", "dlkit.conversion.worker", request],
+            stdin=subprocess.DEVNULL,
+            stdout=noise,
+            stderr=noise,
+            pass_fds=[write_end],
+            env={**os.environ, "PYTHONPATH": str(Path(dlkit.errors.__file__).parent.parent)},
+        )
+        os.close(write_end)
+        try:
+            _follow(pipe.fileno(), advance, time.monotonic() + time_limit_s)
+            return process.wait(timeout=30)
+        except (TimeoutError, subprocess.TimeoutExpired):
+            raise ConversionError(f"{task}: no result after {time_limit_s:.0f} s; it was stopped") from None
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _follow(pipe: int, advance: Advance, deadline: float) -> None:
+    """Pass on "done total" lines until the child closes the pipe; TimeoutError at the deadline."""
+    pending = b""
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        if not select.select([pipe], [], [], min(left, 1.0))[0]:
+            continue
+        chunk = os.read(pipe, 65536)
+        if not chunk:
+            return
+        *lines, pending = (pending + chunk).split(b"\n")
+        for line in lines:
+            with contextlib.suppress(ValueError):  # native code may write into any descriptor it finds
+                done, total = line.split()
+                advance(int(done), int(total))
+
+
+def _failure(task: str, code: int, text: str, noise: str) -> str:
+    what = f"crashed ({signal.Signals(-code).name})" if code < 0 else "failed"
+    cause = plain_cause(text + "\n" + noise, code)
+    tail = [line for line in (text or noise).strip().splitlines() if line.strip()]
+    said = f"; it said: {tail[-1].strip()[:300]}" if tail else ""
+    return f"{task.replace('_', ' ')} {what}: {cause}{said}"

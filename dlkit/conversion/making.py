@@ -1,0 +1,113 @@
+"""Making the file: convert once to float, quantize if the scheme says so, label it."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlkit.conversion.child import run_task
+from dlkit.errors import IllegalCombination
+from dlkit.progress import Progress
+from dlkit.runtime.inspection import inspect_file
+from dlkit.schemes import Scheme
+
+FUSED_LSTM = "UNIDIRECTIONAL_SEQUENCE_LSTM"
+
+
+@dataclasses.dataclass(frozen=True)
+class Made:
+    """What conversion produced.
+
+    Attributes:
+        file: the .tflite file the scheme asked for.
+        float_file: the float .tflite file it was made from.
+        reference: (N, ...) float32, the Keras model's own answers to the inputs given.
+        quantizer: what made the file, with its version.
+    """
+
+    file: Path
+    float_file: Path
+    reference: NDArray[np.float32]
+    quantizer: str
+
+
+def make_file(
+    model: Path,
+    scheme: Scheme,
+    calibration: NDArray[np.float32],
+    inputs: NDArray[np.float32],
+    folder: Path,
+    progress: Progress,
+) -> Made:
+    """Convert `model` and quantize it as `scheme` says, in child processes, into `folder`.
+
+    Args:
+        calibration: (N, *shape) network inputs of the training split.
+        inputs: (N, *shape) held-out network inputs that the Keras model is to answer.
+
+    Raises:
+        ConversionError: converter or quantizer failed, crashed or hung.
+        IllegalCombination: the network cannot have the scheme.
+    """
+    paths = {name: str(folder / name) for name in ("inputs.npy", "calibration.npy", "reference.npy")}
+    saved_model, float_file, file = folder / "saved_model", folder / "float.tflite", folder / "quantized.tflite"
+    np.save(paths["inputs.npy"], inputs)
+    np.save(paths["calibration.npy"], calibration)
+    with progress.step("Converting to a float file") as advance:
+        run_task(
+            "convert",
+            advance,
+            model=str(model),
+            inputs=paths["inputs.npy"],
+            saved_model=str(saved_model),
+            tflite=str(float_file),
+            reference=paths["reference.npy"],
+        )
+    reference = np.load(paths["reference.npy"])
+    if scheme.quantizer == "none":
+        return Made(float_file, float_file, reference, f"TensorFlow converter {_version('tensorflow')}")
+    ops = inspect_file(float_file).ops
+    if "WHILE" in ops:
+        raise IllegalCombination(
+            f"the {scheme.name} scheme cannot quantize a loop, and this network has a recurrent layer that the "
+            "runtime has no operation for (it has one for a plain LSTM); use --scheme float32"
+        )
+    with progress.step("Quantizing with calibration samples") as advance:
+        if FUSED_LSTM in ops:  # litert-quantizer cannot calibrate it; the TensorFlow converter can
+            run_task(
+                "quantize_saved_model",
+                advance,
+                saved_model=str(saved_model),
+                calibration=paths["calibration.npy"],
+                tflite=str(file),
+            )
+            quantizer = f"TensorFlow converter {_version('tensorflow')}"
+        else:
+            run_task(
+                "quantize_flatbuffer",
+                advance,
+                float_tflite=str(float_file),
+                calibration=paths["calibration.npy"],
+                tflite=str(file),
+            )
+            quantizer = f"litert-quantizer {_version('litert-quantizer')}, min/max calibration"
+    return Made(file, float_file, reference, quantizer)
+
+
+def append_files(tflite: Path, contents: dict[str, bytes]) -> None:
+    """Append an archive of `contents` to a .tflite file; runtimes do not read past the model's end.
+
+    `unzip -p model.tflite labels.txt` reads one back. Dates are fixed, so same contents, same bytes.
+    """
+    with zipfile.ZipFile(tflite, "a", zipfile.ZIP_STORED) as archive:
+        for name, content in contents.items():
+            archive.writestr(zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0)), content)
+
+
+def _version(distribution: str) -> str:
+    return importlib.metadata.version(distribution)

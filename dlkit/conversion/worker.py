@@ -1,0 +1,45 @@
+"""The child's side of `child.run_task`: one task, then the process ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dlkit.errors import DlkitError
+from dlkit.frameworks import quieten
+
+
+def _tasks() -> dict[str, Callable[..., None]]:
+    from dlkit.conversion import quantizer, tflite
+
+    return {
+        "convert": tflite.convert,
+        "quantize_saved_model": tflite.quantize_saved_model,
+        "quantize_flatbuffer": quantizer.quantize_flatbuffer,
+    }
+
+
+def main(request: dict[str, Any]) -> int:
+    """Run the requested task; on failure leave its type and text in the result file. Returns the exit code."""
+    quieten()
+
+    def advance(done: int, total: int) -> None:
+        os.write(request["progress"], f"{done} {total}\n".encode())
+
+    try:
+        _tasks()[request["task"]](advance=advance, **request["arguments"])
+    except Exception as error:  # everything the converter may raise becomes a line for the user
+        traceback.print_exc()
+        kind = type(error).__name__ if isinstance(error, DlkitError) else ""
+        Path(request["result"]).write_text(json.dumps({"type": kind, "text": str(error)}))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(json.loads(sys.argv[1])))

@@ -1,0 +1,86 @@
+"""Every error dlkit raises on purpose.
+
+DlkitError                  exit 1: the user can fix it; the text says what was found and what to type next
+├── UnknownName             a network, dataset, scheme, target, recipe or key that does not exist
+├── RecipeError             a recipe or target file that cannot be read as one
+├── DataError               data that cannot be used: missing, empty, wrong shape, NaN
+├── ModelFileError          a .keras, .tflite or bundle that is missing, corrupt or of the wrong kind
+├── OutputError             a place that cannot be written, or that already holds something
+├── ExtraMissing            an optional package that is not installed
+├── TrainingError           training that went wrong: the loss is no longer a number
+├── IllegalCombination      a scheme that the target or the network cannot have, with the nearest that can
+└── ConversionError         the converter or quantizer failed, crashed or ran out of time
+VerificationRefused         exit 3: the file was made, measured, found wanting and thrown away
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class DlkitError(Exception):
+    """Base of all errors above; `str(error)` is one line for the user."""
+
+    exit_code = 1
+
+
+class UnknownName(DlkitError):
+    """A name that is not on its shelf; suggests near misses, never guesses."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "") -> None:
+        self.kind, self.name, self.known = kind, name, sorted(known)
+        prefix = f"{where}: " if where else ""
+        super().__init__(f"{prefix}unknown {kind} {name!r}; {suggestion(name, self.known)}")
+
+
+class RecipeError(DlkitError):
+    """A TOML file that is not a valid recipe or target description."""
+
+
+class DataError(DlkitError):
+    """Data that cannot be used as it is."""
+
+
+class ModelFileError(DlkitError):
+    """A model file or bundle that cannot be read."""
+
+
+class OutputError(DlkitError):
+    """A destination that cannot be written or must not be overwritten."""
+
+
+class ExtraMissing(DlkitError):
+    """An optional package is not installed; the text holds the pip line."""
+
+
+class TrainingError(DlkitError):
+    """Training that went wrong in a way the recipe can mend."""
+
+
+class IllegalCombination(DlkitError):
+    """A scheme the target or the network cannot have."""
+
+
+class ConversionError(DlkitError):
+    """The converter or the quantizer did not produce a file."""
+
+
+class VerificationRefused(DlkitError):
+    """The exported file broke a promise; nothing was written."""
+
+    exit_code = 3
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """A sentence with the nearest known names, or with all of them when none is near.
+
+    >>> suggestion("vgg61", ["vgg16", "lstm"])
+    "did you mean 'vgg16'?"
+    """
+    names = sorted(known)
+    lowered = {n.lower(): n for n in names}
+    near = [lowered[n] for n in difflib.get_close_matches(name.lower(), list(lowered), n=3, cutoff=0.6)]
+    if near:
+        return "did you mean " + " or ".join(repr(n) for n in near) + "?"
+    return "known: " + ", ".join(names) if names else "there are none"

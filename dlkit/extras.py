@@ -1,0 +1,28 @@
+"""Optional packages: used where installed, named with their pip line where not, never installed for the user."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from dlkit.errors import ExtraMissing
+
+# What a device that has only numpy, click and ai-edge-litert may lack, and what it is for.
+PURPOSES = {
+    "PIL": ("Pillow", "reading images"),
+    "tensorflow": ("tensorflow", "building, training and converting"),
+    "keras": ("keras", "building, training and converting"),
+    "litert_quantizer": ("litert-quantizer", "quantizing"),
+    "ai_edge_litert": ("ai-edge-litert", "running a .tflite file"),
+}
+
+
+def require(module: str) -> ModuleType:
+    """The optional `module`, imported. Raises ExtraMissing with the pip line if it is not installed."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] != module.split(".")[0]:
+            raise
+        distribution, purpose = PURPOSES[module.split(".")[0]]
+        raise ExtraMissing(f"{purpose} needs {distribution}: pip install {distribution}") from None

@@ -1,0 +1,25 @@
+"""The one pipeline: build → train → export, each step turning one type into the next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dlkit.bundle.loading import Bundle
+from dlkit.pipeline.exporting import bundle_folder, export
+from dlkit.pipeline.making_models import TrainingResult, build_network, build_recipe, train
+from dlkit.progress import SILENT, Progress
+from dlkit.recipe import Recipe
+from dlkit.report import Report
+from dlkit.writing import refuse_existing
+
+__all__ = ["TrainingResult", "build_network", "build_recipe", "export", "run", "train"]
+
+
+def run(
+    recipe: Recipe, out: Path = Path("exported"), *, force: bool = False, progress: Progress = SILENT
+) -> tuple[TrainingResult, Bundle, Report]:
+    """All of it: train the recipe, export what it says, prove it. Raises as `train` and `export` do."""
+    refuse_existing(bundle_folder(out, recipe.name, recipe.export.target, recipe.export.scheme), replace=force)
+    result = train(recipe, out, force=force, progress=progress)
+    bundle, report = export(result.trained, out=out, force=force, progress=progress)
+    return result, bundle, report

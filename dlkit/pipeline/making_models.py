@@ -1,0 +1,148 @@
+"""The first half of the pipeline: a network or a recipe → a Keras model on disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dlkit.datasets import DATASETS, Split
+from dlkit.frameworks import make_deterministic
+from dlkit.networks import NETWORKS
+from dlkit.progress import SILENT, Progress
+from dlkit.recipe import Recipe
+from dlkit.runtime.preprocessing import Preprocessing, image_behind, preprocessing_for
+from dlkit.trained import Trained
+from dlkit.writing import check_writable, refuse_existing
+
+if TYPE_CHECKING:
+    import keras
+
+    from dlkit.training.supervised import History
+
+EXPORTED = Path("exported")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingResult:
+    """A trained model and how it got there.
+
+    Attributes:
+        trained: the model on disk.
+        history: one entry an epoch.
+        validation_accuracy, test_accuracy: of the float model.
+    """
+
+    trained: Trained
+    history: History
+    validation_accuracy: float
+    test_accuracy: float
+
+
+def build_network(
+    name: str, out: Path = EXPORTED, *, force: bool = False, progress: Progress = SILENT
+) -> tuple[Trained, keras.Model]:
+    """The network `name` at its canonical size with random weights (seed 0), written to `out`/name/.
+
+    Raises:
+        UnknownName: no network is called that.
+        OutputError: there is a model already and `force` is false, or `out` cannot be written.
+    """
+    network = NETWORKS[name]
+    check_destination(out / name, force)
+    image = image_behind(network.input)
+    preprocessing = preprocessing_for(network.preprocessing, network.input, image, (0.0, 255.0), "crop")
+    labels = tuple(str(number) for number in range(network.classes))
+    with progress.step(f"Building {name}"):
+        make_deterministic(0)
+        model = network.build({})
+    unsaved = Trained(name, out / name / "model.keras", name, None, preprocessing, labels, trained=False)
+    return save_model(model, unsaved, [], progress), model
+
+
+def build_recipe(
+    recipe: Recipe, out: Path = EXPORTED, *, force: bool = False, progress: Progress = SILENT
+) -> tuple[Trained, keras.Model]:
+    """The recipe's network with random weights, written to `out`/name/; raises as `build_network` does."""
+    check_destination(out / recipe.name, force)
+    with progress.step(f"Building {recipe.network.name}"):
+        make_deterministic(recipe.seed)
+        model = NETWORKS[recipe.network.name].build(recipe.network.options, recipe.name)
+    return save_model(model, _unsaved(recipe, out, trained=False), [], progress), model
+
+
+def train(recipe: Recipe, out: Path = EXPORTED, *, force: bool = False, progress: Progress = SILENT) -> TrainingResult:
+    """Build and fit the recipe's network and write it to `out`/name/.
+
+    Raises:
+        OutputError: there is a model already and `force` is false, or `out` cannot be written.
+        TrainingError: the loss is no longer a number.
+    """
+    from dlkit.training.supervised import fit
+
+    check_destination(out / recipe.name, force)
+    unsaved = _unsaved(recipe, out, trained=True)
+    with progress.step("Loading Keras and the data"):
+        make_deterministic(recipe.seed)
+        splits = DATASETS[recipe.data.name].load()
+        model = NETWORKS[recipe.network.name].build(recipe.network.options, recipe.name)
+    with progress.step(f"Training {recipe.network.name}") as advance:
+        history = fit(model, recipe, splits, unsaved.preprocessing, advance)
+    accuracies = [_accuracy(model, split, unsaved.preprocessing) for split in (splits.validation, splits.test)]
+    return TrainingResult(save_model(model, unsaved, history, progress), history, *accuracies)
+
+
+def preprocessing_of(recipe: Recipe) -> Preprocessing:
+    """From the raw values of the recipe's dataset to its network's input."""
+    dataset = DATASETS[recipe.data.name]
+    shape = tuple(recipe.network.options["input_shape"])
+    image = (dataset.shape[0], dataset.shape[1], dataset.shape[2]) if len(dataset.shape) == 3 else None
+    return preprocessing_for(recipe.data.preprocessing, shape, image, dataset.raw_range, recipe.data.resize)
+
+
+def check_destination(folder: Path, force: bool) -> None:
+    """Raise OutputError now, before the work, if a model cannot be written to `folder`."""
+    refuse_existing(folder / "model.keras", replace=force)
+    check_writable(folder)
+
+
+def save_model(model: keras.Model, unsaved: Trained, history: History, progress: Progress) -> Trained:
+    """Write model.keras, whole or not at all, and then model.json; the model as it now is on disk."""
+    with (
+        progress.step(f"Writing {unsaved.model}"),
+        tempfile.TemporaryDirectory(prefix=".writing-", dir=unsaved.model.parent) as temporary,
+    ):
+        beside = Path(temporary, "model.keras")
+        model.save(beside)
+        beside.replace(unsaved.model)
+    saved = dataclasses.replace(unsaved, weights_sha256=_weights_sha256(model))
+    saved.write_facts(history)
+    return saved
+
+
+def _unsaved(recipe: Recipe, out: Path, *, trained: bool) -> Trained:
+    return Trained(
+        name=recipe.name,
+        model=out / recipe.name / "model.keras",
+        network=recipe.network.name,
+        recipe=recipe,
+        preprocessing=preprocessing_of(recipe),
+        labels=DATASETS[recipe.data.name].labels,
+        trained=trained,
+    )
+
+
+def _weights_sha256(model: keras.Model) -> str:
+    digest = hashlib.sha256()
+    for weights in model.get_weights():
+        digest.update(np.ascontiguousarray(weights).tobytes())
+    return digest.hexdigest()
+
+
+def _accuracy(model: keras.Model, split: Split, preprocessing: Preprocessing) -> float:
+    outputs = model.predict(preprocessing.apply(split.samples), batch_size=256, verbose=0)
+    return float(np.mean(outputs.argmax(axis=1) == split.labels))

@@ -1,0 +1,28 @@
+"""How work says how far it is; who shows it, if anyone, is decided above."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+Advance = Callable[[int, int], None]
+"""Called with (done, total) as work goes on."""
+
+
+class Progress(Protocol):
+    """Shows the steps of a run."""
+
+    def step(self, label: str) -> contextlib.AbstractContextManager[Advance]:
+        """A step begins; it ends with the block. Its extent is unknown until the first advance."""
+
+
+class Silent:
+    """Shows nothing."""
+
+    @contextlib.contextmanager
+    def step(self, label: str) -> Iterator[Advance]:
+        yield lambda done, total: None
+
+
+SILENT: Progress = Silent()

@@ -1,0 +1,144 @@
+"""TOML text → frozen dataclass, strictly.
+
+An unknown key, a missing key or a value of the wrong type is refused with the file, the key and,
+for a misspelling, the nearest key. Nothing is evaluated and nothing is converted, but for an
+integer where a float is asked for and a list where a tuple is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from dlkit.errors import RecipeError, suggestion
+
+T = TypeVar("T")
+
+_NAMES = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a string",
+    dict: "a table",
+}
+
+
+def parse_toml(text: str, where: str) -> dict[str, Any]:
+    """The tables of a TOML text. Raises RecipeError with line and column if it is not TOML."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{where}: not valid TOML: {error}") from None
+
+
+def parse_override(text: str) -> tuple[list[str], Any]:
+    """`"training.epochs=3"` → (["training", "epochs"], 3).
+
+    The value is read as TOML; what is not TOML (an unquoted word) is taken as a string, and the
+    type of the key decides whether a string is allowed.
+    """
+    key, equals, value = text.partition("=")
+    path = [part.strip() for part in key.split(".")]
+    if not equals or not all(path):
+        raise RecipeError(f"--set {text}: write it as --set KEY=VALUE, for instance --set training.epochs=3")
+    try:
+        return path, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return path, value.strip()
+
+
+def with_overrides(table: Mapping[str, Any], overrides: typing.Iterable[str]) -> dict[str, Any]:
+    """A copy of `table` with each `KEY=VALUE` put in its place; missing tables are created."""
+    changed = _deep_copy(table)
+    for text in overrides:
+        path, value = parse_override(text)
+        here = changed
+        for part in path[:-1]:
+            here = here.setdefault(part, {})
+            if not isinstance(here, dict):
+                raise RecipeError(f"--set {text}: {part!r} is a value, not a table")
+        here[path[-1]] = value
+    return changed
+
+
+def _deep_copy(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _deep_copy(value) if isinstance(value, dict) else value for key, value in table.items()}
+
+
+def read_dataclass(cls: type[T], table: Mapping[str, Any], where: str, key: str = "") -> T:
+    """`table` as an instance of the frozen dataclass `cls`.
+
+    Args:
+        where: the file, for messages.
+        key: the dotted key of `table` inside the file, for messages.
+    """
+    hints = typing.get_type_hints(cls)
+    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    dot = f"{key}." if key else ""
+    for name in table:
+        if name not in fields:
+            raise RecipeError(f"{where}: unknown key {dot + name!r}; {suggestion(name, fields)}")
+    values: dict[str, Any] = {}
+    for name, field in fields.items():
+        if name in table:
+            values[name] = read_value(hints[name], table[name], where, dot + name)
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise RecipeError(f"{where}: missing key {dot + name!r}")
+    try:
+        return cls(**values)
+    except ValueError as error:  # a __post_init__ that names the key and the value itself
+        raise RecipeError(f"{where}: {error}") from None
+
+
+def read_arguments(function: typing.Callable[..., Any], table: Mapping[str, Any], where: str, key: str) -> dict[str, Any]:
+    """`table` as keyword arguments of `function`, held against its annotations.
+
+    The return annotation is not looked at: for a network builder it would import Keras.
+    """
+    annotations = {n: a for n, a in function.__annotations__.items() if n != "return"}
+    bare = types.SimpleNamespace(__annotations__=annotations)
+    hints = typing.get_type_hints(bare, globalns=getattr(function, "__globals__", {}))
+    for name in table:
+        if name not in hints:
+            raise RecipeError(f"{where}: unknown key {f'{key}.{name}'!r}; {suggestion(name, hints)}")
+    return {name: read_value(hints[name], value, where, f"{key}.{name}") for name, value in table.items()}
+
+
+def read_value(hint: Any, value: Any, where: str, key: str) -> Any:
+    """`value` as TOML gave it, held against the type `hint`. Raises RecipeError naming `key`."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        inner = [a for a in arguments if a is not type(None)]
+        return read_value(inner[0], value, where, key)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        if not isinstance(value, dict):
+            raise _wrong_type(where, key, "a table", value)
+        return read_dataclass(hint, value, where, key)
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise _wrong_type(where, key, "a list", value)
+        fixed = arguments if arguments[-1] is not Ellipsis else (arguments[0],) * len(value)
+        if len(fixed) != len(value):
+            raise RecipeError(f"{where}: {key} = {value!r} has {len(value)} values; it takes {len(fixed)}")
+        return tuple(read_value(h, v, where, f"{key}[{i}]") for i, (h, v) in enumerate(zip(fixed, value, strict=True)))
+    if origin is typing.Literal:
+        if value not in arguments:
+            raise RecipeError(f"{where}: {key} = {value!r} is not one of them; {suggestion(str(value), arguments)}")
+        return value
+    if origin is dict or hint is dict:
+        if not isinstance(value, dict):
+            raise _wrong_type(where, key, "a table", value)
+        return value
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
+        raise _wrong_type(where, key, _NAMES.get(hint, str(hint)), value)
+    return value
+
+
+def _wrong_type(where: str, key: str, wanted: str, value: Any) -> RecipeError:
+    return RecipeError(f"{where}: {key} = {value!r} is {_NAMES.get(type(value), 'a list')}; it takes {wanted}")

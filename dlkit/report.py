@@ -1,0 +1,68 @@
+"""What was measured about an exported file; nothing in it is assumed."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """An exported file against the float model it was made from, on one set of held-out samples.
+
+    Attributes:
+        split: which samples, for instance "validation" or "held-out images of photos/".
+        samples: how many.
+        metric: "accuracy", or "agreement" where there are no labels to be right about.
+        float, exported: the metric of each; with "agreement", 1.0 and the agreement.
+        agreement: fraction of samples on which both put the same class first; None if it classifies nothing.
+        largest_gap: largest absolute difference of an output number.
+        sqnr_db: signal-to-quantization-noise ratio of the scores (what the last softmax is
+            applied to, else the outputs), less each sample's mean, in decibels.
+    """
+
+    split: str
+    samples: int
+    metric: str
+    float: float
+    exported: float
+    agreement: float | None
+    largest_gap: float
+    sqnr_db: float
+
+    @property
+    def drop(self) -> Any:
+        """How much of the metric was lost; negative if some was won."""
+        return self.float - self.exported
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """All that was measured on one exported file.
+
+    Attributes:
+        scheme, target: what was asked for.
+        quantizer: what made the file, with its version.
+        gate: the comparison the file had to pass.
+        test: the same on the test split, looked at once, after the gate; None without labels.
+        calibration_samples: 0 where none were needed.
+        bytes: size of model.tflite.
+        float_bytes: size of the float file it was made from.
+        ops: operation → count.
+        tensors: dtype → count.
+    """
+
+    scheme: str
+    target: str
+    quantizer: str
+    gate: Comparison
+    test: Comparison | None
+    calibration_samples: int
+    bytes: int
+    float_bytes: int
+    ops: dict[str, int]
+    tensors: dict[str, int]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as nested dictionaries, ready for JSON."""
+        return dataclasses.asdict(self)

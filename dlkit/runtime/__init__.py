@@ -1,0 +1,1 @@
+"""On-device inference: needs numpy and ai-edge-litert, never TensorFlow."""

@@ -1,0 +1,50 @@
+"""Between real numbers and the integers of a quantized file: real = scale × (integer − zero_point).
+
+Jacob et al. 2017, arXiv:1712.05877, equation 1.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclasses.dataclass(frozen=True)
+class TensorFormat:
+    """An input or output of a file.
+
+    Attributes:
+        name: as in the file.
+        shape: with the batch, which is 1.
+        dtype: numpy's name, for instance "int8".
+        scale, zero_point: per tensor; 0.0 and 0 where the tensor is not quantized.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    scale: float
+    zero_point: int
+
+    @property
+    def quantized(self) -> bool:
+        return self.scale != 0.0
+
+    def quantize(self, real: NDArray[np.float32]) -> NDArray[Any]:
+        """Real numbers → the tensor's dtype; rounded half to even, saturated at the ends."""
+        if not self.quantized:
+            return real.astype(self.dtype)
+        limits = np.iinfo(self.dtype)
+        integers = np.round(real / np.float32(self.scale)) + self.zero_point
+        return np.clip(integers, limits.min, limits.max).astype(self.dtype)
+
+    def dequantize(self, stored: NDArray[Any]) -> NDArray[np.float32]:
+        """The tensor's dtype → real numbers."""
+        if not self.quantized:
+            return stored.astype(np.float32)
+        return (stored.astype(np.float32) - self.zero_point) * np.float32(self.scale)

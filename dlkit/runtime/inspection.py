@@ -1,0 +1,169 @@
+"""What is in a .tflite file, read from its bytes without running it.
+
+The FlatBuffers reader trusts its offsets, so every count and every buffer is held against the
+file's size first: a truncated or corrupt file is an error, never a crash or a long wait.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import functools
+import struct
+from pathlib import Path
+from typing import Any
+
+from dlkit.errors import ExtraMissing, ModelFileError
+from dlkit.runtime.dtypes import TensorFormat
+
+_MALFORMED = (struct.error, IndexError, ValueError, TypeError, OverflowError, KeyError, AttributeError, RecursionError)
+
+
+@dataclasses.dataclass(frozen=True)
+class Inspection:
+    """The contents of a .tflite file.
+
+    Attributes:
+        size: bytes of the file.
+        description: what wrote the file.
+        minimum_runtime: earliest TFLite runtime that has all its operations; "" where not stated.
+        ops: operation → count, over all subgraphs; a custom operation keeps its own name.
+        tensors: dtype → count, over all subgraphs.
+        inputs, outputs: of the main subgraph.
+        parameters: numbers held in constant tensors.
+        subgraphs: 1 without control flow.
+    """
+
+    size: int
+    description: str
+    minimum_runtime: str
+    ops: dict[str, int]
+    tensors: dict[str, int]
+    inputs: tuple[TensorFormat, ...]
+    outputs: tuple[TensorFormat, ...]
+    parameters: int
+    subgraphs: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """As nested dictionaries, ready for JSON."""
+        return dataclasses.asdict(self)
+
+
+def inspect_file(path: Path) -> Inspection:
+    """The contents of the .tflite file at `path`. Raises ModelFileError if it is not a whole one."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise ModelFileError(f"there is no file {path}") from None
+    except IsADirectoryError:
+        raise ModelFileError(f"{path} is a folder; name the .tflite file in it, {path / 'model.tflite'}") from None
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from None
+    return inspect_model(content, str(path))
+
+
+def inspect_model(content: bytes, where: str) -> Inspection:
+    """The contents of a .tflite file given as bytes; `where` is its name, for messages."""
+    if content[4:8] != b"TFL3":
+        raise ModelFileError(f"{where}: is not a .tflite file (the mark 'TFL3' is missing)")
+    try:
+        return _inspected(_model(content), content)
+    except _MALFORMED:
+        raise ModelFileError(f"{where}: the .tflite file is cut short or corrupt; copy or export it again") from None
+
+
+def _model(content: bytes) -> Any:
+    try:
+        from ai_edge_litert import schema_py_generated as schema
+    except ModuleNotFoundError:
+        raise ExtraMissing("reading a .tflite file needs ai-edge-litert: pip install ai-edge-litert") from None
+    return schema.Model.GetRootAs(content, 0)
+
+
+def _inspected(model: Any, content: bytes) -> Inspection:
+    size = len(content)
+    _check_buffers(model, size)
+    codes = [operation_name(model.OperatorCodes(i)) for i in range(_bounded(model.OperatorCodesLength(), size))]
+    ops: collections.Counter[str] = collections.Counter()
+    tensors: collections.Counter[str] = collections.Counter()
+    parameters = 0
+    graphs = [model.Subgraphs(i) for i in range(_bounded(model.SubgraphsLength(), size))]
+    for graph in graphs:
+        for i in range(_bounded(graph.OperatorsLength(), size)):
+            ops[codes[graph.Operators(i).OpcodeIndex()]] += 1
+        for i in range(_bounded(graph.TensorsLength(), size)):
+            tensor = graph.Tensors(i)
+            tensors[_dtype_name(tensor)] += 1
+            if model.Buffers(tensor.Buffer()).DataLength():
+                parameters += _elements(tensor)
+    main = graphs[0]
+    return Inspection(
+        size=size,
+        description=(model.Description() or b"").decode("utf-8"),
+        minimum_runtime=_minimum_runtime(model),
+        ops=dict(sorted(ops.items())),
+        tensors=dict(sorted(tensors.items())),
+        inputs=tuple(_format(main.Tensors(main.Inputs(i))) for i in range(_bounded(main.InputsLength(), size))),
+        outputs=tuple(_format(main.Tensors(main.Outputs(i))) for i in range(_bounded(main.OutputsLength(), size))),
+        parameters=parameters,
+        subgraphs=len(graphs),
+    )
+
+
+def _bounded(count: int, size: int) -> int:
+    """A vector's length; no vector of a file has more entries than the file has bytes."""
+    if count > size:
+        raise ValueError("vector longer than the file")
+    return count
+
+
+def _check_buffers(model: Any, size: int) -> None:
+    """Every constant lies inside the file (a truncated file keeps its head and loses its weights)."""
+    for i in range(_bounded(model.BuffersLength(), size)):
+        table = model.Buffers(i)._tab
+        field = table.Offset(4)
+        if field and table.Vector(field) + table.VectorLen(field) > size:
+            raise ValueError("constant outside the file")
+
+
+def operation_name(code: Any) -> str:
+    """The name of an entry of the schema's operator codes; "CUSTOM …" with its own name for a custom one."""
+    # Codes above 127 are in the new field, those below in the deprecated byte; the larger holds.
+    number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+    name = _names("BuiltinOperator")[number]
+    return f"CUSTOM {(code.CustomCode() or b'?').decode('utf-8')}" if name == "CUSTOM" else name
+
+
+def _dtype_name(tensor: Any) -> str:
+    return _names("TensorType")[tensor.Type()].lower()
+
+
+@functools.cache
+def _names(enumeration: str) -> dict[int, str]:
+    from ai_edge_litert import schema_py_generated as schema
+
+    return {number: name for name, number in vars(getattr(schema, enumeration)).items() if isinstance(number, int)}
+
+
+def _elements(tensor: Any) -> int:
+    count = 1
+    for i in range(tensor.ShapeLength()):
+        count *= tensor.Shape(i)
+    return count
+
+
+def _format(tensor: Any) -> TensorFormat:
+    quantization = tensor.Quantization()
+    scale, zero_point = 0.0, 0
+    if quantization is not None and quantization.ScaleLength() == 1:
+        scale, zero_point = float(quantization.Scale(0)), int(quantization.ZeroPoint(0))
+    shape = tuple(int(tensor.Shape(i)) for i in range(tensor.ShapeLength()))
+    return TensorFormat((tensor.Name() or b"").decode("utf-8"), shape, _dtype_name(tensor), scale, zero_point)
+
+
+def _minimum_runtime(model: Any) -> str:
+    for i in range(model.MetadataLength()):
+        entry = model.Metadata(i)
+        if entry.Name() == b"min_runtime_version":
+            return bytes(model.Buffers(entry.Buffer()).DataAsNumpy()).rstrip(b"\0").decode("ascii")
+    return ""

@@ -1,0 +1,92 @@
+"""On-device inference with LiteRT: one file, one input, one output, real numbers in and out."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlkit.errors import DataError, ExtraMissing, ModelFileError
+from dlkit.runtime.dtypes import TensorFormat
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Session:
+    """A loaded .tflite file.
+
+    Attributes:
+        input, output: formats of its one input and its one output.
+
+    Raises:
+        ModelFileError: the file is missing, is no .tflite file, is broken, or has several inputs or outputs.
+        ExtraMissing: ai-edge-litert is not installed.
+    """
+
+    def __init__(self, model: Path | bytes, threads: int | None = None) -> None:
+        name = str(model) if isinstance(model, Path) else "the model"
+        content = _checked(model, name)
+        try:
+            from ai_edge_litert.interpreter import Interpreter
+        except ModuleNotFoundError:
+            raise ExtraMissing("running a .tflite file needs ai-edge-litert: pip install ai-edge-litert") from None
+        threads = threads or min(4, os.cpu_count() or 1)
+        try:
+            if isinstance(model, Path):
+                self._interpreter = Interpreter(model_path=str(model), num_threads=threads)
+            else:
+                self._interpreter = Interpreter(model_content=content, num_threads=threads)
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise ModelFileError(f"{name}: the runtime refuses this file: {reason}") from None
+        inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        if len(inputs) != 1 or len(outputs) != 1:
+            raise ModelFileError(f"{name}: has {len(inputs)} inputs and {len(outputs)} outputs; one of each can be run")
+        self._input_index, self._output_index = inputs[0]["index"], outputs[0]["index"]
+        self.input, self.output = _format(inputs[0]), _format(outputs[0])
+
+    def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Network input (N, *shape) float32 → output (N, *shape) float32, one inference per sample.
+
+        Variable tensors are reset before each: a fused LSTM would otherwise begin where the
+        sample before it ended. Raises DataError for another shape.
+        """
+        wanted = self.input.shape[1:]
+        if batch.shape[1:] != wanted:
+            raise DataError(f"input of shape {batch.shape[1:]}, but the model takes {wanted}")
+        outputs = np.empty((len(batch), *self.output.shape[1:]), np.float32)
+        for row, sample in enumerate(batch):
+            self._interpreter.reset_all_variables()
+            self._interpreter.set_tensor(self._input_index, self.input.quantize(sample)[np.newaxis])
+            self.invoke()
+            outputs[row] = self.output.dequantize(self._interpreter.get_tensor(self._output_index))[0]
+        return outputs
+
+    def invoke(self) -> None:
+        """One inference on whatever the input holds; for timing."""
+        self._interpreter.invoke()
+
+
+def _checked(model: Path | bytes, name: str) -> bytes:
+    """The first bytes of a .tflite file. LiteRT is native code: what is plainly no model never reaches it."""
+    if isinstance(model, bytes):
+        content = model
+    else:
+        try:
+            with model.open("rb") as file:
+                content = file.read(8)
+        except OSError as error:
+            raise ModelFileError(f"{name}: cannot be read: {error.strerror}") from None
+    if content[4:8] != b"TFL3":
+        raise ModelFileError(f"{name}: is not a .tflite file (the mark 'TFL3' is missing)")
+    return content
+
+
+def _format(details: dict[str, Any]) -> TensorFormat:
+    scale, zero_point = details["quantization"]
+    shape = tuple(int(n) for n in details["shape"])
+    return TensorFormat(details["name"], shape, np.dtype(details["dtype"]).name, float(scale), int(zero_point))

@@ -1,0 +1,20 @@
+"""int8: weights, activations, input and output in 8-bit integers.
+
+Jacob et al. 2017, arXiv:1712.05877, with weights per channel as in Krishnamoorthi 2018,
+arXiv:1806.08342. Ranges are the smallest and largest values seen on calibration samples.
+"""
+
+from __future__ import annotations
+
+from dlkit.schemes import Scheme
+
+INT8 = Scheme(
+    name="int8",
+    summary="8-bit integers throughout, per-channel weights; a quarter of the size, needs calibration samples",
+    weights="int8",
+    activations="int8",
+    io="int8",
+    quantizer="static",
+    # int32: biases and shapes. int16: cell state of a fused LSTM, as the runtime's int8 kernel defines it.
+    tensors=frozenset({"int8", "int16", "int32", "int64", "bool"}),
+)

@@ -1,0 +1,94 @@
+"""A model on its way: `exported/NAME/model.keras`, with what is known about it in `model.json`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from dlkit.bundle.loading import sha256_of
+from dlkit.errors import ModelFileError, suggestion
+from dlkit.recipe import Recipe, recipe_from
+from dlkit.runtime.preprocessing import Preprocessing, preprocessing_from
+from dlkit.writing import write_bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A Keras model that can be exported.
+
+    Attributes:
+        name: of its folder in exported/.
+        model: the .keras file.
+        network: name of its builder; "" for a model from elsewhere.
+        recipe: what it was built or trained with; None for a bare network or a model from elsewhere.
+        preprocessing: from raw values to network input.
+        labels: class names in the order of the output.
+        trained: False for random weights.
+        weights_sha256: of the weights' numbers, which do not change with the date in the file.
+    """
+
+    name: str
+    model: Path
+    network: str
+    recipe: Recipe | None
+    preprocessing: Preprocessing
+    labels: tuple[str, ...]
+    trained: bool
+    weights_sha256: str = ""
+
+    def write_facts(self, history: list[dict[str, float]] | None = None) -> None:
+        """Write model.json beside the model; written last, it makes the pair whole."""
+        facts: dict[str, Any] = {
+            "name": self.name,
+            "network": self.network,
+            "trained": self.trained,
+            "labels": self.labels,
+            "preprocessing": dataclasses.asdict(self.preprocessing),
+            "recipe": self.recipe.as_dict() if self.recipe else None,
+            "sha256": sha256_of(self.model),
+            "weights_sha256": self.weights_sha256,
+            "history": history or [],
+        }
+        write_bytes(self.model.with_name("model.json"), (json.dumps(facts, indent=1) + "\n").encode())
+
+
+def load_trained(folder: Path) -> Trained:
+    """The model in `folder`. Raises ModelFileError if it is missing or its two files do not belong together."""
+    path, model = folder / "model.json", folder / "model.keras"
+    if not path.is_file() or not model.is_file():
+        raise ModelFileError(f"{folder} holds no model.keras with its model.json; 'dlkit build' or 'dlkit train' make them")
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        if sha256_of(model) != facts["sha256"]:
+            raise ModelFileError(f"{model} is not the file {path} speaks of; build or train it again with --force")
+        return Trained(
+            name=facts["name"],
+            model=model,
+            network=facts["network"],
+            recipe=recipe_from(facts["recipe"], str(path)) if facts["recipe"] else None,
+            preprocessing=preprocessing_from(facts["preprocessing"]),
+            labels=tuple(facts["labels"]),
+            trained=facts["trained"],
+            weights_sha256=facts["weights_sha256"],
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ModelFileError(f"{path} is corrupt; build or train the model again with --force") from None
+
+
+def newest_model(root: Path) -> Path:
+    """The folder below `root` whose model was built or trained last. Raises ModelFileError if there is none."""
+    found = sorted(root.glob("*/model.json"), key=lambda path: path.stat().st_mtime_ns)
+    if not found:
+        raise ModelFileError(f"there is no model in {root}; make one: dlkit build vgg16, or dlkit train RECIPE")
+    return found[-1].parent
+
+
+def find_model(name: str, root: Path) -> Path:
+    """The folder of the model called `name`: a folder itself, or one below `root`."""
+    for folder in (Path(name), root / name):
+        if (folder / "model.json").is_file():
+            return folder
+    known = [path.parent.name for path in root.glob("*/model.json")]
+    raise ModelFileError(f"there is no model, recipe or .keras file {name!r}; {suggestion(name, known)}")
