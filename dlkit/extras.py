@@ -12,8 +12,7 @@ PURPOSES = {
     "PIL": ("Pillow", "reading images"),
     "tensorflow": ("tensorflow", "building, training and converting"),
     "keras": ("keras", "building, training and converting"),
-    "litert_quantizer": ("litert-quantizer", "quantizing"),
-    "ai_edge_litert": ("ai-edge-litert", "running a .tflite file"),
+    "ai_edge_litert": ("ai-edge-litert", "reading or running a .tflite file"),
 }
 
 

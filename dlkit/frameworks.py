@@ -6,13 +6,12 @@ read as ordinary Keras and can be listed without it.
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import os
-import sys
-from collections.abc import Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+from dlkit.extras import require
+from dlkit.noise import native_noise_aside
 
 
 class LazyModule(ModuleType):
@@ -20,8 +19,8 @@ class LazyModule(ModuleType):
 
     def __getattr__(self, attribute: str) -> Any:
         quieten()
-        with _native_noise_aside():
-            module = importlib.import_module(self.__name__)
+        with native_noise_aside():  # announcements of missing GPU libraries that no log level stops
+            module = require(self.__name__)
         value = getattr(module, attribute)
         setattr(self, attribute, value)
         return value
@@ -34,28 +33,9 @@ def quieten() -> None:
     os.environ["KERAS_BACKEND"] = "tensorflow"
 
 
-@contextlib.contextmanager
-def _native_noise_aside() -> Iterator[None]:
-    """Keep what native code writes to descriptor 2 off the screen while TensorFlow is imported.
-
-    It announces missing GPU libraries and rounding there before any log level counts
-    (tensorflow 2.21). An import that fails speaks through its Python error.
-    """
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        sys.stderr.flush()
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
 if TYPE_CHECKING:
-    import keras
-    import tensorflow
+    import keras as keras
+    import tensorflow as tensorflow
 else:
     keras = LazyModule("keras")
     tensorflow = LazyModule("tensorflow")

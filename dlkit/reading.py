@@ -94,7 +94,9 @@ def read_dataclass(cls: type[T], table: Mapping[str, Any], where: str, key: str 
         raise RecipeError(f"{where}: {error}") from None
 
 
-def read_arguments(function: typing.Callable[..., Any], table: Mapping[str, Any], where: str, key: str) -> dict[str, Any]:
+def read_arguments(
+    function: typing.Callable[..., Any], table: Mapping[str, Any], where: str, key: str
+) -> dict[str, Any]:
     """`table` as keyword arguments of `function`, held against its annotations.
 
     The return annotation is not looked at: for a network builder it would import Keras.

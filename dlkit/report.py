@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+Number = float
+"""Inside the class below `float` is an attribute."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
@@ -24,16 +27,11 @@ class Comparison:
     split: str
     samples: int
     metric: str
-    float: float
-    exported: float
-    agreement: float | None
-    largest_gap: float
-    sqnr_db: float
-
-    @property
-    def drop(self) -> Any:
-        """How much of the metric was lost; negative if some was won."""
-        return self.float - self.exported
+    float: Number
+    exported: Number
+    agreement: Number | None
+    largest_gap: Number
+    sqnr_db: Number
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from dlkit.bundle.loading import sha256_of
+from dlkit.digest import sha256_of
 from dlkit.errors import ModelFileError, suggestion
 from dlkit.recipe import Recipe, recipe_from
 from dlkit.runtime.preprocessing import Preprocessing, preprocessing_from
@@ -58,7 +58,7 @@ def load_trained(folder: Path) -> Trained:
     """The model in `folder`. Raises ModelFileError if it is missing or its two files do not belong together."""
     path, model = folder / "model.json", folder / "model.keras"
     if not path.is_file() or not model.is_file():
-        raise ModelFileError(f"{folder} holds no model.keras with its model.json; 'dlkit build' or 'dlkit train' make them")
+        raise ModelFileError(f"{folder} holds no model.keras with its model.json; make them: dlkit train RECIPE")
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
         if sha256_of(model) != facts["sha256"]:

@@ -83,14 +83,17 @@ def sqnr_db(signal: NDArray[np.float32], noisy: NDArray[np.float32]) -> float:
     A constant added to all scores of a sample changes no probability, so it is no noise either.
     Capped at 200 dB; NaN if either holds one.
     """
-    axes = tuple(range(1, signal.ndim))
-    centred, other = (x.astype(np.float64) - x.astype(np.float64).mean(axis=axes, keepdims=True) for x in (signal, noisy))
+    centred, other = (_less_mean(x.astype(np.float64)) for x in (signal, noisy))
     energy, noise = float(np.sum(centred**2)), float(np.sum((other - centred) ** 2))
     if noise == 0.0:
         return SQNR_CAP_DB
     if energy == 0.0:
         return 0.0
     return float(min(SQNR_CAP_DB, 10.0 * np.log10(energy / noise)))
+
+
+def _less_mean(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(x - x.mean(axis=tuple(range(1, x.ndim)), keepdims=True))
 
 
 def broken_promises(inspection: Inspection, scheme: Scheme) -> list[str]:
@@ -100,9 +103,7 @@ def broken_promises(inspection: Inspection, scheme: Scheme) -> list[str]:
         if dtype not in scheme.tensors:
             broken.append(f"{count} tensors are {dtype}, which a {scheme.name} file must not hold")
     for kind, tensors in (("input", inspection.inputs), ("output", inspection.outputs)):
-        broken += [
-            f"{kind} {tensor.name} is {tensor.dtype}, not {scheme.io}" for tensor in tensors if tensor.dtype != scheme.io
-        ]
+        broken += [f"{kind} {t.name} is {t.dtype}, not {scheme.io}" for t in tensors if t.dtype != scheme.io]
     broken += [f"{name} is not an operation of the runtime" for name in inspection.ops if name.startswith("CUSTOM")]
     if scheme.weights not in inspection.tensors:
         broken.append(f"no tensor is {scheme.weights}")

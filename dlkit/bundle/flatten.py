@@ -12,6 +12,9 @@ from importlib.resources import files
 # In the order in which they build on each other.
 MODULES = (
     "errors",
+    "digest",
+    "extras",
+    "noise",
     "runtime/dtypes",
     "runtime/litert",
     "runtime/preprocessing",

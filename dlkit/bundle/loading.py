@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlkit.digest import sha256_of
 from dlkit.errors import ModelFileError
 from dlkit.runtime.litert import Session
 from dlkit.runtime.preprocessing import Preprocessing, preprocessing_from
@@ -86,12 +86,6 @@ def check_files(folder: Path, sha256: dict[str, str]) -> None:
             raise ModelFileError(f"{folder}: {name} is missing; export the bundle again")
         if sha256_of(path) != wanted:
             raise ModelFileError(f"{path}: is not the file that was exported (sha256 differs); export it again")
-
-
-def sha256_of(path: Path) -> str:
-    """sha256 of a file's contents, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _no_bundle(folder: Path) -> str:

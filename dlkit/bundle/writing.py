@@ -13,15 +13,15 @@ import numpy as np
 
 from dlkit import __version__
 from dlkit.bundle.flatten import flattened_runner
-from dlkit.bundle.loading import FORMAT, Bundle, load_bundle, sha256_of
+from dlkit.bundle.loading import FORMAT, Bundle, load_bundle
+from dlkit.digest import sha256_of
 from dlkit.report import Comparison, Report
 from dlkit.runtime.litert import Session
+from dlkit.trained import Trained
 from dlkit.writing import new_folder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from dlkit.trained import Trained
 
 VERSIONED = ("tensorflow", "keras", "ai-edge-litert", "litert-quantizer", "numpy")
 # Integer kernels of other processors differ from these by at most 2 steps (measured under emulated

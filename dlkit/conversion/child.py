@@ -47,9 +47,7 @@ def run_task(task: str, advance: Advance, time_limit_s: float = TIME_LIMIT_S, **
         raise ConversionError(_failure(task, code, told["text"] if told else "", noise))
 
 
-def _run(
-    task: str, arguments: dict[str, str], log: Path, result: Path, advance: Advance, time_limit_s: float
-) -> int:
+def _run(task: str, arguments: dict[str, str], log: Path, result: Path, advance: Advance, time_limit_s: float) -> int:
     """The child's exit code; negative is the signal that ended it."""
     read_end, write_end = os.pipe()
     request = json.dumps({"task": task, "arguments": arguments, "progress": write_end, "result": str(result)})

@@ -41,10 +41,10 @@ class TensorFormat:
             return real.astype(self.dtype)
         limits = np.iinfo(self.dtype)
         integers = np.round(real / np.float32(self.scale)) + self.zero_point
-        return np.clip(integers, limits.min, limits.max).astype(self.dtype)
+        return np.asarray(np.clip(integers, limits.min, limits.max), self.dtype)
 
     def dequantize(self, stored: NDArray[Any]) -> NDArray[np.float32]:
         """The tensor's dtype → real numbers."""
         if not self.quantized:
             return stored.astype(np.float32)
-        return (stored.astype(np.float32) - self.zero_point) * np.float32(self.scale)
+        return np.asarray((stored.astype(np.float32) - self.zero_point) * np.float32(self.scale), np.float32)

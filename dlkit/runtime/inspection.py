@@ -13,7 +13,8 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from dlkit.errors import ExtraMissing, ModelFileError
+from dlkit.errors import ModelFileError
+from dlkit.extras import require
 from dlkit.runtime.dtypes import TensorFormat
 
 _MALFORMED = (struct.error, IndexError, ValueError, TypeError, OverflowError, KeyError, AttributeError, RecursionError)
@@ -28,7 +29,8 @@ class Inspection:
         description: what wrote the file.
         minimum_runtime: earliest TFLite runtime that has all its operations; "" where not stated.
         ops: operation → count, over all subgraphs; a custom operation keeps its own name.
-        tensors: dtype → count, over all subgraphs.
+        tensors: dtype → count, over all subgraphs, of those an operation reads or writes (the
+            quantized LSTM keeps empty placeholders beside them).
         inputs, outputs: of the main subgraph.
         parameters: numbers held in constant tensors.
         subgraphs: 1 without control flow.
@@ -73,11 +75,7 @@ def inspect_model(content: bytes, where: str) -> Inspection:
 
 
 def _model(content: bytes) -> Any:
-    try:
-        from ai_edge_litert import schema_py_generated as schema
-    except ModuleNotFoundError:
-        raise ExtraMissing("reading a .tflite file needs ai-edge-litert: pip install ai-edge-litert") from None
-    return schema.Model.GetRootAs(content, 0)
+    return require("ai_edge_litert.schema_py_generated").Model.GetRootAs(content, 0)
 
 
 def _inspected(model: Any, content: bytes) -> Inspection:
@@ -91,7 +89,7 @@ def _inspected(model: Any, content: bytes) -> Inspection:
     for graph in graphs:
         for i in range(_bounded(graph.OperatorsLength(), size)):
             ops[codes[graph.Operators(i).OpcodeIndex()]] += 1
-        for i in range(_bounded(graph.TensorsLength(), size)):
+        for i in sorted(_used_tensors(graph, size)):
             tensor = graph.Tensors(i)
             tensors[_dtype_name(tensor)] += 1
             if model.Buffers(tensor.Buffer()).DataLength():
@@ -108,6 +106,16 @@ def _inspected(model: Any, content: bytes) -> Inspection:
         parameters=parameters,
         subgraphs=len(graphs),
     )
+
+
+def _used_tensors(graph: Any, size: int) -> set[int]:
+    """Numbers of the tensors that an operation or the subgraph itself reads or writes."""
+    ends = [graph] + [graph.Operators(i) for i in range(_bounded(graph.OperatorsLength(), size))]
+    used = {end.Inputs(i) for end in ends for i in range(_bounded(end.InputsLength(), size))}
+    used |= {end.Outputs(i) for end in ends for i in range(_bounded(end.OutputsLength(), size))}
+    if max(used, default=0) >= _bounded(graph.TensorsLength(), size):
+        raise ValueError("tensor number outside the subgraph")
+    return used - {-1}  # -1 stands for an optional input that is not given
 
 
 def _bounded(count: int, size: int) -> int:

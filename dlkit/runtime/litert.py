@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlkit.errors import DataError, ExtraMissing, ModelFileError
+from dlkit.errors import DataError, ModelFileError
+from dlkit.extras import require
+from dlkit.noise import native_noise_aside
 from dlkit.runtime.dtypes import TensorFormat
 
 if TYPE_CHECKING:
@@ -29,17 +31,13 @@ class Session:
     def __init__(self, model: Path | bytes, threads: int | None = None) -> None:
         name = str(model) if isinstance(model, Path) else "the model"
         content = _checked(model, name)
-        try:
-            from ai_edge_litert.interpreter import Interpreter
-        except ModuleNotFoundError:
-            raise ExtraMissing("running a .tflite file needs ai-edge-litert: pip install ai-edge-litert") from None
+        interpreter_class = require("ai_edge_litert.interpreter").Interpreter
         threads = threads or min(4, os.cpu_count() or 1)
+        source = {"model_path": str(model)} if isinstance(model, Path) else {"model_content": content}
         try:
-            if isinstance(model, Path):
-                self._interpreter = Interpreter(model_path=str(model), num_threads=threads)
-            else:
-                self._interpreter = Interpreter(model_content=content, num_threads=threads)
-            self._interpreter.allocate_tensors()
+            with native_noise_aside():  # it announces its delegate
+                self._interpreter = interpreter_class(**source, num_threads=threads)
+                self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[0]
             raise ModelFileError(f"{name}: the runtime refuses this file: {reason}") from None
@@ -61,10 +59,14 @@ class Session:
         outputs = np.empty((len(batch), *self.output.shape[1:]), np.float32)
         for row, sample in enumerate(batch):
             self._interpreter.reset_all_variables()
-            self._interpreter.set_tensor(self._input_index, self.input.quantize(sample)[np.newaxis])
+            self.set_input(sample)
             self.invoke()
             outputs[row] = self.output.dequantize(self._interpreter.get_tensor(self._output_index))[0]
         return outputs
+
+    def set_input(self, sample: NDArray[np.float32]) -> None:
+        """Put one sample (*shape) float32 into the model's input."""
+        self._interpreter.set_tensor(self._input_index, self.input.quantize(sample)[np.newaxis])
 
     def invoke(self) -> None:
         """One inference on whatever the input holds; for timing."""

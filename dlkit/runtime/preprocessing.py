@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlkit.errors import DataError, ExtraMissing
+from dlkit.errors import DataError
+from dlkit.extras import require
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -134,6 +135,8 @@ def preprocessing_for(
     span = high - low
     channels = image[2] if image else 1
     color = "grey" if channels == 1 else "rgb"
+    scale: tuple[float, ...]
+    offset: tuple[float, ...]
     if mode in ("caffe", "torch") and channels != 3:
         raise DataError(f"preprocessing {mode!r} is for colour images; this input has the shape {_times(shape)}")
     if mode == "unit":
@@ -153,7 +156,8 @@ def preprocessing_for(
 
 def preprocessing_from(table: dict[str, Any]) -> Preprocessing:
     """What `dataclasses.asdict` made of a Preprocessing and JSON kept of it."""
-    return Preprocessing(**{key: tuple(value) if isinstance(value, list) else value for key, value in table.items()})
+    values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}
+    return Preprocessing(**values)
 
 
 def image_behind(shape: tuple[int, ...]) -> tuple[int, int, int] | None:
@@ -170,17 +174,16 @@ def open_image(content: bytes, where: str) -> Image:
     import io
     import warnings
 
-    try:
-        from PIL import Image
-    except ModuleNotFoundError:
-        raise ExtraMissing(f"{where}: reading images needs Pillow: pip install pillow") from None
+    require("PIL")
+    from PIL import Image, UnidentifiedImageError
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             picture = Image.open(io.BytesIO(content))
             picture.load()
             return picture
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise DataError(f"{where}: is not an image that can be read (PNG, JPEG, BMP, GIF, TIFF, WebP …)") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise DataError(f"{where}: has more pixels than an honest image; make it smaller first") from None

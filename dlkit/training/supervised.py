@@ -42,9 +42,7 @@ def fit(model: keras.Model, recipe: Recipe, splits: Splits, preprocessing: Prepr
     )
     watcher = _watcher(part.epochs, advance)
     # shuffle=False: the batches are shuffled already.
-    model.fit(
-        batches, epochs=part.epochs, validation_data=validation, verbose=0, callbacks=[watcher], shuffle=False
-    )
+    model.fit(batches, epochs=part.epochs, validation_data=validation, verbose=0, callbacks=[watcher], shuffle=False)
     return watcher.history_of_epochs
 
 

@@ -1,0 +1,126 @@
+"""What commands print: aligned tables, units, JSON, next commands, progress on a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import unicodedata
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import click
+
+from dlkit.progress import SILENT, Advance, Progress
+
+quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print results only: no progress, no advice.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+out_option = click.option(
+    "--out",
+    type=click.Path(file_okay=False),
+    default="exported",
+    show_default=True,
+    metavar="DIR",
+    help="Folder that holds models and bundles.",
+)
+force_option = click.option("--force", is_flag=True, help="Replace what is there.")
+set_option = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a value of the recipe, for instance --set training.epochs=3. May be repeated.",
+)
+
+
+def print_json(value: Any) -> None:
+    """One JSON value, indented, on standard output."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
+    """Columns as wide as their widest cell; those numbered in `right` are aligned to the right."""
+    widths = [max(_width(str(row[i])) for row in [head, *rows]) for i in range(len(head))]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = []
+        for i, cell in enumerate(cells):
+            space = " " * (widths[i] - _width(str(cell)))
+            padded.append(space + str(cell) if i in right else str(cell) + space)
+        return "  ".join(padded).rstrip()
+
+    click.echo(click.style(line(head), bold=True))
+    for row in rows:
+        click.echo(line(row))
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal that `text` takes."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text if not unicodedata.combining(c))
+
+
+def print_next(commands: Sequence[str], quiet: bool) -> None:
+    """Commands to go on with, ready to paste."""
+    if not quiet:
+        click.echo("\n" + click.style("next:", bold=True))
+        for command in commands:
+            click.echo(f"  {command}")
+
+
+def size(count: int) -> str:
+    """Bytes for people: 11,213 → "11.2 kB" (powers of 1000)."""
+    value, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def times(shape: Sequence[int]) -> str:
+    """A shape for people: (8, 8, 1) → "8×8×1"."""
+    return "×".join(str(n) for n in shape)
+
+
+def progress_for(quiet: bool) -> Progress:
+    """Progress on standard error: a bar on a terminal, a line a step when piped, nothing when quiet."""
+    if quiet:
+        return SILENT
+    return _Bars() if sys.stderr.isatty() else _Lines()
+
+
+class _Lines:
+    """One line per step."""
+
+    @contextlib.contextmanager
+    def step(self, label: str) -> Iterator[Advance]:
+        click.echo(f"{label} …", err=True)
+        yield lambda done, total: None
+
+
+class _Bars:
+    """A bar with the time left once the extent is known; a spinner with the time taken before."""
+
+    @contextlib.contextmanager
+    def step(self, label: str) -> Iterator[Advance]:
+        try:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+            from rich.progress import Progress as Rich
+        except ModuleNotFoundError:  # a device with numpy, click and ai-edge-litert only
+            with _Lines().step(label) as advance:
+                yield advance
+            return
+        columns = (
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+            TextColumn("left"), TimeRemainingColumn(),
+        )  # fmt: skip
+        with Rich(*columns, console=Console(stderr=True)) as bars:
+            task = bars.add_task(label, total=None)
+
+            def advance(done: int, total: int) -> None:
+                bars.update(task, completed=done, total=total)
+
+            yield advance
+            finished = bars.tasks[0]
+            bars.update(task, total=finished.total or 1, completed=finished.total or 1)

@@ -1,0 +1,109 @@
+"""dlkit doctor"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dlkit import __version__
+from dlkit.cli._output import json_option, print_json, print_table, size
+
+
+@click.command()
+@json_option
+def command(as_json: bool) -> None:
+    """Show versions, what is missing and how to install it, and the devices found.
+
+    \b
+    Example:
+      dlkit doctor
+    """
+    packages, devices = _packages(), _devices()
+    if as_json:
+        print_json(
+            {"dlkit": __version__, "python": platform.python_version(), "packages": packages, "devices": devices}
+        )
+        return
+    click.echo(f"dlkit {__version__}, Python {platform.python_version()} at {sys.executable}\n")
+    rows = [(p["name"], p["installed"] or "missing", p["wanted"], p["for"]) for p in packages]
+    print_table(("package", "installed", "wanted", "for"), rows)
+    click.echo()
+    print_table(("device", "found"), [(d["kind"], d["found"]) for d in devices])
+    missing = [p["name"] for p in packages if not p["installed"] and p["for"] == "the main job"]
+    if missing:
+        click.echo(f"\nmissing for the main job: pip install {' '.join(missing)}")
+
+
+def _packages() -> list[dict[str, str]]:
+    """What dlkit's own metadata asks for, and what is installed."""
+    try:
+        requirements = importlib.metadata.requires("dlkit") or []
+    except importlib.metadata.PackageNotFoundError:
+        requirements = []
+    rows = []
+    for requirement in requirements:
+        wanted, _, marker = requirement.partition(";")
+        name = wanted.strip()
+        for character in "<>=!~ [(":
+            name = name.partition(character)[0]
+        purpose = "the main job"
+        if "extra ==" in marker:
+            purpose = "extra " + marker.partition("extra ==")[2].strip().strip("'\"")
+        rows.append({"name": name, "installed": _version(name), "wanted": wanted.strip()[len(name) :], "for": purpose})
+    return rows
+
+
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _devices() -> list[dict[str, Any]]:
+    return [
+        {"kind": "CPU", "found": _cpu()},
+        {"kind": "memory", "found": _memory()},
+        {"kind": "GPU", "found": _gpus()},
+    ]
+
+
+def _cpu() -> str:
+    text = _text(Path("/proc/cpuinfo"))
+    names = [line.partition(":")[2].strip() for line in text.splitlines() if line.startswith(("model name", "Model"))]
+    flags = next((line for line in text.splitlines() if line.startswith(("flags", "Features"))), "").split()
+    useful = [f for f in ("avx2", "avx512f", "avx512_vnni", "asimddp", "i8mm") if f in flags]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return (
+        f"{names[0] if names else platform.machine()}, {cores} cores usable, {' '.join(useful) or 'no int8 extensions'}"
+    )
+
+
+def _memory() -> str:
+    for line in _text(Path("/proc/meminfo")).splitlines():
+        if line.startswith("MemTotal:"):
+            return size(int(line.split()[1]) * 1024)
+    return "unknown"
+
+
+def _gpus() -> str:
+    names = [
+        line.partition(":")[2].strip()
+        for information in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+        for line in _text(information).splitlines()
+        if line.startswith("Model:")
+    ]
+    return ", ".join(names) if names else "none with a driver (training and export run on the CPU)"
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

@@ -1,0 +1,38 @@
+"""dlkit evaluate"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import click
+
+from dlkit.cli._output import json_option, print_json
+
+
+@click.command()
+@click.argument("bundle", type=click.Path(), metavar="BUNDLE")
+@click.option(
+    "--data", type=click.Path(), metavar="FOLDER", help="A folder of images for each class, in place of the test split."
+)
+@json_option
+def command(bundle: str, data: str | None, as_json: bool) -> None:
+    """Measure BUNDLE on the test split of its dataset, beside the float model.
+
+    \b
+    Example:
+      dlkit evaluate exported/digits/cpu-int8
+    """
+    from dlkit.bundle.loading import load_bundle
+    from dlkit.pipeline.evaluating import evaluate
+
+    result = evaluate(load_bundle(Path(bundle)), Path(data) if data else None)
+    if as_json:
+        print_json(dataclasses.asdict(result))
+        return
+    click.echo(f"{result.metric} on {result.samples} samples ({result.data})")
+    if result.float is not None:
+        click.echo(f"float      {result.float:.4f}")
+    click.echo(f"exported   {result.exported:.4f}")
+    if result.agreement is not None:
+        click.echo(f"agreement  {result.agreement:.4f}")

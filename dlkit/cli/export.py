@@ -1,0 +1,102 @@
+"""dlkit export"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dlkit.cli._output import force_option, out_option, print_next, progress_for, quiet_option
+
+if TYPE_CHECKING:
+    from dlkit.bundle.loading import Bundle
+    from dlkit.progress import Progress
+    from dlkit.report import Report
+    from dlkit.trained import Trained
+
+MODES = ("unit", "signed", "caffe", "torch", "none")
+
+
+@click.command()
+@click.argument("model", required=False, metavar="[MODEL|RECIPE]")
+@click.option("--quantize", is_flag=True, help="The same as --scheme int8.")
+@click.option("--scheme", metavar="NAME", help="A name of 'dlkit list schemes'.  [default: the recipe's, else float32]")
+@click.option("--target", metavar="NAME", help="A name of 'dlkit list targets'.  [default: the recipe's, else cpu]")
+@click.option("--data", type=click.Path(), metavar="FOLDER", help="Images to calibrate with and to prove the file on.")
+@click.option(
+    "--preprocessing", type=click.Choice(MODES), help="How the inputs of a .keras file from elsewhere are prepared."
+)
+@out_option
+@force_option
+@quiet_option
+def command(
+    model: str | None,
+    quantize: bool,
+    scheme: str | None,
+    target: str | None,
+    data: str | None,
+    preprocessing: str | None,
+    out: str,
+    force: bool,
+    quiet: bool,
+) -> None:
+    """Convert a model, quantize it, prove it against the float model and write a bundle.
+
+    Without an argument: the model built or trained last. MODEL is its name in the folder of models,
+    or a .keras file from elsewhere (then say --preprocessing and --data); RECIPE is a .toml file
+    that was trained. Exit code 3 means that the file was refused; nothing was written.
+
+    \b
+    Example:
+      dlkit build vgg16 && dlkit export --quantize --data photos/
+      dlkit export digits --scheme float32
+    """
+    from dlkit.pipeline import export
+    from dlkit.schemes import SCHEMES
+    from dlkit.targets import TARGETS
+
+    if quantize and scheme not in (None, "int8"):
+        raise click.UsageError(f"--quantize means --scheme int8, but --scheme {scheme} is given too")
+    chosen = "int8" if quantize else scheme
+    if chosen:
+        SCHEMES[chosen]
+    if target:
+        TARGETS[target]
+    progress = progress_for(quiet)
+    trained = _find(model, Path(out), preprocessing, progress)
+    images = Path(data) if data else None
+    bundle, report = export(trained, chosen, target, data=images, out=Path(out), force=force, progress=progress)
+    print_bundle(bundle, report, quiet)
+
+
+def _find(model: str | None, out: Path, preprocessing: str | None, progress: Progress) -> Trained:
+    """The model that is meant. Raises ModelFileError with the nearest names if none is."""
+    from dlkit.recipe import read_recipe
+    from dlkit.trained import find_model, load_trained, newest_model
+
+    if model is None:
+        return load_trained(newest_model(out))
+    path = Path(model)
+    if model.endswith(".toml"):
+        return load_trained(out / read_recipe(model).name)
+    if path.suffix == ".keras":
+        if path.name == "model.keras" and path.with_name("model.json").is_file():
+            return load_trained(path.parent)
+        from dlkit.pipeline.foreign import adopt
+
+        with progress.step(f"Reading {path}"):
+            return adopt(path, preprocessing)
+    return load_trained(find_model(model, out))
+
+
+def print_bundle(bundle: Bundle, report: Report, quiet: bool) -> None:
+    """The report, where the bundle is, and what to do with it."""
+    from dlkit.bundle.writing import report_text
+
+    click.echo(report_text(bundle.manifest["name"], report))
+    click.echo(f"wrote {bundle.folder}")
+    commands = [f"dlkit predict {bundle.folder} IMAGE", f"dlkit predict {bundle.folder} --check"]
+    if report.test is not None:
+        commands.append(f"dlkit evaluate {bundle.folder}")
+    print_next([*commands, f"dlkit bench {bundle.folder}"], quiet)

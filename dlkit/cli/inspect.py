@@ -1,0 +1,47 @@
+"""dlkit inspect"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dlkit.cli._output import json_option, print_json, print_table, size, times
+
+if TYPE_CHECKING:
+    from dlkit.runtime.dtypes import TensorFormat
+
+
+@click.command()
+@click.argument("file", type=click.Path(), metavar="FILE")
+@json_option
+def command(file: str, as_json: bool) -> None:
+    """Show what is in a .tflite FILE (or in a bundle's): operations, number formats, inputs, outputs.
+
+    \b
+    Example:
+      dlkit inspect exported/digits-tiny/cpu-int8
+    """
+    from dlkit.runtime.inspection import inspect_file
+
+    path = Path(file)
+    inspection = inspect_file(path / "model.tflite" if (path / "manifest.json").is_file() else path)
+    if as_json:
+        print_json(inspection.as_dict())
+        return
+    click.echo(
+        f"{file}: {size(inspection.size)}, {inspection.parameters:,} constants, written by {inspection.description}"
+    )
+    click.echo(f"needs a TFLite runtime of {inspection.minimum_runtime or 'unstated version'} or later\n")
+    print_table(("operation", "count"), [(name, str(n)) for name, n in inspection.ops.items()], right=(1,))
+    click.echo()
+    print_table(("tensors of", "count"), [(name, str(n)) for name, n in inspection.tensors.items()], right=(1,))
+    click.echo()
+    ends = [("input", t) for t in inspection.inputs] + [("output", t) for t in inspection.outputs]
+    print_table(("", "name", "shape", "dtype", "real value"), [_end(kind, tensor) for kind, tensor in ends])
+
+
+def _end(kind: str, tensor: TensorFormat) -> tuple[str, ...]:
+    real = f"{tensor.scale:.8g} × (stored − {tensor.zero_point})" if tensor.quantized else "as stored"
+    return kind, tensor.name, times(tensor.shape), tensor.dtype, real

@@ -1,0 +1,68 @@
+"""dlkit predict"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dlkit.cli._output import json_option, print_json
+from dlkit.errors import DataError, VerificationRefused
+
+
+@click.command()
+@click.argument("bundle", type=click.Path(), metavar="BUNDLE")
+@click.argument("inputs", nargs=-1, metavar="INPUT...")
+@click.option(
+    "--top", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Best classes shown."
+)
+@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads of the runtime.")
+@click.option("--check", is_flag=True, help="Prove the bundle on this device with its own samples.")
+@json_option
+def command(bundle: str, inputs: tuple[str, ...], top: int, threads: int | None, check: bool, as_json: bool) -> None:
+    """Label each INPUT with the model of BUNDLE.
+
+    INPUT is an image, a .npy array (one sample or a batch), a .csv table (a sample a line), a folder
+    of images, or - for one of these on standard input. Needs no TensorFlow.
+
+    \b
+    Example:
+      dlkit predict exported/digits-tiny/cpu-int8 digit.png --top 3
+    """
+    from dlkit.bundle.loading import load_bundle
+
+    loaded = load_bundle(Path(bundle))
+    if check:
+        count, gap, allowed = loaded.check(threads)
+        result = f"{count} samples, largest gap {gap:.3g}, allowed {allowed:.3g}"
+        if not gap <= allowed:
+            raise VerificationRefused(f"check failed: {result}; this device does not compute what was exported")
+        if as_json and not inputs:
+            print_json({"passed": True, "samples": count, "largest_gap": gap, "allowed": allowed})
+        else:
+            click.echo(f"check passed: {result}", err=as_json)
+    elif not inputs:
+        raise DataError(f"name an image, .npy or .csv file, a folder, or -: dlkit predict {bundle} INPUT")
+    if inputs:
+        _predict(loaded, list(inputs), top, threads, as_json)
+
+
+def _predict(loaded: object, inputs: list[str], top: int, threads: int | None, as_json: bool) -> None:
+    import numpy as np
+
+    from dlkit.bundle.loading import Bundle, top_classes
+    from dlkit.runtime.inputs import read_inputs
+
+    assert isinstance(loaded, Bundle)
+    session = loaded.session(threads)
+    answers = []
+    for sample in read_inputs(inputs, loaded.preprocessing):
+        outputs = session.run(loaded.preprocessing.apply(np.asarray(sample.raw)[np.newaxis]))[0]
+        best = top_classes(outputs, loaded.labels, top)
+        if as_json:
+            labels, probabilities = [label for label, _ in best], [value for _, value in best]
+            answers.append({"input": sample.name, "labels": labels, "probabilities": probabilities})
+        else:
+            click.echo(f"{sample.name}  " + "  ".join(f"{label} {value:.4f}" for label, value in best))
+    if as_json:
+        print_json(answers)

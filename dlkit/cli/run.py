@@ -1,0 +1,36 @@
+"""dlkit run"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dlkit.cli._output import force_option, out_option, progress_for, quiet_option, set_option
+
+
+@click.command()
+@click.argument("recipe", type=click.Path(), metavar="RECIPE")
+@out_option
+@force_option
+@set_option
+@quiet_option
+def command(recipe: str, out: str, force: bool, overrides: tuple[str, ...], quiet: bool) -> None:
+    """Do all of RECIPE: train, convert, quantize, prove, bundle.
+
+    Exit code 3 means that the exported file did not keep what was promised; it was not written.
+
+    \b
+    Example:
+      dlkit run recipes/digits.toml
+      dlkit run recipes/digits.toml --set export.scheme=float32 --out /tmp/try
+    """
+    from dlkit.cli.export import print_bundle
+    from dlkit.cli.train import print_training
+    from dlkit.pipeline import run
+    from dlkit.recipe import read_recipe
+
+    result, bundle, report = run(read_recipe(recipe, overrides), Path(out), force=force, progress=progress_for(quiet))
+    print_training(result)
+    click.echo()
+    print_bundle(bundle, report, quiet)

@@ -1,0 +1,44 @@
+"""dlkit train"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dlkit.cli._output import force_option, out_option, print_next, progress_for, quiet_option, set_option, size
+
+if TYPE_CHECKING:
+    from dlkit.pipeline import TrainingResult
+
+
+@click.command()
+@click.argument("recipe", type=click.Path(), metavar="RECIPE")
+@out_option
+@force_option
+@set_option
+@quiet_option
+def command(recipe: str, out: str, force: bool, overrides: tuple[str, ...], quiet: bool) -> None:
+    """Build and train the network of RECIPE and write model.keras.
+
+    \b
+    Example:
+      dlkit train recipes/digits.toml
+      dlkit train recipes/digits.toml --set training.epochs=5 --set name=short
+    """
+    from dlkit.pipeline import train
+    from dlkit.recipe import read_recipe
+
+    result = train(read_recipe(recipe, overrides), Path(out), force=force, progress=progress_for(quiet))
+    print_training(result)
+    where = "" if out == "exported" else f" --out {out}"
+    print_next([f"dlkit export --quantize{where}", f"dlkit export --scheme float32{where}"], quiet)
+
+
+def print_training(result: TrainingResult) -> None:
+    """What a training run came to."""
+    last = result.history[-1]
+    click.echo(f"trained {result.trained.name}: {len(result.history)} epochs, loss {last['loss']:.4f}")
+    click.echo(f"accuracy  {result.validation_accuracy:.4f} validation, {result.test_accuracy:.4f} test (float model)")
+    click.echo(f"wrote {result.trained.model} ({size(result.trained.model.stat().st_size)})")

@@ -1,0 +1,87 @@
+"""A bundle against labelled data it has not seen."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+
+from dlkit.bundle.loading import Bundle
+from dlkit.datasets import DATASETS
+from dlkit.errors import DataError, suggestion
+from dlkit.report import Number
+from dlkit.runtime.inputs import images_in, read_inputs
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """Quality of a bundle's file.
+
+    Attributes:
+        metric: "accuracy".
+        float: of the float model on the same samples; None where it was not measured.
+        exported: of the file, measured now.
+        agreement: fraction of samples on which both put the same class first; None likewise.
+        samples: how many.
+        data: which.
+    """
+
+    metric: str
+    float: Number | None
+    exported: Number
+    agreement: Number | None
+    samples: int
+    data: str
+
+
+def evaluate(bundle: Bundle, data: Path | None = None) -> Evaluation:
+    """Accuracy on the test split of the bundle's dataset, or on a folder of images by class.
+
+    Raises:
+        DataError: the bundle has no dataset and no folder is given, or the data is not what it was.
+    """
+    if data is not None:
+        return _on_folder(bundle, data)
+    recipe = bundle.manifest["recipe"]
+    if recipe is None:
+        raise DataError(
+            f"{bundle.folder} was made without a labelled data set; name a folder with a folder of images for each "
+            "class: --data FOLDER"
+        )
+    name = recipe["data"]["name"]
+    split = DATASETS[name].load().test
+    reference = json.loads((bundle.folder / "reference.json").read_text(encoding="utf-8"))
+    if reference["fingerprint"] != split.fingerprint:
+        raise DataError(f"the test split of {name!r} is not the one this bundle was measured on; export it again")
+    outputs = bundle.session().run(bundle.preprocessing.apply(split.samples))
+    exported, before = outputs.argmax(axis=1), np.asarray(reference["classes"])
+    return Evaluation(
+        metric="accuracy",
+        float=float(np.mean(before == split.labels)),
+        exported=float(np.mean(exported == split.labels)),
+        agreement=float(np.mean(before == exported)),
+        samples=len(split),
+        data=f"test split of {name}",
+    )
+
+
+def _on_folder(bundle: Bundle, folder: Path) -> Evaluation:
+    """Images in folders called like the labels; the float model is not there to compare with."""
+    if not folder.is_dir():
+        raise DataError(f"--data {folder}: there is no such folder")
+    session = bundle.session()
+    right: list[bool] = []
+    classes = sorted(path for path in folder.iterdir() if path.is_dir())
+    for path in classes:
+        if path.name not in bundle.labels:
+            raise DataError(f"{path}: no class is called {path.name!r}; {suggestion(path.name, bundle.labels)}")
+        for sample in read_inputs([str(image) for image in images_in(path)], bundle.preprocessing):
+            outputs = session.run(bundle.preprocessing.apply(np.asarray(sample.raw)[np.newaxis]))[0]
+            right.append(bundle.labels[int(outputs.argmax())] == path.name)
+    if not right:
+        raise DataError(
+            f"--data {folder}: needs a folder of images for each class, named {', '.join(bundle.labels[:3])} …"
+        )
+    return Evaluation("accuracy", None, float(np.mean(right)), None, len(right), f"{folder.name}/")

@@ -1,0 +1,92 @@
+"""How long a .tflite file takes here, measured in a process of its own.
+
+Own process, so that loading and memory are the file's alone and a crash of native code is an
+error. Times are of `invoke`: the input is set once, from seeded random numbers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+import dlkit.errors
+from dlkit.errors import ModelFileError
+
+WARM_UP_RUNS = 5
+LONGEST_S = 20.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Timing:
+    """Milliseconds are wall time of one inference.
+
+    Attributes:
+        init_ms: from opening the file to tensors allocated.
+        first_ms: the first inference, which prepares caches.
+        min_ms, median_ms, p95_ms: over `runs` inferences after a warm-up.
+        peak_bytes: largest resident memory of the process, its Python and numpy included.
+    """
+
+    threads: int
+    runs: int
+    init_ms: float
+    first_ms: float
+    min_ms: float
+    median_ms: float
+    p95_ms: float
+    peak_bytes: int
+
+
+def time_file(model: Path, threads: int, runs: int) -> Timing:
+    """Time the .tflite file `model`. Raises ModelFileError if it cannot be loaded or run."""
+    root = str(Path(dlkit.errors.__file__).parent.parent)
+    arguments = [sys.executable, "-P", "-m", "dlkit.runtime.clock", str(model), str(threads), str(runs)]
+    done = subprocess.run(
+        arguments, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": root}, stdin=subprocess.DEVNULL
+    )
+    if done.returncode < 0:
+        raise ModelFileError(f"{model}: the runtime crashed on this file (signal {-done.returncode})")
+    told = json.loads(done.stdout.splitlines()[-1]) if done.stdout.strip() else {"error": done.stderr[-300:]}
+    if "error" in told:
+        raise ModelFileError(told["error"])
+    return Timing(**told)
+
+
+def _timed(model: Path, threads: int, runs: int) -> Timing:
+    from dlkit.runtime.litert import Session
+
+    start = time.perf_counter()
+    session = Session(model, threads)
+    init = time.perf_counter() - start
+    rng = np.random.default_rng(0)
+    session.set_input(rng.random(session.input.shape[1:], dtype=np.float32))
+    start = time.perf_counter()
+    session.invoke()
+    first = time.perf_counter() - start
+    for _ in range(WARM_UP_RUNS):
+        session.invoke()
+    times: list[float] = []
+    deadline = time.perf_counter() + LONGEST_S
+    while len(times) < runs and (not times or time.perf_counter() < deadline):
+        begin = time.perf_counter()
+        session.invoke()
+        times.append(time.perf_counter() - begin)
+    low, median, p95 = (1e3 * float(q) for q in np.quantile(times, [0.0, 0.5, 0.95]))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return Timing(threads, len(times), 1e3 * init, 1e3 * first, low, median, p95, peak)
+
+
+if __name__ == "__main__":
+    try:
+        measured = _timed(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+        print(json.dumps(dataclasses.asdict(measured)))
+    except dlkit.errors.DlkitError as failure:
+        print(json.dumps({"error": str(failure)}))
