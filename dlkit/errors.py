@@ -20,9 +20,12 @@ from collections.abc import Iterable
 
 
 class DlkitError(Exception):
-    """Base of all errors above; `str(error)` is one line for the user."""
+    """Base of all errors above; `str(error)` is one line for the user, whatever a file is called."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class UnknownName(DlkitError):
@@ -70,6 +73,21 @@ class VerificationRefused(DlkitError):
     """The exported file broke a promise; nothing was written."""
 
     exit_code = 3
+
+
+def printable(text: str) -> str:
+    r"""`text` on one line that a terminal shows as it is; control and undecodable characters are escaped.
+
+    >>> printable("no\nsuch")
+    'no\\nsuch'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def system_reason(error: OSError) -> str:
+    """What the operating system refused, with the file if it named one: "photo.png: Permission denied"."""
+    reason = error.strerror or str(error) or type(error).__name__
+    return f"{error.filename}: {reason}" if error.filename else reason
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

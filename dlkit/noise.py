@@ -12,6 +12,9 @@ from pathlib import Path
 @contextlib.contextmanager
 def native_noise_aside() -> Iterator[None]:
     """Send descriptor 2 nowhere while the block runs; what fails in it speaks through its Python error."""
+    if sys.stderr is None:  # closed by whoever started us
+        yield
+        return
     sys.stderr.flush()
     kept = os.dup(2)
     with Path(os.devnull).open("wb") as nowhere:

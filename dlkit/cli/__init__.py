@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from dlkit import __version__
-from dlkit.errors import DlkitError, suggestion
+from dlkit.errors import DlkitError, printable, suggestion, system_reason
 
 # Order of `dlkit --help`: the order in which a new user meets them.
 COMMANDS = (
@@ -21,7 +23,10 @@ COMMANDS = (
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are modules of this package, imported by name."""
+    """A group whose commands are modules of this package, imported by name.
+
+    What the user can mend ends as one line and an exit code; anything else keeps its traceback.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -42,11 +47,44 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         if "NO_COLOR" in os.environ:
             ctx.color = False
+        return super().invoke(ctx)
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        if not standalone_mode:
+            return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        if hasattr(sys.stdout, "reconfigure"):  # a file's name may hold what the terminal cannot show
+            sys.stdout.reconfigure(errors="backslashreplace")
         try:
-            return super().invoke(ctx)
+            code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+            code = error.exit_code
+        except click.UsageError as error:
+            command, text = error.ctx.command_path if error.ctx else "dlkit", error.format_message().rstrip(".")
+            code = _refuse(f"{text}{'' if text.endswith('?') else ';'} see {command} --help", error.exit_code)
         except DlkitError as error:
-            click.echo(click.style("error: ", fg="red", bold=True) + str(error), err=True, color=ctx.color)
-            ctx.exit(error.exit_code)
+            code = _refuse(str(error), error.exit_code)
+        except (click.Abort, KeyboardInterrupt):
+            code = _refuse("stopped", 130)
+        except MemoryError:
+            code = _refuse("not enough memory; close other programs or use a smaller input or network", 1)
+        except OSError as error:
+            code = _refuse(system_reason(error), 1)
+        sys.exit(code)
+
+
+def _refuse(text: str, code: int) -> int:
+    """Print the one line that says why; returns the exit code."""
+    color = False if "NO_COLOR" in os.environ else None
+    click.echo(click.style("error: ", fg="red", bold=True) + printable(text), err=True, color=color)
+    return code
 
 
 @click.group(

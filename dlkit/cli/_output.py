@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from dlkit.errors import printable
 from dlkit.progress import SILENT, Advance, Progress
 
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print results only: no progress, no advice.")
@@ -34,23 +35,29 @@ set_option = click.option(
 
 
 def print_json(value: Any) -> None:
-    """One JSON value, indented, on standard output."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    """One JSON value, indented, on standard output; in ASCII where that cannot take all its characters."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=2, allow_nan=False)
+    click.echo(text)
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
     """Columns as wide as their widest cell; those numbered in `right` are aligned to the right."""
-    widths = [max(_width(str(row[i])) for row in [head, *rows]) for i in range(len(head))]
+    table = [[printable(str(cell)) for cell in row] for row in [head, *rows]]
+    widths = [max(_width(row[i]) for row in table) for i in range(len(head))]
 
     def line(cells: Sequence[str]) -> str:
         padded = []
         for i, cell in enumerate(cells):
-            space = " " * (widths[i] - _width(str(cell)))
-            padded.append(space + str(cell) if i in right else str(cell) + space)
+            space = " " * (widths[i] - _width(cell))
+            padded.append(space + cell if i in right else cell + space)
         return "  ".join(padded).rstrip()
 
-    click.echo(click.style(line(head), bold=True))
-    for row in rows:
+    click.echo(click.style(line(table[0]), bold=True))
+    for row in table[1:]:
         click.echo(line(row))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dlkit.cli._output import json_option, print_json, print_table, size, times
+from dlkit.errors import printable
 
 if TYPE_CHECKING:
     from dlkit.runtime.dtypes import TensorFormat
@@ -31,9 +32,10 @@ def command(file: str, as_json: bool) -> None:
         print_json(inspection.as_dict())
         return
     click.echo(
-        f"{file}: {size(inspection.size)}, {inspection.parameters:,} constants, written by {inspection.description}"
+        f"{printable(file)}: {size(inspection.size)}, {inspection.parameters:,} constants, "
+        f"written by {printable(inspection.description)}"
     )
-    click.echo(f"needs a TFLite runtime of {inspection.minimum_runtime or 'unstated version'} or later\n")
+    click.echo(f"needs a TFLite runtime of {printable(inspection.minimum_runtime) or 'unstated version'} or later\n")
     print_table(("operation", "count"), [(name, str(n)) for name, n in inspection.ops.items()], right=(1,))
     click.echo()
     print_table(("tensors of", "count"), [(name, str(n)) for name, n in inspection.tensors.items()], right=(1,))
