@@ -24,15 +24,19 @@ _NAMES = {
     float: "a number",
     str: "a string",
     dict: "a table",
+    list: "a list",
 }
+_LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 
 
 def parse_toml(text: str, where: str) -> dict[str, Any]:
     """The tables of a TOML text. Raises RecipeError with line and column if it is not TOML."""
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # TOMLDecodeError, or a number of thousands of digits
         raise RecipeError(f"{where}: not valid TOML: {error}") from None
+    except RecursionError:
+        raise RecipeError(f"{where}: not valid TOML: nested too deeply") from None
 
 
 def parse_override(text: str) -> tuple[list[str], Any]:
@@ -46,9 +50,14 @@ def parse_override(text: str) -> tuple[list[str], Any]:
     if not equals or not all(path):
         raise RecipeError(f"--set {text}: write it as --set KEY=VALUE, for instance --set training.epochs=3")
     try:
-        return path, tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+        table = tomllib.loads(f"value = {value}")
+    except ValueError:
         return path, value.strip()
+    except RecursionError:
+        raise RecipeError(f"--set {key}: the value is nested too deeply") from None
+    if len(table) != 1:
+        raise RecipeError(f"--set {text}: holds more than one value; repeat --set for each")
+    return path, table["value"]
 
 
 def with_overrides(table: Mapping[str, Any], overrides: typing.Iterable[str]) -> dict[str, Any]:
@@ -125,16 +134,20 @@ def read_value(hint: Any, value: Any, where: str, key: str) -> Any:
             raise _wrong_type(where, key, "a list", value)
         fixed = arguments if arguments[-1] is not Ellipsis else (arguments[0],) * len(value)
         if len(fixed) != len(value):
-            raise RecipeError(f"{where}: {key} = {value!r} has {len(value)} values; it takes {len(fixed)}")
+            raise RecipeError(f"{where}: {key} = {_shown(value)} has {len(value)} values; it takes {len(fixed)}")
         return tuple(read_value(h, v, where, f"{key}[{i}]") for i, (h, v) in enumerate(zip(fixed, value, strict=True)))
     if origin is typing.Literal:
+        if not isinstance(value, str):
+            raise _wrong_type(where, key, "a string", value)
         if value not in arguments:
-            raise RecipeError(f"{where}: {key} = {value!r} is not one of them; {suggestion(str(value), arguments)}")
+            raise RecipeError(f"{where}: {key} = {_shown(value)} is not one of them; {suggestion(value, arguments)}")
         return value
     if origin is dict or hint is dict:
         if not isinstance(value, dict):
             raise _wrong_type(where, key, "a table", value)
         return value
+    if isinstance(value, int) and not _LOWEST <= value <= _HIGHEST:
+        raise RecipeError(f"{where}: {key} = {_shown(value)} is outside the 64-bit whole numbers of TOML")
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
@@ -143,4 +156,13 @@ def read_value(hint: Any, value: Any, where: str, key: str) -> Any:
 
 
 def _wrong_type(where: str, key: str, wanted: str, value: Any) -> RecipeError:
-    return RecipeError(f"{where}: {key} = {value!r} is {_NAMES.get(type(value), 'a list')}; it takes {wanted}")
+    return RecipeError(f"{where}: {key} = {_shown(value)} is {_NAMES.get(type(value), 'a date')}; it takes {wanted}")
+
+
+def _shown(value: Any) -> str:
+    """`value` as it would be written, shortened."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python refuses to write numbers of thousands of digits
+        return "a number of thousands of digits"
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -13,10 +13,14 @@ from typing import Any, Literal
 
 from dlkit.datasets import DATASETS
 from dlkit.errors import RecipeError, suggestion
+from dlkit.filing import read_file
 from dlkit.networks import NETWORKS
 from dlkit.reading import parse_toml, read_arguments, read_dataclass, with_overrides
 from dlkit.schemes import SCHEMES
 from dlkit.targets import TARGETS
+
+LARGEST_BYTES = 2**20
+"""No recipe is longer; a device or a wrong file may be."""
 
 Preprocess = Literal["unit", "signed", "caffe", "torch", "none"]
 Resize = Literal["crop", "pad", "stretch"]
@@ -168,6 +172,10 @@ def recipe_from(table: dict[str, Any], where: str) -> Recipe:
     recipe = read_dataclass(Recipe, table, where)
     network, dataset = NETWORKS[recipe.network.name], DATASETS[recipe.data.name]
     options = {"input_shape": list(_input_shape(network.input, dataset.shape)), "classes": dataset.classes}
+    for name, value in recipe.network.options.items():
+        if name in options and value != options[name]:
+            fact = f"{recipe.data.name} has {options[name]!r}"
+            raise RecipeError(f"{where}: network.options.{name} = {value!r}, but {fact}; leave it out")
     options |= recipe.network.options
     read_arguments(network.builder, options, where, "network.options")
     target = TARGETS[recipe.export.target]
@@ -186,7 +194,7 @@ def _input_shape(wanted: tuple[int, ...], sample: tuple[int, ...]) -> tuple[int,
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_file(path, LARGEST_BYTES).decode("utf-8")
     except FileNotFoundError:
         raise RecipeError(_missing(path)) from None
     except IsADirectoryError:
@@ -194,7 +202,7 @@ def _text(path: Path) -> str:
     except UnicodeDecodeError:
         raise RecipeError(f"{path} is not a text file, so it is no recipe; name a .toml file") from None
     except OSError as error:
-        raise RecipeError(f"cannot read {path}: {error.strerror}") from None
+        raise RecipeError(f"cannot read {path}: {error.strerror}; name a .toml file") from None
 
 
 def _missing(path: Path) -> str:

@@ -56,7 +56,7 @@ class Network:
         return {parameter.name: parameter.default for parameter in parameters}
 
     def build(self, options: dict[str, Any], where: str = "network options") -> keras.Model:
-        """The model. Raises RecipeError for an unknown or mistyped option, DataError for too small an input."""
+        """The model. Raises RecipeError for an unknown or mistyped option, DataError for one that cannot be."""
         arguments = read_arguments(self.builder, options, where, "network.options")
         shape = arguments.get("input_shape", self.input)
         if len(shape) != len(self.input):
@@ -64,7 +64,11 @@ class Network:
         if len(shape) == 3 and min(shape[:2]) < self.smallest:
             least = f"{self.smallest}×{self.smallest}"
             raise DataError(f"{where}: {self.name} needs inputs of at least {least}, not {shape[0]}×{shape[1]}")
-        return self.builder(**arguments)
+        try:
+            return self.builder(**arguments)
+        except ValueError as error:  # Keras says what is wrong with the value of an option, over several lines
+            reason = next(iter(str(error).strip().splitlines()), "")
+            raise DataError(f"{where}: {self.name} cannot be built with these options: {reason}") from None
 
 
 Builder = TypeVar("Builder", bound=Callable[..., Any])

@@ -1,0 +1,37 @@
+"""Reading whole files, up to a limit: a device, a pipe or a sparse file must not fill the memory."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+CHUNK_BYTES = 2**20
+
+
+def read_file(path: Path, at_most: int) -> bytes:
+    """The contents of `path`. Raises OSError, also if they are more than `at_most` bytes."""
+    with path.open("rb") as file:
+        state = os.fstat(file.fileno())
+        if not stat.S_ISREG(state.st_mode):
+            return read_stream(file, at_most, str(path))
+        if state.st_size > at_most:
+            raise _too_large(str(path))
+        return file.read()
+
+
+def read_stream(stream: BinaryIO, at_most: int, name: str) -> bytes:
+    """What is left in `stream`. Raises OSError, also if it is more than `at_most` bytes."""
+    chunks, count = [], 0
+    while chunk := stream.read(CHUNK_BYTES):
+        chunks.append(chunk)
+        count += len(chunk)
+        if count > at_most:
+            raise _too_large(name)
+    return b"".join(chunks)
+
+
+def _too_large(name: str) -> OSError:
+    return OSError(errno.EFBIG, os.strerror(errno.EFBIG), name)
