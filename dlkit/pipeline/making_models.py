@@ -112,6 +112,7 @@ def check_destination(folder: Path, force: bool) -> None:
 
 def save_model(model: keras.Model, unsaved: Trained, history: History, progress: Progress) -> Trained:
     """Write model.keras, whole or not at all, and then model.json; the model as it now is on disk."""
+    unsaved.model.parent.mkdir(parents=True, exist_ok=True)
     with (
         progress.step(f"Writing {unsaved.model}"),
         tempfile.TemporaryDirectory(prefix=".writing-", dir=unsaved.model.parent) as temporary,
