@@ -73,7 +73,7 @@ def load_trained(folder: Path) -> Trained:
             trained=facts["trained"],
             weights_sha256=facts["weights_sha256"],
         )
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ModelFileError(f"{path} is corrupt; build or train the model again with --force") from None
 
 

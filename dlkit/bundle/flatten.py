@@ -12,11 +12,13 @@ from importlib.resources import files
 # In the order in which they build on each other.
 MODULES = (
     "errors",
+    "filing",
     "digest",
     "extras",
     "noise",
     "runtime/dtypes",
     "runtime/litert",
+    "runtime/arrays",
     "runtime/preprocessing",
     "runtime/inputs",
     "bundle/loading",

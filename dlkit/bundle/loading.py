@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ import numpy as np
 
 from dlkit.digest import sha256_of
 from dlkit.errors import ModelFileError
+from dlkit.filing import read_file
+from dlkit.runtime.arrays import read_npz
 from dlkit.runtime.litert import Session
 from dlkit.runtime.preprocessing import Preprocessing, preprocessing_from
 
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FORMAT = 1
+VOUCHED_FOR = ("model.tflite", "labels.txt", "samples.npz")
+"""Files without whose sha256 a manifest says nothing."""
+LARGEST_MANIFEST_BYTES = 2**24
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,9 +56,11 @@ class Bundle:
 
     def check(self, threads: int | None = None) -> tuple[int, float, float]:
         """Run the bundle's own samples: (how many, largest gap to the expected outputs, gap allowed)."""
-        with np.load(self.folder / "samples.npz", allow_pickle=False) as samples:
-            raw, expected = samples["raw"], samples["outputs"]
+        raw, expected = read_npz(self.folder / "samples.npz", ("raw", "outputs"))
         outputs = self.session(threads).run(self.preprocessing.apply(raw))
+        if not len(raw) or outputs.shape != expected.shape:
+            found = f"{len(raw)} inputs give {outputs.shape}, but outputs of {expected.shape} are expected"
+            raise ModelFileError(f"{self.folder}: samples.npz does not belong to the model: {found}")
         return len(raw), float(np.max(np.abs(outputs - expected))), float(self.manifest["check"]["tolerance"])
 
 
@@ -66,14 +74,26 @@ def load_bundle(folder: Path) -> Bundle:
     if not path.is_file():
         raise ModelFileError(_no_bundle(folder))
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = json.loads(read_file(path, LARGEST_MANIFEST_BYTES))
         if manifest["format"] != FORMAT:
             raise ModelFileError(f"{path}: bundle format {manifest['format']}; this dlkit reads {FORMAT}")
+        _check_types(manifest)
         check_files(folder, manifest["sha256"])
-        labels = tuple((folder / "labels.txt").read_text(encoding="utf-8").splitlines())
-        return Bundle(folder, manifest, labels, preprocessing_from(manifest["preprocessing"]))
-    except (ValueError, KeyError, TypeError, AttributeError, OSError):
+        labels = (folder / "labels.txt").read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        return Bundle(folder, manifest, tuple(labels), preprocessing_from(manifest["preprocessing"]))
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ModelFileError(f"{path}: is not a dlkit manifest, or is corrupt; export the bundle again") from None
+
+
+def _check_types(manifest: dict[str, Any]) -> None:
+    """Raise ValueError unless what is read from a manifest later on is there and of its type."""
+    kinds: dict[str, Any] = {"name": str, "target": str, "scheme": str, "sha256": dict, "recipe": (dict, type(None))}
+    if not all(isinstance(manifest[key], kind) for key, kind in kinds.items()):
+        raise ValueError
+    if not 0 <= float(manifest["check"]["tolerance"]) < math.inf or not set(VOUCHED_FOR) <= set(manifest["sha256"]):
+        raise ValueError
 
 
 def check_files(folder: Path, sha256: dict[str, str]) -> None:
@@ -90,7 +110,9 @@ def check_files(folder: Path, sha256: dict[str, str]) -> None:
 
 def _no_bundle(folder: Path) -> str:
     if not folder.exists():
-        return f"there is no bundle {folder}"
+        return f"there is no bundle {folder}; 'dlkit export' makes one"
+    if folder.is_file():
+        return f"{folder} is a file; name the bundle, the folder with manifest.json"
     nearby = sorted(str(p.parent) for p in folder.glob("*/manifest.json"))
     if nearby:
         return f"{folder} is not a bundle, but holds some: {', '.join(nearby)}"
@@ -98,6 +120,15 @@ def _no_bundle(folder: Path) -> str:
 
 
 def top_classes(outputs: NDArray[np.float32], labels: tuple[str, ...], count: int) -> list[tuple[str, float]]:
-    """The `count` highest of one sample's outputs (classes,) with their labels, highest first."""
+    """The `count` highest of one sample's outputs (classes,) with their labels, highest first.
+
+    Raises ModelFileError unless there is a label for each output and each output is a number.
+    """
+    if outputs.shape != (len(labels),):
+        raise ModelFileError(
+            f"the model's output has the shape {outputs.shape}, but the bundle has {len(labels)} labels"
+        )
+    if not np.isfinite(outputs).all():
+        raise ModelFileError("the model's output holds NaN or infinity; its weights are broken: export it again")
     order = np.argsort(-outputs, kind="stable")[:count]
-    return [(labels[i] if i < len(labels) else str(i), float(outputs[i])) for i in order]
+    return [(labels[i], float(outputs[i])) for i in order]

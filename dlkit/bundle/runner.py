@@ -3,38 +3,63 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 import numpy as np
 
 from dlkit.bundle.loading import Bundle, load_bundle, top_classes
-from dlkit.errors import DlkitError
+from dlkit.errors import DlkitError, printable, system_reason
 from dlkit.runtime.inputs import read_inputs
 
 
 def main() -> int:
     """Label the inputs named on the command line, or check the bundle. Returns the exit code."""
-    parser = argparse.ArgumentParser(description="Run this bundle's model on this device.")
-    parser.add_argument("inputs", nargs="*", metavar="INPUT", help="image, .npy, .csv, folder of images, or -")
-    parser.add_argument("--check", action="store_true", help="run the bundle's own samples and compare")
-    parser.add_argument("--top", type=int, default=1, metavar="N", help="show the N best classes")
-    parser.add_argument("--threads", type=int, default=None, metavar="N")
-    arguments = parser.parse_args()
-    if not arguments.inputs and not arguments.check:
-        parser.error("name an INPUT, or use --check")
+    arguments = _arguments()
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         bundle = load_bundle(Path(__file__).resolve().parent)
-        if arguments.check:
-            return _check(bundle, arguments.threads)
-        session = bundle.session(arguments.threads)
-        for sample in read_inputs(arguments.inputs, bundle.preprocessing):
-            outputs = session.run(bundle.preprocessing.apply(np.asarray(sample.raw)[np.newaxis]))[0]
-            best = top_classes(outputs, bundle.labels, arguments.top)
-            print(f"{sample.name}  " + "  ".join(f"{label} {probability:.4f}" for label, probability in best))
+        code = _check(bundle, arguments.threads) if arguments.check else 0
+        return code or _predict(bundle, arguments)
     except DlkitError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader has read enough; Python must not complain of it when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        print(f"error: {printable(system_reason(error))}", file=sys.stderr)
+        return 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Run this bundle's model on this device.")
+    parser.add_argument("inputs", nargs="*", metavar="INPUT", help="image, .npy, .csv, folder of images, or -")
+    parser.add_argument("--check", action="store_true", help="run the bundle's own samples and compare")
+    parser.add_argument("--top", type=_positive, default=1, metavar="N", help="show the N best classes")
+    parser.add_argument("--threads", type=_positive, default=None, metavar="N")
+    arguments = parser.parse_args()
+    if not arguments.inputs and not arguments.check:
+        parser.error("name an INPUT, or use --check")
+    return arguments
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def _predict(bundle: Bundle, arguments: argparse.Namespace) -> int:
+    session = bundle.session(arguments.threads)
+    for sample in read_inputs(arguments.inputs, bundle.preprocessing):
+        outputs = session.run(bundle.preprocessing.apply(np.asarray(sample.raw)[np.newaxis]))[0]
+        best = top_classes(outputs, bundle.labels, arguments.top)
+        print(f"{printable(sample.name)}  " + "  ".join(f"{label} {value:.4f}" for label, value in best), flush=True)
     return 0
 
 

@@ -63,6 +63,8 @@ def command(
         SCHEMES[chosen]
     if target:
         TARGETS[target]
+    if preprocessing and not (model and _is_foreign(Path(model))):
+        raise click.UsageError("--preprocessing is for a .keras file from elsewhere; a model made here has its own")
     progress = progress_for(quiet)
     trained = _find(model, Path(out), preprocessing, progress)
     images = Path(data) if data else None
@@ -80,14 +82,20 @@ def _find(model: str | None, out: Path, preprocessing: str | None, progress: Pro
     path = Path(model)
     if model.endswith(".toml"):
         return load_trained(out / read_recipe(model).name)
-    if path.suffix == ".keras":
-        if path.name == "model.keras" and path.with_name("model.json").is_file():
-            return load_trained(path.parent)
+    if _is_foreign(path):
         from dlkit.pipeline.foreign import adopt
 
         with progress.step(f"Reading {path}"):
             return adopt(path, preprocessing)
+    if path.suffix == ".keras":
+        return load_trained(path.parent)
     return load_trained(find_model(model, out))
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether `path` is a .keras file that dlkit did not write."""
+    ours = path.name == "model.keras" and path.with_name("model.json").is_file()
+    return path.suffix == ".keras" and not ours
 
 
 def print_bundle(bundle: Bundle, report: Report, quiet: bool) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from dlkit.cli._output import json_option, print_json
-from dlkit.errors import DataError, VerificationRefused
+from dlkit.errors import VerificationRefused, printable
 
 
 @click.command()
@@ -31,6 +31,8 @@ def command(bundle: str, inputs: tuple[str, ...], top: int, threads: int | None,
     """
     from dlkit.bundle.loading import load_bundle
 
+    if not inputs and not check:
+        raise click.UsageError(f"name an image, .npy or .csv file, a folder, or -: dlkit predict {bundle} INPUT")
     loaded = load_bundle(Path(bundle))
     if check:
         count, gap, allowed = loaded.check(threads)
@@ -41,8 +43,6 @@ def command(bundle: str, inputs: tuple[str, ...], top: int, threads: int | None,
             print_json({"passed": True, "samples": count, "largest_gap": gap, "allowed": allowed})
         else:
             click.echo(f"check passed: {result}", err=as_json)
-    elif not inputs:
-        raise DataError(f"name an image, .npy or .csv file, a folder, or -: dlkit predict {bundle} INPUT")
     if inputs:
         _predict(loaded, list(inputs), top, threads, as_json)
 
@@ -63,6 +63,6 @@ def _predict(loaded: object, inputs: list[str], top: int, threads: int | None, a
             labels, probabilities = [label for label, _ in best], [value for _, value in best]
             answers.append({"input": sample.name, "labels": labels, "probabilities": probabilities})
         else:
-            click.echo(f"{sample.name}  " + "  ".join(f"{label} {value:.4f}" for label, value in best))
+            click.echo(f"{printable(sample.name)}  " + "  ".join(f"{label} {value:.4f}" for label, value in best))
     if as_json:
         print_json(answers)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dlkit.bundle.loading import Bundle
+from dlkit.bundle.loading import Bundle, top_classes
 from dlkit.datasets import DATASETS
-from dlkit.errors import DataError, suggestion
+from dlkit.errors import DataError, ModelFileError, suggestion
 from dlkit.report import Number
 from dlkit.runtime.inputs import images_in, read_inputs
 
@@ -50,13 +50,18 @@ def evaluate(bundle: Bundle, data: Path | None = None) -> Evaluation:
             f"{bundle.folder} was made without a labelled data set; name a folder with a folder of images for each "
             "class: --data FOLDER"
         )
-    name = recipe["data"]["name"]
+    path = bundle.folder / "reference.json"
+    try:
+        name = recipe["data"]["name"]
+        reference = json.loads(path.read_text(encoding="utf-8"))
+        fingerprint, before = reference["fingerprint"], np.asarray(reference["classes"], np.int64)
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        raise ModelFileError(f"{path}: is missing or does not belong to the bundle; export it again") from None
     split = DATASETS[name].load().test
-    reference = json.loads((bundle.folder / "reference.json").read_text(encoding="utf-8"))
-    if reference["fingerprint"] != split.fingerprint:
+    if fingerprint != split.fingerprint or before.shape != split.labels.shape:
         raise DataError(f"the test split of {name!r} is not the one this bundle was measured on; export it again")
     outputs = bundle.session().run(bundle.preprocessing.apply(split.samples))
-    exported, before = outputs.argmax(axis=1), np.asarray(reference["classes"])
+    exported = outputs.argmax(axis=1)
     return Evaluation(
         metric="accuracy",
         float=float(np.mean(before == split.labels)),
@@ -79,7 +84,8 @@ def _on_folder(bundle: Bundle, folder: Path) -> Evaluation:
             raise DataError(f"{path}: no class is called {path.name!r}; {suggestion(path.name, bundle.labels)}")
         for sample in read_inputs([str(image) for image in images_in(path)], bundle.preprocessing):
             outputs = session.run(bundle.preprocessing.apply(np.asarray(sample.raw)[np.newaxis]))[0]
-            right.append(bundle.labels[int(outputs.argmax())] == path.name)
+            [(label, _)] = top_classes(outputs, bundle.labels, 1)
+            right.append(label == path.name)
     if not right:
         raise DataError(
             f"--data {folder}: needs a folder of images for each class, named {', '.join(bundle.labels[:3])} …"

@@ -54,7 +54,10 @@ def time_file(model: Path, threads: int, runs: int) -> Timing:
     )
     if done.returncode < 0:
         raise ModelFileError(f"{model}: the runtime crashed on this file (signal {-done.returncode})")
-    told = json.loads(done.stdout.splitlines()[-1]) if done.stdout.strip() else {"error": done.stderr[-300:]}
+    if done.returncode > 0 or not done.stdout.strip():
+        last = next(iter(reversed(done.stderr.strip().splitlines())), "no result")
+        raise ModelFileError(f"{model}: cannot be timed: {last[-300:]}")
+    told = json.loads(done.stdout.splitlines()[-1])
     if "error" in told:
         raise ModelFileError(told["error"])
     return Timing(**told)

@@ -33,14 +33,16 @@ class TensorFormat:
 
     @property
     def quantized(self) -> bool:
-        return self.scale != 0.0
+        # Some converters leave the range of a float tensor beside it.
+        return self.scale != 0.0 and np.issubdtype(self.dtype, np.integer)
 
     def quantize(self, real: NDArray[np.float32]) -> NDArray[Any]:
         """Real numbers → the tensor's dtype; rounded half to even, saturated at the ends."""
         if not self.quantized:
             return real.astype(self.dtype)
         limits = np.iinfo(self.dtype)
-        integers = np.round(real / np.float32(self.scale)) + self.zero_point
+        with np.errstate(over="ignore"):  # becomes infinite and saturates
+            integers = np.round(real / np.float32(self.scale)) + self.zero_point
         return np.asarray(np.clip(integers, limits.min, limits.max), self.dtype)
 
     def dequantize(self, stored: NDArray[Any]) -> NDArray[np.float32]:

@@ -6,6 +6,7 @@ images, or `-` for one of these on standard input.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import sys
@@ -16,12 +17,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlkit.errors import DataError
+from dlkit.filing import read_file, read_stream
+from dlkit.runtime.arrays import read_npy
 from dlkit.runtime.preprocessing import Preprocessing, count_of, open_image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
+
+LARGEST_BYTES = 2**30
+"""Of one input; what is longer is a device or a mistake."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +47,7 @@ def read_inputs(names: list[str], preprocessing: Preprocessing) -> Iterator[Samp
     """The samples behind each name, in order. Raises DataError at the first that cannot be used."""
     for name in names:
         if name == "-":
-            yield from _samples("standard input", sys.stdin.buffer.read(), "", preprocessing)
+            yield from _samples("standard input", _standard_input(), "", preprocessing)
         elif Path(name).is_dir():
             for path in images_in(Path(name)):
                 yield from _samples(str(path), _content(path), path.suffix, preprocessing)
@@ -59,11 +65,20 @@ def images_in(folder: Path) -> list[Path]:
 
 def _content(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_file(path, LARGEST_BYTES)
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _standard_input() -> bytes:
+    if sys.stdin is None:
+        raise DataError("standard input: is closed")
+    try:
+        return read_stream(sys.stdin.buffer, LARGEST_BYTES, "standard input")
+    except OSError as error:
+        raise DataError(f"standard input: cannot be read: {error.strerror}") from None
 
 
 def _samples(where: str, content: bytes, suffix: str, preprocessing: Preprocessing) -> Iterator[Sample]:
@@ -71,7 +86,7 @@ def _samples(where: str, content: bytes, suffix: str, preprocessing: Preprocessi
     if not content:
         raise DataError(f"{where}: is empty")
     if suffix == ".npy":
-        yield from _rows(where, _array(where, content), preprocessing)
+        yield from _rows(where, read_npy(content, where), preprocessing)
     elif suffix == ".csv":
         yield from _rows(where, _table(where, content, preprocessing), preprocessing)
     else:
@@ -89,35 +104,35 @@ def _sniffed(content: bytes) -> str:
     return ".csv" if first.strip() and set(first) <= set("0123456789+-.eE,;\t\r\n naifNAIF") else ""
 
 
-def _array(where: str, content: bytes) -> NDArray[Any]:
-    try:
-        array = np.load(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise DataError(f"{where}: is not a .npy array: {str(error).splitlines()[0]}") from None
-    if not isinstance(array, np.ndarray):
-        raise DataError(f"{where}: holds several arrays; save one with numpy.save")
-    return array
-
-
 def _table(where: str, content: bytes, preprocessing: Preprocessing) -> NDArray[np.float64]:
     """Lines of comma-separated numbers → (lines, *shape)."""
     wanted = count_of(preprocessing.shape)
     rows = []
-    for number, line in enumerate(content.decode("utf-8", errors="replace").splitlines(), start=1):
+    # utf-8-sig: spreadsheets put a mark before the first number.
+    lines = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", errors="replace")
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        cells = line.replace(";", ",").replace("\t", ",").split(",")
-        try:
-            row = [float(cell) for cell in cells]
-        except ValueError:
-            raise DataError(f"{where}, line {number}: {line[:40]!r} is not numbers separated by commas") from None
-        if len(row) != wanted:
+        cells = line.replace(";", ",").replace("\t", ",")
+        row = _numbers(cells.split(",", wanted)[:wanted])
+        if row is None:
+            raise DataError(f"{where}, line {number}: {line.strip()[:40]!r} is not numbers separated by commas")
+        count = cells.count(",") + 1
+        if count != wanted:
             shape = "×".join(map(str, preprocessing.shape))
-            raise DataError(f"{where}, line {number}: {len(row)} values; a sample has {wanted} ({shape})")
+            raise DataError(f"{where}, line {number}: {count} values; a sample has {wanted} ({shape})")
         rows.append(row)
     if not rows:
         raise DataError(f"{where}: has no lines of numbers")
-    return np.asarray(rows, np.float64).reshape(len(rows), *preprocessing.shape)
+    return np.asarray(rows).reshape(len(rows), *preprocessing.shape)
+
+
+def _numbers(cells: list[str]) -> NDArray[np.float64] | None:
+    """The cells as numbers, None if one is none; Python's own 1_000 is none elsewhere."""
+    if not any("_" in cell for cell in cells):
+        with contextlib.suppress(ValueError):
+            return np.asarray([float(cell) for cell in cells], np.float64)
+    return None
 
 
 def _rows(where: str, array: NDArray[Any], preprocessing: Preprocessing) -> Iterator[Sample]:

@@ -1,7 +1,8 @@
 """What is in a .tflite file, read from its bytes without running it.
 
-The FlatBuffers reader trusts its offsets, so every count and every buffer is held against the
-file's size first: a truncated or corrupt file is an error, never a crash or a long wait.
+The FlatBuffers reader trusts its offsets, so every buffer is held against the file's size first, and
+so is the number of entries read in all: a truncated or corrupt file is an error, never a crash or a
+long wait.
 """
 
 from __future__ import annotations
@@ -9,14 +10,19 @@ from __future__ import annotations
 import collections
 import dataclasses
 import functools
+import math
 import struct
 from pathlib import Path
 from typing import Any
 
 from dlkit.errors import ModelFileError
 from dlkit.extras import require
+from dlkit.filing import read_file
 from dlkit.runtime.dtypes import TensorFormat
 
+LARGEST_BYTES = 2**31
+"""A FlatBuffer's offsets reach no further."""
+MOST_DIMENSIONS = 64
 _MALFORMED = (struct.error, IndexError, ValueError, TypeError, OverflowError, KeyError, AttributeError, RecursionError)
 
 
@@ -54,7 +60,7 @@ class Inspection:
 def inspect_file(path: Path) -> Inspection:
     """The contents of the .tflite file at `path`. Raises ModelFileError if it is not a whole one."""
     try:
-        content = path.read_bytes()
+        content = read_file(path, LARGEST_BYTES)
     except FileNotFoundError:
         raise ModelFileError(f"there is no file {path}") from None
     except IsADirectoryError:
@@ -79,58 +85,69 @@ def _model(content: bytes) -> Any:
 
 
 def _inspected(model: Any, content: bytes) -> Inspection:
-    size = len(content)
-    _check_buffers(model, size)
-    codes = [operation_name(model.OperatorCodes(i)) for i in range(_bounded(model.OperatorCodesLength(), size))]
+    entries = _Entries(len(content))
+    _check_buffers(model, entries)
+    codes = [operation_name(model.OperatorCodes(i)) for i in entries(model.OperatorCodesLength())]
     ops: collections.Counter[str] = collections.Counter()
     tensors: collections.Counter[str] = collections.Counter()
     parameters = 0
-    graphs = [model.Subgraphs(i) for i in range(_bounded(model.SubgraphsLength(), size))]
+    graphs = [model.Subgraphs(i) for i in entries(model.SubgraphsLength())]
     for graph in graphs:
-        for i in range(_bounded(graph.OperatorsLength(), size)):
-            ops[codes[graph.Operators(i).OpcodeIndex()]] += 1
-        for i in sorted(_used_tensors(graph, size)):
+        operators = [graph.Operators(i) for i in entries(graph.OperatorsLength())]
+        ops.update(codes[operator.OpcodeIndex()] for operator in operators)
+        for i in sorted(_used_tensors(graph, operators, entries)):
             tensor = graph.Tensors(i)
             tensors[_dtype_name(tensor)] += 1
-            if model.Buffers(tensor.Buffer()).DataLength():
-                parameters += _elements(tensor)
+            if stored := model.Buffers(tensor.Buffer()).DataLength():
+                parameters += _elements(tensor, stored)
     main = graphs[0]
     return Inspection(
-        size=size,
+        size=len(content),
         description=(model.Description() or b"").decode("utf-8"),
         minimum_runtime=_minimum_runtime(model),
         ops=dict(sorted(ops.items())),
         tensors=dict(sorted(tensors.items())),
-        inputs=tuple(_format(main.Tensors(main.Inputs(i))) for i in range(_bounded(main.InputsLength(), size))),
-        outputs=tuple(_format(main.Tensors(main.Outputs(i))) for i in range(_bounded(main.OutputsLength(), size))),
+        inputs=tuple(_format(main.Tensors(main.Inputs(i))) for i in entries(main.InputsLength())),
+        outputs=tuple(_format(main.Tensors(main.Outputs(i))) for i in entries(main.OutputsLength())),
         parameters=parameters,
         subgraphs=len(graphs),
     )
 
 
-def _used_tensors(graph: Any, size: int) -> set[int]:
+class _Entries:
+    """Calling it with a vector's length gives its positions, as long as a file of `size` bytes can have them.
+
+    An entry takes at least 4 bytes and is read at most twice, so an honest file stays far below
+    `size` entries; one whose vectors overlap could have their product.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = self.left = size
+
+    def __call__(self, count: int) -> range:
+        self.left -= count
+        if self.left < 0:
+            raise ValueError("more entries than the file has bytes")
+        return range(count)
+
+
+def _used_tensors(graph: Any, operators: list[Any], entries: _Entries) -> set[int]:
     """Numbers of the tensors that an operation or the subgraph itself reads or writes."""
-    ends = [graph] + [graph.Operators(i) for i in range(_bounded(graph.OperatorsLength(), size))]
-    used = {end.Inputs(i) for end in ends for i in range(_bounded(end.InputsLength(), size))}
-    used |= {end.Outputs(i) for end in ends for i in range(_bounded(end.OutputsLength(), size))}
-    if max(used, default=0) >= _bounded(graph.TensorsLength(), size):
+    ends = [graph, *operators]
+    used = {end.Inputs(i) for end in ends for i in entries(end.InputsLength())}
+    used |= {end.Outputs(i) for end in ends for i in entries(end.OutputsLength())}
+    used -= {-1}  # stands for an optional input that is not given
+    if used and not 0 <= min(used) <= max(used) < graph.TensorsLength():
         raise ValueError("tensor number outside the subgraph")
-    return used - {-1}  # -1 stands for an optional input that is not given
+    return used
 
 
-def _bounded(count: int, size: int) -> int:
-    """A vector's length; no vector of a file has more entries than the file has bytes."""
-    if count > size:
-        raise ValueError("vector longer than the file")
-    return count
-
-
-def _check_buffers(model: Any, size: int) -> None:
+def _check_buffers(model: Any, entries: _Entries) -> None:
     """Every constant lies inside the file (a truncated file keeps its head and loses its weights)."""
-    for i in range(_bounded(model.BuffersLength(), size)):
+    for i in entries(model.BuffersLength()):
         table = model.Buffers(i)._tab
         field = table.Offset(4)
-        if field and table.Vector(field) + table.VectorLen(field) > size:
+        if field and table.Vector(field) + table.VectorLen(field) > entries.size:
             raise ValueError("constant outside the file")
 
 
@@ -153,11 +170,19 @@ def _names(enumeration: str) -> dict[int, str]:
     return {number: name for name, number in vars(getattr(schema, enumeration)).items() if isinstance(number, int)}
 
 
-def _elements(tensor: Any) -> int:
-    count = 1
-    for i in range(tensor.ShapeLength()):
-        count *= tensor.Shape(i)
+def _elements(tensor: Any, stored: int) -> int:
+    """Numbers in a constant of `stored` bytes; the smallest numbers there are take 2 bits."""
+    count = math.prod(_shape(tensor))
+    if not 0 <= count <= 4 * stored:
+        raise ValueError("shape larger than its constant")
     return count
+
+
+def _shape(tensor: Any) -> tuple[int, ...]:
+    rank = tensor.ShapeLength()
+    if rank > MOST_DIMENSIONS:
+        raise ValueError("more dimensions than a tensor has")
+    return tuple(int(tensor.Shape(i)) for i in range(rank))
 
 
 def _format(tensor: Any) -> TensorFormat:
@@ -165,8 +190,7 @@ def _format(tensor: Any) -> TensorFormat:
     scale, zero_point = 0.0, 0
     if quantization is not None and quantization.ScaleLength() == 1:
         scale, zero_point = float(quantization.Scale(0)), int(quantization.ZeroPoint(0))
-    shape = tuple(int(tensor.Shape(i)) for i in range(tensor.ShapeLength()))
-    return TensorFormat((tensor.Name() or b"").decode("utf-8"), shape, _dtype_name(tensor), scale, zero_point)
+    return TensorFormat((tensor.Name() or b"").decode("utf-8"), _shape(tensor), _dtype_name(tensor), scale, zero_point)
 
 
 def _minimum_runtime(model: Any) -> str:

@@ -16,6 +16,9 @@ from dlkit.runtime.dtypes import TensorFormat
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+MOST_THREADS = 256
+"""The runtime's native code crashes where the system has no more threads to give."""
+
 
 class Session:
     """A loaded .tflite file.
@@ -25,6 +28,7 @@ class Session:
 
     Raises:
         ModelFileError: the file is missing, is no .tflite file, is broken, or has several inputs or outputs.
+        DataError: fewer than 1 or more than 256 threads.
         ExtraMissing: ai-edge-litert is not installed.
     """
 
@@ -32,30 +36,37 @@ class Session:
         name = str(model) if isinstance(model, Path) else "the model"
         content = _checked(model, name)
         interpreter_class = require("ai_edge_litert.interpreter").Interpreter
-        threads = threads or min(4, os.cpu_count() or 1)
+        threads = min(4, os.cpu_count() or 1) if threads is None else threads
+        if not 1 <= threads <= MOST_THREADS:
+            raise DataError(f"{threads} threads; the runtime takes 1 to {MOST_THREADS}")
         source = {"model_path": str(model)} if isinstance(model, Path) else {"model_content": content}
         try:
             with native_noise_aside():  # it announces its delegate
                 self._interpreter = interpreter_class(**source, num_threads=threads)
                 self._interpreter.allocate_tensors()
+            inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         except (ValueError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise ModelFileError(f"{name}: the runtime refuses this file: {reason}") from None
-        inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+            raise _refused(name, error) from None
         if len(inputs) != 1 or len(outputs) != 1:
             raise ModelFileError(f"{name}: has {len(inputs)} inputs and {len(outputs)} outputs; one of each can be run")
-        self._input_index, self._output_index = inputs[0]["index"], outputs[0]["index"]
+        self._name, self._input_index, self._output_index = name, inputs[0]["index"], outputs[0]["index"]
         self.input, self.output = _format(inputs[0]), _format(outputs[0])
+        if self.input.shape[:1] != (1,) or self.output.shape[:1] != (1,):
+            found = f"{self.input.shape} → {self.output.shape}"
+            raise ModelFileError(f"{name}: computes {found}; only files that take one sample at a time can be run")
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Network input (N, *shape) float32 → output (N, *shape) float32, one inference per sample.
 
         Variable tensors are reset before each: a fused LSTM would otherwise begin where the
-        sample before it ended. Raises DataError for another shape.
+        sample before it ended. Raises DataError for another shape, NaN or infinity, ModelFileError
+        if the runtime fails on the file.
         """
         wanted = self.input.shape[1:]
         if batch.shape[1:] != wanted:
             raise DataError(f"input of shape {batch.shape[1:]}, but the model takes {wanted}")
+        if not np.isfinite(batch).all():
+            raise DataError("input with NaN or infinite values")
         outputs = np.empty((len(batch), *self.output.shape[1:]), np.float32)
         for row, sample in enumerate(batch):
             self._interpreter.reset_all_variables()
@@ -70,7 +81,15 @@ class Session:
 
     def invoke(self) -> None:
         """One inference on whatever the input holds; for timing."""
-        self._interpreter.invoke()
+        try:
+            self._interpreter.invoke()
+        except (ValueError, RuntimeError) as error:
+            raise _refused(self._name, error) from None
+
+
+def _refused(name: str, error: Exception) -> ModelFileError:
+    reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return ModelFileError(f"{name}: the runtime refuses this file: {reason}")
 
 
 def _checked(model: Path | bytes, name: str) -> bytes:

@@ -9,13 +9,16 @@ The numbers travel in the bundle's manifest and every runner honours them; nothi
 from __future__ import annotations
 
 import dataclasses
+import io
 import math
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dlkit.errors import DataError
 from dlkit.extras import require
+from dlkit.noise import native_noise_aside
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
 # keras.applications.imagenet_utils.
 _TORCH_MEAN, _TORCH_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _CAFFE_MEAN = (103.939, 116.779, 123.68)
+
+# Pillow would also start programs for some formats (EPS); these are decoded by Pillow itself.
+IMAGE_FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +54,27 @@ class Preprocessing:
     scale: tuple[float, ...]
     offset: tuple[float, ...]
 
+    def __post_init__(self) -> None:
+        channels = self.image[2] if self.image else 1
+        low, high = self.raw_range
+        good = {
+            "shape": all(type(n) is int and n > 0 for n in self.shape),
+            "image": self.image is None or self._holds_an_image(self.image),
+            "raw_range": low < high and _finite(self.raw_range),
+            "color": self.color in (("grey",) if channels == 1 else ("rgb", "bgr")),
+            "resize": self.resize in ("crop", "pad", "stretch"),
+            "scale": len(self.scale) in (1, channels) and _finite(self.scale),
+            "offset": len(self.offset) in (1, channels) and _finite(self.offset),
+        }
+        for key, holds in good.items():
+            if not holds:
+                raise ValueError(f"preprocessing.{key} cannot be {getattr(self, key)!r}")
+
+    def _holds_an_image(self, image: tuple[int, ...]) -> bool:
+        """Whether `image` is (height, width, 1 or 3) and has as many numbers as the input."""
+        sound = len(image) == 3 and image[2] in (1, 3) and all(type(n) is int and n > 0 for n in image)
+        return sound and math.prod(image) == math.prod(self.shape)
+
     @property
     def sample_shapes(self) -> frozenset[tuple[int, ...]]:
         """Shapes in which one sample may come: the input's, the image's, a grey image's without its channel."""
@@ -64,8 +91,17 @@ class Preprocessing:
         return np.ascontiguousarray(x.reshape(len(raw), *self.shape), dtype=np.float32)
 
     def raw_batch(self, raw: NDArray[Any]) -> NDArray[np.float32]:
-        """Raw values (N, ...) in the shape of images where there is an image behind them, float32."""
-        return raw.astype(np.float32).reshape(len(raw), *(self.image or self.shape))
+        """Raw values (N, ...) in the shape of images where there is an image behind them, float32.
+
+        Raises DataError for samples of another shape, or that are no numbers.
+        """
+        if raw.ndim == 0 or raw.shape[1:] not in self.sample_shapes:
+            found = _times(raw.shape[1:]) if raw.ndim else "a single number"
+            raise DataError(f"samples of shape {found}, but this model takes {_times(self.shape)}")
+        if raw.dtype.kind not in "uifb":
+            raise DataError(f"samples of {raw.dtype}, not numbers")
+        with np.errstate(over="ignore"):  # becomes infinite, which Session refuses
+            return raw.astype(np.float32).reshape(len(raw), *(self.image or self.shape))
 
     def raw_sample(self, values: NDArray[Any], where: str) -> NDArray[Any]:
         """Values of one sample, checked: shape, finite, inside `raw_range`. Raises DataError naming `where`."""
@@ -73,30 +109,30 @@ class Preprocessing:
             raise DataError(f"{where}: shape {_times(values.shape)}, but this model takes {_times(self.shape)}")
         if values.dtype.kind not in "uifb":
             raise DataError(f"{where}: holds {values.dtype}, not numbers")
-        bad = np.argwhere(~np.isfinite(values.astype(np.float64)))
+        with np.errstate(over="ignore"):  # 80-bit numbers become infinite
+            bad = np.argwhere(~np.isfinite(values.astype(np.float64)))
         if len(bad):
             spot = ", ".join(str(i) for i in bad[0])
             raise DataError(f"{where}: {len(bad)} values are NaN or infinite, the first at [{spot}]")
         low, high = self.raw_range
         if values.min() < low or values.max() > high:
-            found = f"{values.min():g} to {values.max():g}"
+            found = f"{float(values.min()):g} to {float(values.max()):g}"
             raise DataError(f"{where}: values from {found}, but this model takes raw values from {low:g} to {high:g}")
         return values.reshape(self.image or self.shape)
 
     def raw_image(self, picture: Image, where: str) -> NDArray[np.float32]:
-        """An image of any size and mode → raw values (height, width, channels).
+        """An upright image of any size and mode → raw values (height, width, channels).
 
-        Turned upright by its EXIF orientation; transparency is laid over the ground (the lowest
-        value); colour becomes grey by luminance, grey becomes colour by repetition.
+        Transparency is laid over the ground (the lowest value); colour becomes grey by luminance,
+        grey becomes colour by repetition. Raises DataError for one that has no pixels 0…255.
         """
         if self.image is None:
             raise DataError(f"{where}: is an image, but this model takes values of shape {_times(self.shape)}")
-        from PIL import Image, ImageOps
+        from PIL import Image
 
         height, width, channels = self.image
-        picture = ImageOps.exif_transpose(picture)
-        if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
-            picture = _eight_bit(picture)
+        if picture.mode.startswith("I") or picture.mode in ("F", "LAB"):
+            picture = _eight_bit(picture, where)
         if picture.mode in ("RGBA", "LA", "PA", "P") or "transparency" in picture.info:
             picture = picture.convert("RGBA")
             picture = Image.alpha_composite(Image.new("RGBA", picture.size, (0, 0, 0, 255)), picture)
@@ -114,17 +150,31 @@ def fitted(picture: Image, size: tuple[int, int], resize: str) -> Image:
     if resize == "crop":
         return ImageOps.fit(picture, size, method=bilinear)
     if resize == "pad":
-        return ImageOps.pad(picture, size, method=bilinear, color=0)
+        return _padded(picture, size)
     return picture.resize(size, bilinear)
 
 
-def _eight_bit(picture: Image) -> Image:
-    """16-bit and float greys, spread over 0…255 by the range of their format (1.0 for floats up to 1)."""
+def _padded(picture: Image, size: tuple[int, int]) -> Image:
+    """All of `picture` in the middle of a ground of 0; at least a pixel of it, however long it is."""
     from PIL import Image
 
-    values = np.asarray(picture, np.float64)
-    full = 65535.0 if picture.mode != "F" else (1.0 if values.max(initial=0) <= 1.0 else 255.0)
-    return Image.fromarray(np.clip(values / full * 255.0, 0, 255).astype(np.uint8))
+    ratio = min(size[0] / picture.width, size[1] / picture.height)
+    inner = max(1, round(picture.width * ratio)), max(1, round(picture.height * ratio))
+    ground = Image.new(picture.mode, size, 0)
+    corner = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
+    ground.paste(picture.resize(inner, Image.Resampling.BILINEAR), corner)
+    return ground
+
+
+def _eight_bit(picture: Image, where: str) -> Image:
+    """A 16-bit grey image in 8 bits. Raises DataError for one whose format does not say what is white."""
+    from PIL import Image
+
+    values = np.asarray(picture)
+    if values.ndim != 2 or values.dtype.kind not in "ui" or values.min() < 0 or values.max() > 65535:
+        fix = "save the image with 8 or 16 bits, or its values as .npy"
+        raise DataError(f"{where}: {picture.mode} pixels have no fixed white; {fix}")
+    return Image.fromarray(np.round(values / 257.0).astype(np.uint8))
 
 
 def preprocessing_for(
@@ -170,25 +220,30 @@ def image_behind(shape: tuple[int, ...]) -> tuple[int, int, int] | None:
 
 
 def open_image(content: bytes, where: str) -> Image:
-    """A decoded image. Raises DataError if `content` is none, is broken or is unreasonably large."""
-    import io
-    import warnings
+    """A decoded image, turned upright by its EXIF orientation.
 
+    Raises DataError if `content` is none, is broken or is unreasonably large.
+    """
     require("PIL")
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), native_noise_aside():  # libtiff prints
+            warnings.simplefilter("ignore")  # of side matters in the file; what counts is whether it decodes
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(content))
+            picture = Image.open(io.BytesIO(content), formats=IMAGE_FORMATS)
             picture.load()
-            return picture
+            return ImageOps.exif_transpose(picture)
     except UnidentifiedImageError:
         raise DataError(f"{where}: is not an image that can be read (PNG, JPEG, BMP, GIF, TIFF, WebP …)") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise DataError(f"{where}: has more pixels than an honest image; make it smaller first") from None
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
+    except Exception as error:  # Pillow's decoders raise what they raise; each is about the file
         raise DataError(f"{where}: the image is broken: {error}") from None
+
+
+def _finite(numbers: tuple[float, ...]) -> bool:
+    return all(isinstance(n, (int, float)) and math.isfinite(n) for n in numbers)
 
 
 def _times(shape: tuple[int, ...]) -> str:
