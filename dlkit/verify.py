@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlkit.errors import VerificationRefused
+from dlkit.progress import Advance, ignore
 from dlkit.report import Comparison
 from dlkit.runtime.inspection import Inspection
 from dlkit.runtime.litert import Session
@@ -34,11 +35,10 @@ class Judged:
         scores: (N, classes) float32, what the last softmax is applied to; the outputs without one.
     """
 
-    def __init__(self, content: bytes, inputs: NDArray[np.float32], threads: int | None = None) -> None:
-        self.outputs = Session(content, threads).run(inputs)
+    def __init__(self, content: bytes, inputs: NDArray[np.float32], advance: Advance = ignore) -> None:
+        self.outputs = Session(content).run(inputs, advance)
         by_scores = with_scores_as_output(content)
-        same = by_scores is content
-        self.scores = self.outputs if same else Session(by_scores, threads).run(inputs)
+        self.scores = self.outputs if by_scores is content else Session(by_scores).run(inputs, advance)
 
 
 def compare(
