@@ -89,7 +89,7 @@ def sqnr_db(signal: NDArray[np.float32], noisy: NDArray[np.float32]) -> float:
         return SQNR_CAP_DB
     if energy == 0.0:
         return 0.0
-    return float(min(SQNR_CAP_DB, 10.0 * np.log10(energy / noise)))
+    return float(np.minimum(SQNR_CAP_DB, 10.0 * np.log10(energy / noise)))  # unlike min(), keeps NaN
 
 
 def _less_mean(x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -136,7 +136,9 @@ def refuse_unless_good(inspection: Inspection, scheme: Scheme, comparison: Compa
     """Raise VerificationRefused, naming everything that is wrong, unless nothing is."""
     wrong = broken_promises(inspection, scheme) + failed_gates(comparison, scheme, max_drop)
     if wrong:
-        raise VerificationRefused(f"the {scheme.name} file was refused and nothing was written: {'; '.join(wrong)}")
+        advice = "" if scheme.quantizer == "none" else "; a file without loss: dlkit export --scheme float32"
+        found = "; ".join(wrong)
+        raise VerificationRefused(f"the {scheme.name} file was refused and nothing was written: {found}{advice}")
 
 
 def check_conversion(reference: NDArray[np.float32], original: Judged) -> None:
