@@ -10,6 +10,10 @@ Advance = Callable[[int, int], None]
 """Called with (done, total) as work goes on."""
 
 
+def ignore(done: int, total: int) -> None:
+    """An advance that no one watches."""
+
+
 class Progress(Protocol):
     """Shows the steps of a run."""
 
@@ -22,7 +26,7 @@ class Silent:
 
     @contextlib.contextmanager
     def step(self, label: str) -> Iterator[Advance]:
-        yield lambda done, total: None
+        yield ignore
 
 
 SILENT: Progress = Silent()

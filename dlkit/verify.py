@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlkit.errors import VerificationRefused
+from dlkit.progress import Advance, ignore
 from dlkit.report import Comparison
 from dlkit.runtime.inspection import Inspection
 from dlkit.runtime.litert import Session
@@ -34,11 +35,10 @@ class Judged:
         scores: (N, classes) float32, what the last softmax is applied to; the outputs without one.
     """
 
-    def __init__(self, content: bytes, inputs: NDArray[np.float32], threads: int | None = None) -> None:
-        self.outputs = Session(content, threads).run(inputs)
+    def __init__(self, content: bytes, inputs: NDArray[np.float32], advance: Advance = ignore) -> None:
+        self.outputs = Session(content).run(inputs, advance)
         by_scores = with_scores_as_output(content)
-        same = by_scores is content
-        self.scores = self.outputs if same else Session(by_scores, threads).run(inputs)
+        self.scores = self.outputs if by_scores is content else Session(by_scores).run(inputs, advance)
 
 
 def compare(
@@ -89,7 +89,7 @@ def sqnr_db(signal: NDArray[np.float32], noisy: NDArray[np.float32]) -> float:
         return SQNR_CAP_DB
     if energy == 0.0:
         return 0.0
-    return float(min(SQNR_CAP_DB, 10.0 * np.log10(energy / noise)))
+    return float(np.minimum(SQNR_CAP_DB, 10.0 * np.log10(energy / noise)))  # unlike min(), keeps NaN
 
 
 def _less_mean(x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -136,7 +136,9 @@ def refuse_unless_good(inspection: Inspection, scheme: Scheme, comparison: Compa
     """Raise VerificationRefused, naming everything that is wrong, unless nothing is."""
     wrong = broken_promises(inspection, scheme) + failed_gates(comparison, scheme, max_drop)
     if wrong:
-        raise VerificationRefused(f"the {scheme.name} file was refused and nothing was written: {'; '.join(wrong)}")
+        advice = "" if scheme.quantizer == "none" else "; a file without loss: dlkit export --scheme float32"
+        found = "; ".join(wrong)
+        raise VerificationRefused(f"the {scheme.name} file was refused and nothing was written: {found}{advice}")
 
 
 def check_conversion(reference: NDArray[np.float32], original: Judged) -> None:

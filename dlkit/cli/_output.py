@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from dlkit.errors import printable
-from dlkit.progress import SILENT, Advance, Progress
+from dlkit.progress import SILENT, Advance, Progress, ignore
 
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print results only: no progress, no advice.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
@@ -102,7 +102,7 @@ class _Lines:
     @contextlib.contextmanager
     def step(self, label: str) -> Iterator[Advance]:
         click.echo(f"{label} …", err=True)
-        yield lambda done, total: None
+        yield ignore
 
 
 class _Bars:

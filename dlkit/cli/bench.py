@@ -51,8 +51,8 @@ def command(bundles: tuple[str, ...], runs: int, threads: int, as_json: bool, qu
     head = ("bundle", "size", "init ms", "first ms", "min ms", "median ms", "p95 ms", "memory")
     rows = [
         (
-            name, size(model.stat().st_size), f"{t.init_ms:.2f}", f"{t.first_ms:.3f}", f"{t.min_ms:.3f}",
-            f"{t.median_ms:.3f}", f"{t.p95_ms:.3f}", size(t.peak_bytes),
+            name, size(model.stat().st_size), f"{t.init_ms:.2f}", f"{t.first_ms:.4f}", f"{t.min_ms:.4f}",
+            f"{t.median_ms:.4f}", f"{t.p95_ms:.4f}", size(t.peak_bytes),
         )
         for name, model, t in zip(bundles, models, timings, strict=True)
     ]  # fmt: skip

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from dlkit.cli._output import json_option, print_json
+from dlkit.cli._output import json_option, print_json, progress_for, quiet_option
 
 
 @click.command()
@@ -16,7 +16,8 @@ from dlkit.cli._output import json_option, print_json
     "--data", type=click.Path(), metavar="FOLDER", help="A folder of images for each class, in place of the test split."
 )
 @json_option
-def command(bundle: str, data: str | None, as_json: bool) -> None:
+@quiet_option
+def command(bundle: str, data: str | None, as_json: bool, quiet: bool) -> None:
     """Measure BUNDLE on the test split of its dataset, beside the float model.
 
     \b
@@ -26,7 +27,9 @@ def command(bundle: str, data: str | None, as_json: bool) -> None:
     from dlkit.bundle.loading import load_bundle
     from dlkit.pipeline.evaluating import evaluate
 
-    result = evaluate(load_bundle(Path(bundle)), Path(data) if data else None)
+    loaded = load_bundle(Path(bundle))
+    with progress_for(quiet or as_json).step(f"Evaluating {loaded.name}") as advance:
+        result = evaluate(loaded, Path(data) if data else None, advance)
     if as_json:
         print_json(dataclasses.asdict(result))
         return

@@ -103,6 +103,8 @@ def print_bundle(bundle: Bundle, report: Report, quiet: bool) -> None:
     from dlkit.bundle.writing import report_text
 
     click.echo(report_text(bundle.manifest["name"], report))
+    if not bundle.manifest["trained"]:
+        click.echo("note: the weights are random; this proves the conversion, not what the network knows\n")
     click.echo(f"wrote {bundle.folder}")
     commands = [f"dlkit predict {bundle.folder} IMAGE", f"dlkit predict {bundle.folder} --check"]
     if report.test is not None:

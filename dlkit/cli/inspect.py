@@ -45,5 +45,6 @@ def command(file: str, as_json: bool) -> None:
 
 
 def _end(kind: str, tensor: TensorFormat) -> tuple[str, ...]:
-    real = f"{tensor.scale:.8g} × (stored − {tensor.zero_point})" if tensor.quantized else "as stored"
+    sign = "+" if tensor.zero_point < 0 else "−"
+    real = f"{tensor.scale:.8g} × (stored {sign} {abs(tensor.zero_point)})" if tensor.quantized else "as stored"
     return kind, tensor.name, times(tensor.shape), tensor.dtype, real

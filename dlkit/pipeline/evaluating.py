@@ -11,6 +11,7 @@ import numpy as np
 from dlkit.bundle.loading import Bundle, top_classes
 from dlkit.datasets import DATASETS
 from dlkit.errors import DataError, ModelFileError, suggestion
+from dlkit.progress import Advance, ignore
 from dlkit.report import Number
 from dlkit.runtime.inputs import images_in, read_inputs
 
@@ -36,14 +37,14 @@ class Evaluation:
     data: str
 
 
-def evaluate(bundle: Bundle, data: Path | None = None) -> Evaluation:
+def evaluate(bundle: Bundle, data: Path | None = None, advance: Advance = ignore) -> Evaluation:
     """Accuracy on the test split of the bundle's dataset, or on a folder of images by class.
 
     Raises:
         DataError: the bundle has no dataset and no folder is given, or the data is not what it was.
     """
     if data is not None:
-        return _on_folder(bundle, data)
+        return _on_folder(bundle, data, advance)
     recipe = bundle.manifest["recipe"]
     if recipe is None:
         raise DataError(
@@ -60,7 +61,7 @@ def evaluate(bundle: Bundle, data: Path | None = None) -> Evaluation:
     split = DATASETS[name].load().test
     if fingerprint != split.fingerprint or before.shape != split.labels.shape:
         raise DataError(f"the test split of {name!r} is not the one this bundle was measured on; export it again")
-    outputs = bundle.session().run(bundle.preprocessing.apply(split.samples))
+    outputs = bundle.session().run(bundle.preprocessing.apply(split.samples), advance)
     exported = outputs.argmax(axis=1)
     return Evaluation(
         metric="accuracy",
@@ -72,14 +73,15 @@ def evaluate(bundle: Bundle, data: Path | None = None) -> Evaluation:
     )
 
 
-def _on_folder(bundle: Bundle, folder: Path) -> Evaluation:
+def _on_folder(bundle: Bundle, folder: Path, advance: Advance) -> Evaluation:
     """Images in folders called like the labels; the float model is not there to compare with."""
     if not folder.is_dir():
         raise DataError(f"--data {folder}: there is no such folder")
     session = bundle.session()
     right: list[bool] = []
     classes = sorted(path for path in folder.iterdir() if path.is_dir())
-    for path in classes:
+    for done, path in enumerate(classes, start=1):
+        advance(done, len(classes))
         if path.name not in bundle.labels:
             raise DataError(f"{path}: no class is called {path.name!r}; {suggestion(path.name, bundle.labels)}")
         for sample in read_inputs([str(image) for image in images_in(path)], bundle.preprocessing):

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,8 +14,9 @@ from dlkit.bundle.loading import Bundle
 from dlkit.bundle.writing import Reference, write_bundle
 from dlkit.conversion.making import Made, append_files, make_file
 from dlkit.conversion.samples import ExportSamples, HeldOut, samples_of_folder, samples_of_recipe
+from dlkit.datasets import stratified
 from dlkit.errors import DataError, IllegalCombination
-from dlkit.progress import SILENT, Progress
+from dlkit.progress import SILENT, Advance, Progress
 from dlkit.report import Comparison, Report
 from dlkit.runtime.inspection import inspect_model
 from dlkit.schemes import SCHEMES, Scheme
@@ -23,7 +25,11 @@ from dlkit.trained import Trained
 from dlkit.verify import Judged, check_conversion, compare, refuse_unless_good
 from dlkit.writing import check_writable, refuse_existing
 
-SAMPLES_IN_BUNDLE = 4
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SAMPLES_IN_BUNDLE = 10
+SAMPLES_WITHOUT_LABELS = 3
 MAX_DROP, CALIBRATION_SAMPLES, SEED = 0.01, 300, 0
 """What a recipe would say, for a model without one."""
 
@@ -65,9 +71,9 @@ def export(
         samples = _samples(trained, chosen, data)
     with tempfile.TemporaryDirectory(prefix="dlkit-") as temporary:
         made = _made(trained, chosen, samples, Path(temporary), progress)
-        with progress.step("Proving it against the float model"):
-            report, reference = _proven(made, trained, samples, chosen, device)
-        few = samples.gate.raw[:SAMPLES_IN_BUNDLE]
+        with progress.step("Proving it against the float model") as advance:
+            report, reference = _proven(made, trained, samples, chosen, device, advance)
+        few = _few(samples.gate)
         bundle = write_bundle(folder, made.file, trained, report, few, reference, replace=force)
     return bundle, report
 
@@ -93,6 +99,13 @@ def _samples(trained: Trained, scheme: Scheme, data: Path | None) -> ExportSampl
     )
 
 
+def _few(held_out: HeldOut) -> NDArray[Any]:
+    """The samples that travel in the bundle: one of each class first, or just a few where there are none."""
+    if held_out.labels is None:
+        return held_out.raw[:SAMPLES_WITHOUT_LABELS]
+    return held_out.raw[stratified(held_out.labels, SAMPLES_IN_BUNDLE, SEED)]
+
+
 def _made(trained: Trained, scheme: Scheme, samples: ExportSamples, folder: Path, progress: Progress) -> Made:
     """The file, labelled; the Keras model has answered the gate's samples and then those of the test split."""
     held_out = [samples.gate.raw] + ([samples.test.raw] if samples.test else [])
@@ -106,18 +119,18 @@ def _made(trained: Trained, scheme: Scheme, samples: ExportSamples, folder: Path
 
 
 def _proven(
-    made: Made, trained: Trained, samples: ExportSamples, scheme: Scheme, target: Target
+    made: Made, trained: Trained, samples: ExportSamples, scheme: Scheme, target: Target, advance: Advance
 ) -> tuple[Report, Reference | None]:
     """The report of a file that passed. Raises VerificationRefused for one that did not."""
     content, original = made.file.read_bytes(), made.float_file.read_bytes()
     inspection = inspect_model(content, made.file.name)
     count = len(samples.gate.raw)
 
-    def compared(held_out: HeldOut, reference: np.ndarray) -> Comparison:
+    def compared(held_out: HeldOut, reference: NDArray[np.float32]) -> Comparison:
         inputs = trained.preprocessing.apply(held_out.raw)
-        before = Judged(original, inputs)
+        before = Judged(original, inputs, advance)
         check_conversion(reference, before)
-        after = before if made.file == made.float_file else Judged(content, inputs)
+        after = before if made.file == made.float_file else Judged(content, inputs, advance)
         return compare(held_out.name, reference, before, after, held_out.labels)
 
     gate = compared(samples.gate, made.reference[:count])

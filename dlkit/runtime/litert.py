@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,7 @@ class Session:
             found = f"{self.input.shape} → {self.output.shape}"
             raise ModelFileError(f"{name}: computes {found}; only files that take one sample at a time can be run")
 
-    def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+    def run(self, batch: NDArray[np.float32], advance: Callable[[int, int], None] | None = None) -> NDArray[np.float32]:
         """Network input (N, *shape) float32 → output (N, *shape) float32, one inference per sample.
 
         Variable tensors are reset before each: a fused LSTM would otherwise begin where the
@@ -72,6 +73,8 @@ class Session:
             self._interpreter.reset_all_variables()
             self.set_input(sample)
             self.invoke()
+            if advance:
+                advance(row + 1, len(batch))
             outputs[row] = self.output.dequantize(self._interpreter.get_tensor(self._output_index))[0]
         return outputs
 

@@ -1,0 +1,90 @@
+"""The thresholds refuse what they should, NaN above all."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from dlkit.report import Comparison
+from dlkit.runtime.dtypes import TensorFormat
+from dlkit.runtime.inspection import Inspection
+from dlkit.schemes import SCHEMES
+from dlkit.verify import accuracy, broken_promises, failed_gates, sqnr_db
+
+GOOD = Comparison("validation", 180, "accuracy", 0.99, 0.985, 0.99, 0.03, 34.0)
+UNLABELLED = Comparison("20 images", 20, "agreement", 1.0, 0.95, 0.95, 0.002, 30.0)
+NAN = float("nan")
+END = TensorFormat("x", (1, 8), "int8", 0.1, 0)
+INT8_FILE = Inspection(1, "", "", {"CONV_2D": 1}, {"int8": 4, "int32": 1}, (END,), (END,), 9, 1)
+
+
+@pytest.mark.parametrize(
+    ("comparison", "scheme"),
+    [
+        (dataclasses.replace(GOOD, exported=0.979), "int8"),
+        (dataclasses.replace(GOOD, exported=NAN), "int8"),
+        (dataclasses.replace(GOOD, float=NAN), "int8"),
+        (dataclasses.replace(UNLABELLED, sqnr_db=14.9), "int8"),
+        (dataclasses.replace(UNLABELLED, sqnr_db=NAN), "int8"),
+        (dataclasses.replace(GOOD, largest_gap=2e-4), "float32"),
+        (dataclasses.replace(GOOD, largest_gap=NAN), "float32"),
+    ],
+)
+def test_a_bad_or_missing_figure_fails(comparison: Comparison, scheme: str) -> None:
+    """Each figure that the gate looks at can fail it, and so can its absence."""
+    assert failed_gates(comparison, SCHEMES[scheme], 0.01)
+
+
+@pytest.mark.parametrize(
+    ("comparison", "scheme"),
+    [(GOOD, "int8"), (UNLABELLED, "int8"), (dataclasses.replace(GOOD, largest_gap=9e-5), "float32")],
+)
+def test_a_good_figure_passes(comparison: Comparison, scheme: str) -> None:
+    """The gate is not closed to what it should let through."""
+    assert failed_gates(comparison, SCHEMES[scheme], 0.01) == []
+
+
+def test_an_int8_file_keeps_its_promise() -> None:
+    """Nothing is said of a file that is as its scheme says."""
+    assert broken_promises(INT8_FILE, SCHEMES["int8"]) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"tensors": {"int8": 4, "float32": 2}}, "2 tensors are float32"),
+        ({"inputs": (dataclasses.replace(END, dtype="float32"),)}, "input x is float32, not int8"),
+        ({"outputs": (dataclasses.replace(END, dtype="uint8"),)}, "output x is uint8, not int8"),
+        ({"ops": {"CUSTOM FlexErf": 1}}, "CUSTOM FlexErf is not an operation of the runtime"),
+        ({"tensors": {"int32": 4}}, "no tensor is int8"),
+    ],
+)
+def test_a_broken_promise_is_named(change: dict, said: str) -> None:
+    """The refusal says which promise broke."""
+    assert any(said in broken for broken in broken_promises(dataclasses.replace(INT8_FILE, **change), SCHEMES["int8"]))
+
+
+def test_sqnr_of_a_tenth_of_the_signal_is_twenty_decibels() -> None:
+    """10 log10(1 / 0.01) = 20."""
+    signal = np.array([[1.0, -1.0]], np.float32)
+    assert sqnr_db(signal, signal * 1.1) == pytest.approx(20.0, abs=1e-4)
+
+
+def test_sqnr_ignores_a_constant_added_to_all_scores() -> None:
+    """A softmax does not see it."""
+    signal = np.array([[3.0, 1.0, 2.0]], np.float32)
+    assert sqnr_db(signal, signal + 5) == 200.0
+
+
+def test_sqnr_of_nan_is_nan() -> None:
+    """So that it fails every threshold."""
+    signal = np.array([[1.0, -1.0]], np.float32)
+    assert np.isnan(sqnr_db(signal, signal * np.float32(NAN)))
+
+
+def test_accuracy_counts_the_highest_output() -> None:
+    """Two of four are right."""
+    outputs = np.eye(4, dtype=np.float32)
+    assert accuracy(outputs, np.array([0, 1, 3, 2])) == 0.5

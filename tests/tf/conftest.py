@@ -1,0 +1,50 @@
+"""A small trained model that the tests of this lane share; made once, in about five seconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlkit.recipe import Recipe, recipe_from
+
+SHORT: dict[str, Any] = {
+    "name": "short",
+    "network": {"name": "cnn", "options": {"width": 8}},
+    "data": {"name": "digits", "resize": "pad"},
+    "training": {"epochs": 8, "learning_rate": 0.01},
+}
+
+
+def short_recipe(**changes: Any) -> Recipe:
+    """The recipe above with whole tables replaced."""
+    return recipe_from(SHORT | changes, "short recipe")
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of models that holds short/model.keras, trained for a few epochs."""
+    from dlkit.pipeline import train
+
+    folder = tmp_path_factory.mktemp("models")
+    train(short_recipe(), folder)
+    return folder
+
+
+@pytest.fixture
+def trained(models: Path):
+    from dlkit.trained import load_trained
+
+    return load_trained(models / "short")
+
+
+@pytest.fixture(scope="session")
+def lstm_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of models that holds lstm/model.keras, trained for a few epochs."""
+    from dlkit.pipeline import train
+
+    folder = tmp_path_factory.mktemp("lstm-models")
+    network = {"name": "lstm", "options": {"units": 16}}
+    train(short_recipe(name="lstm", network=network, training={"epochs": 6, "learning_rate": 0.02}), folder)
+    return folder

@@ -1,0 +1,146 @@
+"""The commands as a user types them, each in a process of its own."""
+
+from __future__ import annotations
+
+import filecmp
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.tf
+
+ROOT = Path(__file__).parents[2]
+SHORT = """
+name = "short"
+network = { name = "cnn", options = { width = 8 } }
+data = { name = "digits", resize = "pad" }
+augmentation = { shift = 0.06, rotation = 0.02, zoom = 0.05 }
+training = { epochs = 6, learning_rate = 0.01 }
+export = { max_drop = 0.05 }
+"""
+
+
+def dlkit(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """`dlkit ARGUMENTS` in `cwd`."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "dlkit", *arguments]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with short.toml in which `dlkit run` was done once."""
+    folder = tmp_path_factory.mktemp("place")
+    (folder / "short.toml").write_text(SHORT)
+    done = dlkit("run", "short.toml", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    (folder / "said.txt").write_text(done.stdout)
+    (folder / "noise.txt").write_text(done.stderr)
+    return folder
+
+
+def test_run_prints_the_report_and_the_next_commands(place: Path) -> None:
+    """Quality of both models, agreement, size, and what to type next."""
+    said = (place / "said.txt").read_text()
+    for part in ("accuracy ", " float, ", " exported", "agreement", "largest gap", "of the float file"):
+        assert part in said
+    assert "next:\n  dlkit predict exported/short/cpu-int8 IMAGE\n" in said
+
+
+def test_run_prints_nothing_of_the_frameworks(place: Path) -> None:
+    """Piped, standard error holds one line a step and no word of TensorFlow's."""
+    lines = (place / "noise.txt").read_text().splitlines()
+    assert lines
+    assert all(line.endswith(" …") for line in lines)
+
+
+def test_next_commands_work_as_printed(place: Path) -> None:
+    """What is ready to paste can be pasted."""
+    commands = [line.split() for line in (place / "said.txt").read_text().partition("next:\n")[2].splitlines()]
+    assert len(commands) == 4
+    for command in commands:
+        if "IMAGE" not in command:
+            done = dlkit(*command[1:], cwd=place)
+            assert done.returncode == 0, done.stderr
+
+
+def test_same_recipe_and_seed_same_bytes(place: Path) -> None:
+    """Two runs in two processes give the same bundle, to the byte."""
+    done = dlkit("run", "short.toml", "--out", "again", "--quiet", cwd=place)
+    assert done.returncode == 0, done.stderr
+    first, second = place / "exported/short/cpu-int8", place / "again/short/cpu-int8"
+    names = sorted(path.name for path in first.iterdir())
+    assert names == sorted(path.name for path in second.iterdir())
+    assert filecmp.cmpfiles(first, second, names, shallow=False) == (names, [], [])
+
+
+def test_quiet_run_prints_no_progress_and_no_advice(place: Path) -> None:
+    """Only the results are left."""
+    done = dlkit("export", "short", "--scheme", "float32", "--quiet", cwd=place)
+    assert done.stderr == ""
+    assert "next:" not in done.stdout
+    assert "wrote exported/short/cpu-float32" in done.stdout
+
+
+def test_run_again_needs_force_and_says_so_at_once(place: Path) -> None:
+    """Nothing is trained before the refusal."""
+    done = dlkit("run", "short.toml", cwd=place)
+    assert done.returncode == 1
+    assert done.stderr == "error: exported/short/cpu-int8 exists already; add --force to replace it\n"
+
+
+def test_evaluate_as_json(place: Path) -> None:
+    """The promised keys, with numbers."""
+    done = dlkit("evaluate", "exported/short/cpu-int8", "--json", cwd=place)
+    result = json.loads(done.stdout)
+    assert result["metric"] == "accuracy"
+    assert result["samples"] == 360
+    assert all(0.75 < result[key] <= 1 for key in ("float", "exported", "agreement"))
+
+
+def test_build_then_export_without_data_says_what_it_needs(place: Path) -> None:
+    """`dlkit build NETWORK && dlkit export --quantize`: the model built last, and what is missing."""
+    done = dlkit("build", "resnet8", cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert "parameters     78,666" in done.stdout
+    assert "multiply-adds  12,501,632" in done.stdout
+    done = dlkit("export", "--quantize", cwd=place)
+    assert done.returncode == 1
+    assert done.stderr.endswith(
+        "error: resnet8 has no data set to calibrate with and to prove the file on; name a folder of images "
+        "(about 100; any size, they are fitted to 32×32×3): add --data FOLDER\n"
+    )
+    assert not (place / "exported/resnet8/cpu-int8").exists()
+
+
+def test_train_then_export_by_recipe(place: Path) -> None:
+    """`export RECIPE` finds the model that `train RECIPE` wrote; --set is stored in the bundle's recipe."""
+    done = dlkit("train", "short.toml", "--set", "training.epochs=2", "--out", "two", cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert "next:\n  dlkit export --quantize --out two\n" in done.stdout
+    done = dlkit("export", "short.toml", "--out", "two", "--quiet", cwd=place)
+    assert done.returncode == 0, done.stderr
+    manifest = json.loads((place / "two/short/cpu-int8/manifest.json").read_text())
+    assert manifest["recipe"]["training"]["epochs"] == 2
+
+
+def test_interrupting_a_run_leaves_no_bundle_and_no_traceback(place: Path) -> None:
+    """Ctrl-C while it works: exit code 130, one word, nothing half-written."""
+    import signal
+    import time
+
+    arguments = [sys.executable, "-m", "dlkit", "run", "short.toml", "--out", "stopped", "--set", "training.epochs=500"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        arguments, cwd=place, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(8)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert not list((place / "stopped").rglob("*.*"))

@@ -1,0 +1,168 @@
+"""Export: every network in every scheme, proven, whole or not at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import short_recipe
+
+from dlkit.bundle.loading import load_bundle
+from dlkit.conversion.samples import samples_of_recipe
+from dlkit.datasets import DATASETS
+from dlkit.errors import IllegalCombination, OutputError, UnknownName, VerificationRefused
+from dlkit.networks import NETWORKS
+from dlkit.pipeline import build_recipe, export, train
+from dlkit.pipeline.evaluating import evaluate
+from dlkit.runtime.inspection import inspect_file
+from dlkit.schemes import SCHEMES
+from dlkit.trained import load_trained
+from dlkit.verify import broken_promises
+
+pytestmark = pytest.mark.tf
+
+OPTIONS = {"cnn": {"width": 4}, "lstm": {"units": 8}, "resnet8": {"width": 4, "momentum": 0.9}}
+
+
+@pytest.mark.parametrize("scheme", list(SCHEMES))
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name in OPTIONS])
+def test_every_network_exports_in_every_scheme(name: str, scheme: str, tmp_path: Path) -> None:
+    """Trained for an epoch, each passes its gate, keeps its promise and checks itself."""
+    recipe = short_recipe(network={"name": name, "options": OPTIONS[name]}, training={"epochs": 1})
+    recipe = dataclasses.replace(recipe, export=dataclasses.replace(recipe.export, max_drop=0.1))
+    trained = train(recipe, tmp_path).trained
+    bundle, report = export(trained, scheme, out=tmp_path)
+    assert broken_promises(inspect_file(bundle.model), SCHEMES[scheme]) == []
+    assert report.gate.sqnr_db > 15
+    count, gap, allowed = load_bundle(bundle.folder).check()
+    assert count == 10
+    assert gap <= allowed
+
+
+def test_int8_is_smaller_and_int8_throughout(trained, tmp_path: Path) -> None:
+    """No float tensor is left, and the input and output are int8 too."""
+    bundle, report = export(trained, "int8", out=tmp_path)
+    inspection = inspect_file(bundle.model)
+    assert set(inspection.tensors) == {"int8", "int32"}
+    assert {t.dtype for t in inspection.inputs + inspection.outputs} == {"int8"}
+    assert report.bytes < 0.7 * report.float_bytes
+
+
+def test_float32_gives_the_models_own_numbers(trained, tmp_path: Path) -> None:
+    """The largest gap of a float file is rounding."""
+    _, report = export(trained, "float32", out=tmp_path)
+    assert report.gate.largest_gap < 1e-5
+    assert report.gate.agreement == 1.0
+    assert report.calibration_samples == 0
+
+
+def test_evaluate_repeats_the_reports_figures(trained, tmp_path: Path) -> None:
+    """What is measured again from the bundle alone is what was measured at export."""
+    bundle, report = export(trained, "int8", out=tmp_path)
+    again = evaluate(load_bundle(bundle.folder))
+    assert (again.float, again.exported, again.agreement, again.samples) == (
+        report.test.float,
+        report.test.exported,
+        report.test.agreement,
+        360,
+    )
+
+
+def test_labels_and_preprocessing_are_inside_the_file(trained, tmp_path: Path) -> None:
+    """The .tflite file is also an archive; any unzip reads the labels back."""
+    bundle, _ = export(trained, "int8", out=tmp_path)
+    with zipfile.ZipFile(bundle.model) as archive:
+        assert archive.read("labels.txt").decode().split() == list("0123456789")
+        inside = json.loads(archive.read("dlkit.json"))
+    assert inside["preprocessing"] == json.loads(json.dumps(bundle.manifest["preprocessing"]))
+
+
+def test_manifest_holds_the_recipe_in_full(trained, tmp_path: Path) -> None:
+    """Defaults included, so that the bundle alone says how it was made."""
+    bundle, _ = export(trained, "int8", out=tmp_path)
+    assert bundle.manifest["recipe"] == json.loads(json.dumps(trained.recipe.as_dict()))
+    assert bundle.manifest["recipe"]["export"]["calibration_samples"] == 300
+    assert set(bundle.manifest["sha256"]) == {p.name for p in bundle.folder.iterdir()} - {"manifest.json"}
+
+
+def test_calibration_never_sees_validation_or_test() -> None:
+    """Calibration samples are all from the training split, as many of each class as can be."""
+    samples, splits = samples_of_recipe(short_recipe()), DATASETS["digits"].load()
+
+    def keys(images: np.ndarray) -> set[bytes]:
+        return {image.tobytes() for image in images}
+
+    assert keys(samples.calibration) <= keys(splits.train.samples)
+    assert not keys(samples.calibration) & (keys(splits.validation.samples) | keys(splits.test.samples))
+    by_bytes = {image.tobytes(): label for image, label in zip(splits.train.samples, splits.train.labels, strict=True)}
+    counts = np.bincount([by_bytes[image.tobytes()] for image in samples.calibration])
+    assert counts.tolist() == [30] * 10
+
+
+def test_a_file_that_lost_too_much_is_not_written(models: Path, tmp_path: Path) -> None:
+    """One hidden unit of a huge range leaves no int8 steps for the others: refused, nothing is left.
+
+    The float model is unchanged by it: what multiplies a ReLU unit's input divides its output.
+    """
+    import keras
+
+    shutil.copytree(models / "short", tmp_path / "models" / "short")
+    trained = load_trained(tmp_path / "models" / "short")
+    model = keras.models.load_model(trained.model)
+    (kernel, bias), (after, after_bias) = (model.get_layer(n).get_weights() for n in ("hidden", "predictions"))
+    unit = int(np.argmax(np.abs(after).sum(axis=1)))
+    kernel[:, unit] *= 1e4
+    bias[unit] *= 1e4
+    after[unit] /= 1e4
+    model.get_layer("hidden").set_weights([kernel, bias])
+    model.get_layer("predictions").set_weights([after, after_bias])
+    model.save(trained.model)
+    with pytest.raises(
+        VerificationRefused, match=r"nothing was written: accuracy fell from 0\.9\d+ to 0\.\d+"
+    ) as refusal:
+        export(trained, "int8", out=tmp_path / "out")
+    assert refusal.value.exit_code == 3
+    assert list((tmp_path / "out").rglob("*.*")) == []
+    bundle, _ = export(trained, "float32", out=tmp_path / "out")
+    assert bundle.model.exists()
+
+
+def test_an_existing_bundle_is_refused_before_the_work(trained, tmp_path: Path) -> None:
+    """Without force nothing is converted; with it the bundle is replaced."""
+    bundle, _ = export(trained, "float32", out=tmp_path)
+    (bundle.folder / "mine.txt").write_text("x")
+    with pytest.raises(OutputError, match="exists already; add --force"):
+        export(trained, "float32", out=tmp_path)
+    assert (bundle.folder / "mine.txt").exists()
+    export(trained, "float32", out=tmp_path, force=True)
+    assert not (bundle.folder / "mine.txt").exists()
+
+
+def test_unknown_scheme_suggests_the_nearest(trained, tmp_path: Path) -> None:
+    """A misspelt scheme is never replaced by another."""
+    with pytest.raises(UnknownName, match="did you mean 'int8'"):
+        export(trained, "in8", out=tmp_path)
+
+
+def test_a_scheme_the_target_cannot_run_is_refused(trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message names what the target does run."""
+    from dlkit.targets import TARGETS
+
+    only_int8 = dataclasses.replace(TARGETS["cpu"], schemes=("int8",))
+    monkeypatch.setitem(TARGETS._load(), "cpu", only_int8)
+    with pytest.raises(IllegalCombination, match="cpu cannot run float32 files; it runs int8: --scheme int8"):
+        export(trained, "float32", out=tmp_path)
+
+
+def test_an_untrained_model_of_a_recipe_exports_too(tmp_path: Path) -> None:
+    """Conversion does not ask whether the weights are any good; the manifest says that they are random."""
+    recipe = short_recipe()
+    recipe = dataclasses.replace(recipe, export=dataclasses.replace(recipe.export, max_drop=1.0))
+    trained, _ = build_recipe(recipe, tmp_path)
+    bundle, _ = export(trained, "int8", out=tmp_path)
+    assert bundle.manifest["trained"] is False

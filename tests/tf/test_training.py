@@ -1,0 +1,89 @@
+"""Training does what the recipe says, and the same each time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import short_recipe
+
+from dlkit.datasets import DATASETS
+from dlkit.errors import OutputError, TrainingError
+from dlkit.pipeline import train
+from dlkit.pipeline.making_models import preprocessing_of
+from dlkit.recipe import AugmentationPart
+from dlkit.training.input_pipeline import training_batches
+
+pytestmark = pytest.mark.tf
+
+NONE = AugmentationPart()
+
+
+@pytest.mark.parametrize("mode", ["unit", "signed", "none"])
+@pytest.mark.parametrize("network", ["cnn", "lstm"])
+def test_batches_are_preprocessed_as_every_runner_does_it(mode: str, network: str) -> None:
+    """Without augmentation a training batch equals `Preprocessing.apply` of the same samples."""
+    recipe = short_recipe(network={"name": network}, data={"name": "digits", "preprocessing": mode})
+    preprocessing, split = preprocessing_of(recipe), DATASETS["digits"].load().validation
+    inputs = np.concatenate([x for x, _ in training_batches(split, preprocessing, NONE, 64, 0).as_numpy_iterator()])
+    expected = preprocessing.apply(split.samples)
+    key = [tuple(x.ravel()) for x in inputs]
+    assert sorted(key) == sorted(tuple(x.ravel()) for x in expected)
+
+
+def test_each_epoch_sees_every_sample_once_in_a_new_order() -> None:
+    """Shuffling is over the whole split and is redrawn each epoch."""
+    recipe = short_recipe()
+    split = DATASETS["digits"].load().train
+    batches = training_batches(split, preprocessing_of(recipe), NONE, 100, 0)
+    first, second = (np.concatenate([y for _, y in batches.as_numpy_iterator()]) for _ in range(2))
+    assert np.array_equal(np.bincount(first), np.bincount(split.labels))
+    assert np.array_equal(np.bincount(second), np.bincount(split.labels))
+    assert not np.array_equal(first, second)
+
+
+def test_augmentation_changes_images_and_keeps_their_range() -> None:
+    """Shifted, turned and zoomed digits are new images of the same values."""
+    split = DATASETS["digits"].load().validation
+    changes = AugmentationPart(shift=0.2, rotation=0.05, zoom=0.1)
+    preprocessing = preprocessing_of(short_recipe())
+    inputs = np.concatenate([x for x, _ in training_batches(split, preprocessing, changes, 64, 0).as_numpy_iterator()])
+    originals = {tuple(x.ravel()) for x in preprocessing.apply(split.samples)}
+    assert sum(tuple(x.ravel()) in originals for x in inputs) < len(inputs) / 10
+    assert inputs.min() >= 0
+    assert inputs.max() <= 1
+
+
+def test_training_learns(models: Path) -> None:
+    """A few epochs of a small network are far better than chance on the validation split."""
+    import json
+
+    history = json.loads((models / "short" / "model.json").read_text())["history"]
+    assert len(history) == 8
+    assert history[-1]["val_accuracy"] > 0.9
+    assert history[-1]["loss"] < history[0]["loss"]
+
+
+def test_same_seed_same_weights_and_another_seed_others(tmp_path: Path) -> None:
+    """Training is deterministic in its seed."""
+    one_epoch = {"epochs": 1}
+    augmentation = {"shift": 0.1, "rotation": 0.02, "zoom": 0.1}
+    recipes = [short_recipe(training=one_epoch, augmentation=augmentation, seed=seed) for seed in (3, 3, 4)]
+    hashes = [train(r, tmp_path / str(i)).trained.weights_sha256 for i, r in enumerate(recipes)]
+    assert hashes[0] == hashes[1]
+    assert hashes[0] != hashes[2]
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_writes_nothing(tmp_path: Path) -> None:
+    """The message names the epoch and a smaller rate; no model is left behind."""
+    recipe = short_recipe(training={"epochs": 3, "learning_rate": 1e38})
+    with pytest.raises(TrainingError, match=r"epoch \d; try a smaller rate"):
+        train(recipe, tmp_path)
+    assert not (tmp_path / "short" / "model.keras").exists()
+
+
+def test_a_trained_model_is_not_overwritten_unasked(models: Path) -> None:
+    """`train` refuses before it trains."""
+    with pytest.raises(OutputError, match="--force"):
+        train(short_recipe(), models)
