@@ -9,8 +9,8 @@ DlkitError                  exit 1: the user can fix it; the text says what was 
 ├── ExtraMissing            an optional package that is not installed
 ├── TrainingError           training that went wrong: the loss is no longer a number
 ├── IllegalCombination      a scheme that the target or the network cannot have, with the nearest that can
-└── ConversionError         the converter or quantizer failed, crashed or ran out of time
-VerificationRefused         exit 3: the file was made, measured, found wanting and thrown away
+├── ConversionError         the converter or quantizer failed, crashed or ran out of time
+└── VerificationRefused     exit 3: the file was made, measured, found wanting and thrown away
 """
 
 from __future__ import annotations

@@ -53,9 +53,15 @@ def refuse_existing(destination: Path, *, replace: bool) -> None:
 def check_writable(folder: Path) -> None:
     """Raise OutputError now, before the work, if nothing can be written under `folder`; leaves no trace."""
     with _explained(folder):
-        nearest = next((f for f in (folder, *folder.parents) if os.path.lexists(f)), folder)
-        with tempfile.TemporaryFile(dir=nearest):
-            pass
+        missing = [f for f in (folder, *folder.parents) if not os.path.lexists(f)]
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        finally:
+            for made in missing:
+                with contextlib.suppress(OSError):  # never made, or no longer empty
+                    made.rmdir()
 
 
 def write_bytes(destination: Path, content: bytes) -> None:

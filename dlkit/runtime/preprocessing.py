@@ -55,7 +55,7 @@ class Preprocessing:
     offset: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        channels = self.image[2] if self.image else 1
+        *_, channels = self.image or (1,)
         low, high = self.raw_range
         good = {
             "shape": all(type(n) is int and n > 0 for n in self.shape),

@@ -1,0 +1,140 @@
+"""Recipes: those in recipes/ read, and every mistake is one line with file and key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dlkit.errors import RecipeError, UnknownName
+from dlkit.recipe import find_recipes, read_recipe, recipe_from
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+GOOD = """
+name = "good"
+network = { name = "cnn" }
+data = { name = "digits" }
+training = { epochs = 1 }
+"""
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    """A small recipe that reads."""
+    path = tmp_path / "good.toml"
+    path.write_text(GOOD)
+    return path
+
+
+@pytest.mark.parametrize("name", find_recipes(RECIPES))
+def test_a_recipe_of_ours_reads(name: str) -> None:
+    """Its name is its file's, and its first line says what it is."""
+    assert read_recipe(RECIPES / name).name == name.removesuffix(".toml")
+    assert (RECIPES / name).read_text().startswith("# ")
+
+
+@pytest.mark.parametrize("name", find_recipes(RECIPES))
+def test_a_recipe_survives_being_stored(name: str) -> None:
+    """What a bundle keeps of it reads back as the same recipe."""
+    recipe = read_recipe(RECIPES / name)
+    assert recipe_from(recipe.as_dict(), "stored") == recipe
+
+
+def test_shape_and_classes_come_from_the_data(good: Path) -> None:
+    """A recipe need not repeat what its dataset knows; an image becomes rows for a recurrent network."""
+    assert read_recipe(good).network.options == {"input_shape": [8, 8, 1], "classes": 10}
+    lstm = read_recipe(good, ["network.name=lstm"])
+    assert lstm.network.options == {"input_shape": [8, 8], "classes": 10}
+
+
+def test_overrides_are_read_before_the_recipe_is_checked(good: Path) -> None:
+    """--set may repair a recipe as well as change it."""
+    assert read_recipe(good, ["training.epochs=7", "seed=3"]).training.epochs == 7
+
+
+BAD = [
+    ("nme=x", "unknown key 'nme'; did you mean 'name'?"),
+    ("training.epoch=1", "unknown key 'training.epoch'; did you mean 'epochs'?"),
+    ("network.option.width=1", "unknown key 'network.option'; did you mean 'options'?"),
+    ("network.options.wdith=1", "unknown key 'network.options.wdith'; did you mean 'width'?"),
+    ("network.options.width=wide", "network.options.width = 'wide' is a string; it takes a whole number"),
+    ("network.options.classes=5", "network.options.classes = 5, but digits has 10; leave it out"),
+    ("network.options.input_shape=[9, 9, 1]", "input_shape = [9, 9, 1], but digits has [8, 8, 1]; leave it out"),
+    ("data.preprocessing=unti", "data.preprocessing = 'unti' is not one of them; did you mean 'unit'?"),
+    ("data.resize=3", "data.resize = 3 is a whole number; it takes a string"),
+    ("training.epochs=0", "training.epochs = 0 must be at least 1"),
+    ("training.epochs=1.5", "training.epochs = 1.5 is a number; it takes a whole number"),
+    ("training.epochs=many", "training.epochs = 'many' is a string; it takes a whole number"),
+    ("training.batch_size=-1", "training.batch_size = -1 must be at least 1"),
+    ("training.learning_rate=nan", "training.learning_rate = nan must be above 0"),
+    ("training.learning_rate=inf", "training.learning_rate = inf must be above 0"),
+    ("training.learning_rate=0", "training.learning_rate = 0.0 must be above 0"),
+    ("training.warmup=1", "training.warmup = 1.0 must be from 0 to below 1"),
+    ("training.warmup=nan", "training.warmup = nan must be from 0 to below 1"),
+    ("training.weight_decay=-1", "training.weight_decay = -1.0 must be at least 0"),
+    ("training.label_smoothing=1", "training.label_smoothing = 1.0 must be from 0 to below 1"),
+    ("augmentation.shift=1", "augmentation.shift = 1.0 must be from 0 to below 1"),
+    ("augmentation.zoom=nan", "augmentation.zoom = nan must be from 0 to below 1"),
+    ("export.max_drop=nan", "export.max_drop = nan must be from 0 to 1"),
+    ("export.max_drop=2", "export.max_drop = 2.0 must be from 0 to 1"),
+    ("export.calibration_samples=0", "export.calibration_samples = 0 must be at least 1"),
+    ("seed=-1", "seed = -1 must be from 0 to 4294967295"),
+    ("seed=4294967296", "seed = 4294967296 must be from 0 to 4294967295"),
+    ('name=""', "name = '' must be letters, digits, '-' and '_'"),
+    ("name=../up", "name = '../up' must be letters, digits, '-' and '_'"),
+    ("name=a b", "name = 'a b' must be letters, digits, '-' and '_'"),
+    ("name=3", "name = 3 is a whole number; it takes a string"),
+    ("network=cnn", "network = 'cnn' is a string; it takes a table"),
+]
+
+
+@pytest.mark.parametrize(("override", "message"), BAD, ids=[o for o, _ in BAD])
+def test_a_bad_value_is_refused_by_file_and_key(good: Path, override: str, message: str) -> None:
+    """One line that begins with the file and names the key and what was found."""
+    with pytest.raises(RecipeError) as caught:
+        read_recipe(good, [override])
+    assert str(caught.value).startswith(f"{good}: ")
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("network.name=cnnn", "unknown network 'cnnn'; did you mean 'cnn'?"),
+        ("data.name=digit", "unknown dataset 'digit'; did you mean 'digits'?"),
+        ("export.scheme=int9", "unknown scheme 'int9'; did you mean 'int8'?"),
+        ("export.target=cpuu", "unknown target 'cpuu'; did you mean 'cpu'?"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_its_near_miss(good: Path, override: str, message: str) -> None:
+    """Nothing is replaced by the nearest."""
+    with pytest.raises(UnknownName, match=message.replace("?", r"\?")):
+        read_recipe(good, [override])
+
+
+@pytest.mark.parametrize("key", ["name", "network", "data", "training"])
+def test_a_missing_key_is_refused(good: Path, key: str) -> None:
+    """What has no default has to be said."""
+    good.write_text("".join(line for line in GOOD.splitlines(keepends=True) if not line.startswith(key)))
+    with pytest.raises(RecipeError, match=f"good.toml: missing key '{key}'"):
+        read_recipe(good)
+
+
+def test_a_missing_file_suggests_its_neighbours(good: Path) -> None:
+    """The nearest file name in the same folder."""
+    with pytest.raises(RecipeError, match=r"there is no recipe .*goood\.toml; did you mean 'good\.toml'\?"):
+        read_recipe(good.with_name("goood.toml"))
+
+
+def test_what_is_no_file_of_text_is_refused(good: Path) -> None:
+    """A folder, bytes, a file used as a folder, a device without end."""
+    (good.with_name("bytes.toml")).write_bytes(b"\xff\xfe\x00")
+    for path, message in [
+        (good.parent, "is a folder, not a recipe"),
+        (good.with_name("bytes.toml"), "is not a text file"),
+        (good / "below.toml", "Not a directory"),
+        (Path("/dev/zero"), "File too large"),
+        (good.with_name("x" * 300 + ".toml"), "File name too long"),
+    ]:
+        with pytest.raises(RecipeError, match=message):
+            read_recipe(path)

@@ -1,0 +1,192 @@
+"""Writing is atomic: the old thing or the new thing, never half of one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dlkit.errors import OutputError
+from dlkit.writing import check_writable, new_folder, refuse_existing, write_bytes
+
+ROOT = Path(__file__).parents[2]
+
+# Fills a folder half, says so, and waits to be killed.
+HALF = """
+import sys, time
+from pathlib import Path
+from dlkit.writing import new_folder
+with new_folder(Path(sys.argv[1]), replace=True) as new:
+    (new / "half").write_text("half")
+    print("half", flush=True)
+    time.sleep(60)
+"""
+
+
+def fill(destination: Path, text: str, replace: bool = False) -> None:
+    with new_folder(destination, replace=replace) as new:
+        (new / "file").write_text(text)
+
+
+def started_half(destination: Path) -> subprocess.Popen[str]:
+    """A process that is in the middle of writing `destination`."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HALF, str(destination)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "half\n"
+    return process
+
+
+def test_a_folder_appears_when_its_block_ends(tmp_path: Path) -> None:
+    """Not before; its parents are made; nothing else is left."""
+    destination = tmp_path / "a" / "b"
+    with new_folder(destination, replace=False) as new:
+        (new / "file").write_text("x")
+        assert not destination.exists()
+    assert (destination / "file").read_text() == "x"
+    assert list(destination.parent.iterdir()) == [destination]
+    assert destination.stat().st_mode & 0o777 == 0o755
+
+
+def test_an_error_in_the_block_leaves_nothing(tmp_path: Path) -> None:
+    """Neither the folder nor a temporary one; the error goes on."""
+    with pytest.raises(ZeroDivisionError), new_folder(tmp_path / "a", replace=False) as new:
+        (new / "file").write_text(f"{1 / 0}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_while_replacing_leaves_the_old(tmp_path: Path) -> None:
+    """Whole and alone."""
+    fill(tmp_path / "a", "old")
+    with pytest.raises(ZeroDivisionError), new_folder(tmp_path / "a", replace=True):
+        raise ZeroDivisionError
+    assert (tmp_path / "a" / "file").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [tmp_path / "a"]
+
+
+def test_what_exists_is_not_replaced_unasked(tmp_path: Path) -> None:
+    """The message says how to ask."""
+    fill(tmp_path / "a", "old")
+    with pytest.raises(OutputError, match="a exists already; add --force to replace it"):
+        fill(tmp_path / "a", "new")
+    assert (tmp_path / "a" / "file").read_text() == "old"
+
+
+@pytest.mark.parametrize("kind", ["folder", "file", "link", "dangling link"])
+def test_replacing(tmp_path: Path, kind: str) -> None:
+    """Whatever stood there, the new folder stands there and nothing else is left; a link's end is not touched."""
+    destination, elsewhere = tmp_path / "place" / "a", tmp_path / "elsewhere"
+    fill(elsewhere, "elsewhere")
+    destination.parent.mkdir()
+    if kind == "folder":
+        fill(destination, "old")
+        (destination / "more").touch()
+    elif kind == "file":
+        destination.write_text("old")
+    else:
+        destination.symlink_to(elsewhere if kind == "link" else tmp_path / "nowhere")
+    with pytest.raises(OutputError, match="exists already"):
+        fill(destination, "new")
+    fill(destination, "new", replace=True)
+    assert {p.name: p.read_text() for p in destination.iterdir()} == {"file": "new"}
+    assert not destination.is_symlink()
+    assert list(destination.parent.iterdir()) == [destination]
+    assert (elsewhere / "file").read_text() == "elsewhere"
+
+
+def test_replacing_where_names_cannot_be_exchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system without that step gets there in two."""
+    fill(tmp_path / "a", "old")
+    monkeypatch.setattr("dlkit.writing._exchange", lambda a, b: False)
+    fill(tmp_path / "a", "new", replace=True)
+    assert (tmp_path / "a" / "file").read_text() == "new"
+    assert list(tmp_path.iterdir()) == [tmp_path / "a"]
+
+
+def test_a_killed_writer_leaves_the_old_whole(tmp_path: Path) -> None:
+    """kill -9 in the middle; the next writer clears away what it left."""
+    fill(tmp_path / "a", "old")
+    process = started_half(tmp_path / "a")
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert (tmp_path / "a" / "file").read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 2
+    fill(tmp_path / "a", "new", replace=True)
+    assert list(tmp_path.iterdir()) == [tmp_path / "a"]
+
+
+def test_a_living_writer_is_left_alone(tmp_path: Path) -> None:
+    """Two writers of one place do not take each other's unfinished work away."""
+    process = started_half(tmp_path / "a")
+    try:
+        fill(tmp_path / "a", "new")
+        assert [p.name for p in tmp_path.glob(".a.*/*")] == ["half"]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_what_was_moved_away_by_a_killed_writer_comes_back(tmp_path: Path) -> None:
+    """Where replacing takes two steps and the writer died between them."""
+    fill(tmp_path / "a", "old")
+    (tmp_path / "a").rename(tmp_path / ".a.writing-x.old")
+    with pytest.raises(OutputError, match="exists already"):
+        fill(tmp_path / "a", "new")
+    assert (tmp_path / "a" / "file").read_text() == "old"
+
+
+def unwritable(tmp_path: Path) -> list[Path]:
+    """Places where not even root can write."""
+    (tmp_path / "file").touch()
+    return [tmp_path / "file" / "a", tmp_path / "file" / "a" / "b", Path("/proc/dlkit/a"), tmp_path / ("x" * 300)]
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_a_place_that_cannot_be_written(tmp_path: Path, number: int) -> None:
+    """One line with the place, the system's reason and what to type; by every road, before and after the work."""
+    place = unwritable(tmp_path)[number]
+    message = r"cannot write .*: .*; choose another place with --out DIR"
+    with pytest.raises(OutputError, match=message):
+        fill(place, "x")
+    with pytest.raises(OutputError, match=message):
+        write_bytes(place, b"x")
+    with pytest.raises(OutputError, match=message):
+        check_writable(place / "below")
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_checking_leaves_no_trace(tmp_path: Path) -> None:
+    """A check before the work makes no folders: the work may yet fail."""
+    check_writable(tmp_path / "a" / "b")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_write_bytes_replaces(tmp_path: Path) -> None:
+    """A file beside it, moved there."""
+    for content in (b"old", b"new"):
+        write_bytes(tmp_path / "a" / "file", content)
+    assert [(p.name, p.read_bytes()) for p in (tmp_path / "a").iterdir()] == [("file", b"new")]
+
+
+def test_write_bytes_over_a_folder_is_refused(tmp_path: Path) -> None:
+    """And leaves no temporary file."""
+    (tmp_path / "a").mkdir()
+    with pytest.raises(OutputError, match="Is a directory"):
+        write_bytes(tmp_path / "a", b"x")
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+def test_refuse_existing_sees_a_dangling_link(tmp_path: Path) -> None:
+    """What would be replaced is something, wherever it points."""
+    (tmp_path / "a").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(OutputError, match="exists already"):
+        refuse_existing(tmp_path / "a", replace=False)
+    refuse_existing(tmp_path / "a", replace=True)
