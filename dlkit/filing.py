@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 CHUNK_BYTES = 2**20
+LARGEST_STREAM_BYTES = 2**28
+"""Of what does not say how long it is: a device, a pipe, standard input."""
 
 
 def read_file(path: Path, at_most: int) -> bytes:
@@ -16,14 +18,14 @@ def read_file(path: Path, at_most: int) -> bytes:
     with path.open("rb") as file:
         state = os.fstat(file.fileno())
         if not stat.S_ISREG(state.st_mode):
-            return read_stream(file, at_most, str(path))
+            return read_stream(file, min(at_most, LARGEST_STREAM_BYTES), str(path))
         if state.st_size > at_most:
             raise _too_large(str(path))
         return file.read()
 
 
 def read_stream(stream: BinaryIO, at_most: int, name: str) -> bytes:
-    """What is left in `stream`. Raises OSError, also if it is more than `at_most` bytes."""
+    """What is still in `stream`. Raises OSError, also if it is more than `at_most` bytes."""
     chunks, count = [], 0
     while chunk := stream.read(CHUNK_BYTES):
         chunks.append(chunk)

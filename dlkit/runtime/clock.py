@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -83,8 +82,14 @@ def _timed(model: Path, threads: int, runs: int) -> Timing:
         session.invoke()
         times.append(time.perf_counter() - begin)
     low, median, p95 = (1e3 * float(q) for q in np.quantile(times, [0.0, 0.5, 0.95]))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return Timing(threads, len(times), 1e3 * init, 1e3 * first, low, median, p95, peak)
+    return Timing(threads, len(times), 1e3 * init, 1e3 * first, low, median, p95, _peak_bytes())
+
+
+def _peak_bytes() -> int:
+    """Largest resident memory of this process; `getrusage` would count the one it was started from."""
+    status = Path("/proc/self/status").read_text()
+    [kilobytes] = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(kilobytes) * 1024
 
 
 if __name__ == "__main__":

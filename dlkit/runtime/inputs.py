@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlkit.errors import DataError
-from dlkit.filing import read_file, read_stream
+from dlkit.filing import LARGEST_STREAM_BYTES, read_file, read_stream
 from dlkit.runtime.arrays import read_npy
 from dlkit.runtime.preprocessing import Preprocessing, count_of, open_image
 
@@ -76,7 +76,7 @@ def _standard_input() -> bytes:
     if sys.stdin is None:
         raise DataError("standard input: is closed")
     try:
-        return read_stream(sys.stdin.buffer, LARGEST_BYTES, "standard input")
+        return read_stream(sys.stdin.buffer, LARGEST_STREAM_BYTES, "standard input")
     except OSError as error:
         raise DataError(f"standard input: cannot be read: {error.strerror}") from None
 
