@@ -92,7 +92,8 @@ def _inspected(model: Any, content: bytes) -> Inspection:
         for i in sorted(_used_tensors(graph, size)):
             tensor = graph.Tensors(i)
             tensors[_dtype_name(tensor)] += 1
-            if model.Buffers(tensor.Buffer()).DataLength():
+            buffer = model.Buffers(tensor.Buffer())
+            if buffer.DataLength() or buffer.Size():
                 parameters += _elements(tensor)
     main = graphs[0]
     return Inspection(
@@ -126,11 +127,16 @@ def _bounded(count: int, size: int) -> int:
 
 
 def _check_buffers(model: Any, size: int) -> None:
-    """Every constant lies inside the file (a truncated file keeps its head and loses its weights)."""
+    """Every constant lies inside the file (a truncated file keeps its head and loses its weights).
+
+    Large files keep constants behind the flatbuffer, as an offset and a size.
+    """
     for i in range(_bounded(model.BuffersLength(), size)):
-        table = model.Buffers(i)._tab
-        field = table.Offset(4)
-        if field and table.Vector(field) + table.VectorLen(field) > size:
+        buffer = model.Buffers(i)
+        field = buffer._tab.Offset(4)
+        if field and buffer._tab.Vector(field) + buffer._tab.VectorLen(field) > size:
+            raise ValueError("constant outside the file")
+        if buffer.Offset() + buffer.Size() > size:
             raise ValueError("constant outside the file")
 
 
