@@ -20,8 +20,8 @@ from dlkit.extras import require
 from dlkit.filing import read_file
 from dlkit.runtime.dtypes import TensorFormat
 
-LARGEST_BYTES = 2**31
-"""A FlatBuffer's offsets reach no further."""
+LARGEST_BYTES = 2**32
+"""No device runs a longer file."""
 MOST_DIMENSIONS = 64
 _MALFORMED = (struct.error, IndexError, ValueError, TypeError, OverflowError, KeyError, AttributeError, RecursionError)
 
@@ -98,7 +98,8 @@ def _inspected(model: Any, content: bytes) -> Inspection:
         for i in sorted(_used_tensors(graph, operators, entries)):
             tensor = graph.Tensors(i)
             tensors[_dtype_name(tensor)] += 1
-            if stored := model.Buffers(tensor.Buffer()).DataLength():
+            buffer = model.Buffers(tensor.Buffer())
+            if stored := buffer.DataLength() or buffer.Size():
                 parameters += _elements(tensor, stored)
     main = graphs[0]
     return Inspection(
@@ -143,11 +144,16 @@ def _used_tensors(graph: Any, operators: list[Any], entries: _Entries) -> set[in
 
 
 def _check_buffers(model: Any, entries: _Entries) -> None:
-    """Every constant lies inside the file (a truncated file keeps its head and loses its weights)."""
+    """Every constant lies inside the file (a truncated file keeps its head and loses its weights).
+
+    Large files keep constants behind the flatbuffer, as an offset and a size.
+    """
     for i in entries(model.BuffersLength()):
-        table = model.Buffers(i)._tab
-        field = table.Offset(4)
-        if field and table.Vector(field) + table.VectorLen(field) > entries.size:
+        buffer = model.Buffers(i)
+        field = buffer._tab.Offset(4)
+        if field and buffer._tab.Vector(field) + buffer._tab.VectorLen(field) > entries.size:
+            raise ValueError("constant outside the file")
+        if buffer.Offset() + buffer.Size() > entries.size:
             raise ValueError("constant outside the file")
 
 

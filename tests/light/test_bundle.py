@@ -124,7 +124,21 @@ def test_a_folder_of_bundles_names_them(bundle: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "null", "3", '"x"', "{}", '{"format": 1}', "[" * 100_000, '{"format":' * 5000, "1" * 5000, "\0", "é"],
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        "3",
+        '"x"',
+        "{}",
+        '{"format": 1}',
+        "[" * 100_000,
+        '{"format":' * 5000,
+        "1" * 5000,
+        "\0",
+        "é",
+    ],
     ids=lambda text: f"{text[:12]!r}{len(text)}",
 )
 def test_a_manifest_that_is_none(bundle: Path, text: str) -> None:

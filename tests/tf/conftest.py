@@ -3,23 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-from dlkit.recipe import Recipe, recipe_from
-
-SHORT: dict[str, Any] = {
-    "name": "short",
-    "network": {"name": "cnn", "options": {"width": 8}},
-    "data": {"name": "digits", "resize": "pad"},
-    "training": {"epochs": 8, "learning_rate": 0.01},
-}
-
-
-def short_recipe(**changes: Any) -> Recipe:
-    """The recipe above with whole tables replaced."""
-    return recipe_from(SHORT | changes, "short recipe")
+from short import short_recipe
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import short_recipe
+from short import short_recipe
 
 from dlkit.bundle.loading import load_bundle
 from dlkit.conversion.samples import samples_of_recipe

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import short_recipe
+from short import short_recipe
 
 from dlkit.datasets import DATASETS
 from dlkit.errors import OutputError, TrainingError
