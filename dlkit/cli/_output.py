@@ -106,22 +106,20 @@ class _Lines:
 
 
 class _Bars:
-    """A bar with the time left once the extent is known; a spinner with the time taken before."""
+    """A bar that moves, with the time left once the extent is known; with the time taken in the end."""
 
     @contextlib.contextmanager
     def step(self, label: str) -> Iterator[Advance]:
         try:
             from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
             from rich.progress import Progress as Rich
         except ModuleNotFoundError:  # a device with numpy, click and ai-edge-litert only
             with _Lines().step(label) as advance:
                 yield advance
             return
-        columns = (
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-            TextColumn("left"), TimeRemainingColumn(),
-        )  # fmt: skip
+        time_left = TimeRemainingColumn(elapsed_when_finished=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), time_left)
         with Rich(*columns, console=Console(stderr=True)) as bars:
             task = bars.add_task(label, total=None)
 

@@ -87,10 +87,12 @@ def _check_legal(scheme: Scheme, target: Target) -> None:
 
 
 def _samples(trained: Trained, scheme: Scheme, data: Path | None) -> ExportSamples:
+    own = samples_of_recipe(trained.recipe) if trained.recipe else None
     if data is not None:
-        return samples_of_folder(data, trained.preprocessing, CALIBRATION_SAMPLES, SEED)
-    if trained.recipe is not None:
-        return samples_of_recipe(trained.recipe)
+        given = samples_of_folder(data, trained.preprocessing, CALIBRATION_SAMPLES, SEED)
+        return dataclasses.replace(given, test=own.test if own else None)
+    if own is not None:
+        return own
     purpose = "to calibrate with and to prove the file on" if scheme.needs_calibration else "to prove the file on"
     shape = "×".join(str(n) for n in trained.preprocessing.image or trained.preprocessing.shape)
     raise DataError(

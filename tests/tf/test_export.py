@@ -166,3 +166,16 @@ def test_an_untrained_model_of_a_recipe_exports_too(tmp_path: Path) -> None:
     trained, _ = build_recipe(recipe, tmp_path)
     bundle, _ = export(trained, "int8", out=tmp_path)
     assert bundle.manifest["trained"] is False
+
+
+def test_a_folder_of_images_calibrates_a_recipes_model_too(trained, tmp_path: Path) -> None:
+    """The test split stays the recipe's, so the bundle can still be evaluated."""
+    from PIL import Image
+
+    digits = DATASETS["digits"].load().train.samples[:40, ..., 0]
+    for i, digit in enumerate(digits):
+        Image.fromarray(digit * np.uint8(15)).save(tmp_path / f"{i}.png")
+    bundle, report = export(trained, "int8", data=tmp_path, out=tmp_path / "out")
+    assert report.gate.metric == "agreement"
+    assert report.gate.samples == 8
+    assert evaluate(bundle).samples == 360

@@ -1,0 +1,921 @@
+#!/usr/bin/env python3
+"""Run this bundle on a device: needs numpy and ai-edge-litert (and Pillow for images), not dlkit.
+
+    python predict.py INPUT...   label images, .npy or .csv files, folders, or - for standard input
+    python predict.py --check    prove that the model runs here as it did where it was made
+
+Made by dlkit from its own modules; edit those, not this.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import difflib
+import errno
+import hashlib
+import importlib
+import io
+import json
+import math
+import numpy as np
+import os
+import stat
+import sys
+import warnings
+import zipfile
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import BinaryIO
+from typing import TYPE_CHECKING, Any
+
+
+# --- errors ---
+
+class DlkitError(Exception):
+    """Base of all errors above; `str(error)` is one line for the user, whatever a file is called."""
+
+    exit_code = 1
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
+
+
+class UnknownName(DlkitError):
+    """A name that is not on its shelf; suggests near misses, never guesses."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "") -> None:
+        self.kind, self.name, self.known = kind, name, sorted(known)
+        prefix = f"{where}: " if where else ""
+        super().__init__(f"{prefix}unknown {kind} {name!r}; {suggestion(name, self.known)}")
+
+
+class RecipeError(DlkitError):
+    """A TOML file that is not a valid recipe or target description."""
+
+
+class DataError(DlkitError):
+    """Data that cannot be used as it is."""
+
+
+class ModelFileError(DlkitError):
+    """A model file or bundle that cannot be read."""
+
+
+class OutputError(DlkitError):
+    """A destination that cannot be written or must not be overwritten."""
+
+
+class ExtraMissing(DlkitError):
+    """An optional package is not installed; the text holds the pip line."""
+
+
+class TrainingError(DlkitError):
+    """Training that went wrong in a way the recipe can mend."""
+
+
+class IllegalCombination(DlkitError):
+    """A scheme the target or the network cannot have."""
+
+
+class ConversionError(DlkitError):
+    """The converter or the quantizer did not produce a file."""
+
+
+class VerificationRefused(DlkitError):
+    """The exported file broke a promise; nothing was written."""
+
+    exit_code = 3
+
+
+def printable(text: str) -> str:
+    r"""`text` on one line that a terminal shows as it is; control and undecodable characters are escaped.
+
+    >>> printable("no\nsuch")
+    'no\\nsuch'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def system_reason(error: OSError) -> str:
+    """What the operating system refused, with the file if it named one: "photo.png: Permission denied"."""
+    reason = error.strerror or str(error) or type(error).__name__
+    return f"{error.filename}: {reason}" if error.filename else reason
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """A sentence with the nearest known names, or with all of them when none is near.
+
+    >>> suggestion("vgg61", ["vgg16", "lstm"])
+    "did you mean 'vgg16'?"
+    """
+    names = sorted(known)
+    lowered = {n.lower(): n for n in names}
+    near = [lowered[n] for n in difflib.get_close_matches(name.lower(), list(lowered), n=3, cutoff=0.6)]
+    if near:
+        return "did you mean " + " or ".join(repr(n) for n in near) + "?"
+    return "known: " + ", ".join(names) if names else "there are none"
+
+
+# --- filing ---
+
+CHUNK_BYTES = 2**20
+LARGEST_STREAM_BYTES = 2**28
+"""Of what does not say how long it is: a device, a pipe, standard input."""
+
+
+def read_file(path: Path, at_most: int) -> bytes:
+    """The contents of `path`. Raises OSError, also if they are more than `at_most` bytes."""
+    with path.open("rb") as file:
+        state = os.fstat(file.fileno())
+        if not stat.S_ISREG(state.st_mode):
+            return read_stream(file, min(at_most, LARGEST_STREAM_BYTES), str(path))
+        if state.st_size > at_most:
+            raise _too_large(str(path))
+        return file.read()
+
+
+def read_stream(stream: BinaryIO, at_most: int, name: str) -> bytes:
+    """What is still in `stream`. Raises OSError, also if it is more than `at_most` bytes."""
+    chunks, count = [], 0
+    while chunk := stream.read(CHUNK_BYTES):
+        chunks.append(chunk)
+        count += len(chunk)
+        if count > at_most:
+            raise _too_large(name)
+    return b"".join(chunks)
+
+
+def _too_large(name: str) -> OSError:
+    return OSError(errno.EFBIG, os.strerror(errno.EFBIG), name)
+
+
+# --- digest ---
+
+def sha256_of(path: Path) -> str:
+    """sha256 of a file's contents, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+# --- extras ---
+
+# What a device that has only numpy, click and ai-edge-litert may lack, and what it is for.
+PURPOSES = {
+    "PIL": ("Pillow", "reading images"),
+    "tensorflow": ("tensorflow", "building, training and converting"),
+    "keras": ("keras", "building, training and converting"),
+    "ai_edge_litert": ("ai-edge-litert", "reading or running a .tflite file"),
+}
+
+
+def require(module: str) -> ModuleType:
+    """The optional `module`, imported. Raises ExtraMissing with the pip line if it is not installed."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] != module.split(".")[0]:
+            raise
+        distribution, purpose = PURPOSES[module.split(".")[0]]
+        raise ExtraMissing(f"{purpose} needs {distribution}: pip install {distribution}") from None
+
+
+# --- noise ---
+
+@contextlib.contextmanager
+def native_noise_aside() -> Iterator[None]:
+    """Send descriptor 2 nowhere while the block runs; what fails in it speaks through its Python error."""
+    if sys.stderr is None:  # closed by whoever started us
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+# --- runtime/dtypes ---
+
+@dataclasses.dataclass(frozen=True)
+class TensorFormat:
+    """An input or output of a file.
+
+    Attributes:
+        name: as in the file.
+        shape: with the batch, which is 1.
+        dtype: numpy's name, for instance "int8".
+        scale, zero_point: per tensor; 0.0 and 0 where the tensor is not quantized.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    scale: float
+    zero_point: int
+
+    @property
+    def quantized(self) -> bool:
+        # Some converters leave the range of a float tensor beside it.
+        return self.scale != 0.0 and np.issubdtype(self.dtype, np.integer)
+
+    def quantize(self, real: NDArray[np.float32]) -> NDArray[Any]:
+        """Real numbers → the tensor's dtype; rounded half to even, saturated at the ends."""
+        if not self.quantized:
+            return real.astype(self.dtype)
+        limits = np.iinfo(self.dtype)
+        with np.errstate(over="ignore"):  # becomes infinite and saturates
+            integers = np.round(real / np.float32(self.scale)) + self.zero_point
+        return np.asarray(np.clip(integers, limits.min, limits.max), self.dtype)
+
+    def dequantize(self, stored: NDArray[Any]) -> NDArray[np.float32]:
+        """The tensor's dtype → real numbers."""
+        if not self.quantized:
+            return stored.astype(np.float32)
+        return np.asarray((stored.astype(np.float32) - self.zero_point) * np.float32(self.scale), np.float32)
+
+
+# --- runtime/litert ---
+
+MOST_THREADS = 256
+"""The runtime's native code crashes where the system has no more threads to give."""
+
+
+class Session:
+    """A loaded .tflite file.
+
+    Attributes:
+        input, output: formats of its one input and its one output.
+
+    Raises:
+        ModelFileError: the file is missing, is no .tflite file, is broken, or has several inputs or outputs.
+        DataError: fewer than 1 or more than 256 threads.
+        ExtraMissing: ai-edge-litert is not installed.
+    """
+
+    def __init__(self, model: Path | bytes, threads: int | None = None) -> None:
+        name = str(model) if isinstance(model, Path) else "the model"
+        content = _checked(model, name)
+        interpreter_class = require("ai_edge_litert.interpreter").Interpreter
+        threads = min(4, os.cpu_count() or 1) if threads is None else threads
+        if not 1 <= threads <= MOST_THREADS:
+            raise DataError(f"{threads} threads; the runtime takes 1 to {MOST_THREADS}")
+        source = {"model_path": str(model)} if isinstance(model, Path) else {"model_content": content}
+        try:
+            with native_noise_aside():  # it announces its delegate
+                self._interpreter = interpreter_class(**source, num_threads=threads)
+                self._interpreter.allocate_tensors()
+            inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        except (ValueError, RuntimeError) as error:
+            raise _refused(name, error) from None
+        if len(inputs) != 1 or len(outputs) != 1:
+            raise ModelFileError(f"{name}: has {len(inputs)} inputs and {len(outputs)} outputs; one of each can be run")
+        self._name, self._input_index, self._output_index = name, inputs[0]["index"], outputs[0]["index"]
+        self.input, self.output = _format(inputs[0]), _format(outputs[0])
+        if self.input.shape[:1] != (1,) or self.output.shape[:1] != (1,):
+            found = f"{self.input.shape} → {self.output.shape}"
+            raise ModelFileError(f"{name}: computes {found}; only files that take one sample at a time can be run")
+
+    def run(self, batch: NDArray[np.float32], advance: Callable[[int, int], None] | None = None) -> NDArray[np.float32]:
+        """Network input (N, *shape) float32 → output (N, *shape) float32, one inference per sample.
+
+        Variable tensors are reset before each: a fused LSTM would otherwise begin where the
+        sample before it ended. Raises DataError for another shape, NaN or infinity, ModelFileError
+        if the runtime fails on the file.
+        """
+        wanted = self.input.shape[1:]
+        if batch.shape[1:] != wanted:
+            raise DataError(f"input of shape {batch.shape[1:]}, but the model takes {wanted}")
+        if not np.isfinite(batch).all():
+            raise DataError("input with NaN or infinite values")
+        outputs = np.empty((len(batch), *self.output.shape[1:]), np.float32)
+        for row, sample in enumerate(batch):
+            self._interpreter.reset_all_variables()
+            self.set_input(sample)
+            self.invoke()
+            if advance:
+                advance(row + 1, len(batch))
+            outputs[row] = self.output.dequantize(self._interpreter.get_tensor(self._output_index))[0]
+        return outputs
+
+    def set_input(self, sample: NDArray[np.float32]) -> None:
+        """Put one sample (*shape) float32 into the model's input."""
+        self._interpreter.set_tensor(self._input_index, self.input.quantize(sample)[np.newaxis])
+
+    def invoke(self) -> None:
+        """One inference on whatever the input holds; for timing."""
+        try:
+            self._interpreter.invoke()
+        except (ValueError, RuntimeError) as error:
+            raise _refused(self._name, error) from None
+
+
+def _refused(name: str, error: Exception) -> ModelFileError:
+    reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return ModelFileError(f"{name}: the runtime refuses this file: {reason}")
+
+
+def _checked(model: Path | bytes, name: str) -> bytes:
+    """The first bytes of a .tflite file. LiteRT is native code: what is plainly no model never reaches it."""
+    if isinstance(model, bytes):
+        content = model
+    else:
+        try:
+            with model.open("rb") as file:
+                content = file.read(8)
+        except OSError as error:
+            raise ModelFileError(f"{name}: cannot be read: {error.strerror}") from None
+    if content[4:8] != b"TFL3":
+        raise ModelFileError(f"{name}: is not a .tflite file (the mark 'TFL3' is missing)")
+    return content
+
+
+def _format(details: dict[str, Any]) -> TensorFormat:
+    scale, zero_point = details["quantization"]
+    shape = tuple(int(n) for n in details["shape"])
+    return TensorFormat(details["name"], shape, np.dtype(details["dtype"]).name, float(scale), int(zero_point))
+
+
+# --- runtime/arrays ---
+
+LARGEST_ARRAY_BYTES = 2**28
+"""Of an array in a bundle's own archive."""
+
+
+def read_npy(content: bytes, where: str) -> NDArray[Any]:
+    """The one array of numbers in the bytes of a .npy file. Raises DataError if it is anything else."""
+    if content.startswith(b"PK"):
+        raise DataError(f"{where}: is an archive of arrays (.npz); save one with numpy.save")
+    if not content.startswith(np.lib.format.MAGIC_PREFIX):
+        raise DataError(f"{where}: is not a .npy array; save one with numpy.save")
+    stream = io.BytesIO(content)
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    try:
+        shape, fortran, dtype = readers[np.lib.format.read_magic(stream)](stream)
+    except Exception:  # numpy raises what its parsers raise; each is about the header
+        raise DataError(f"{where}: the header of this .npy array is corrupt; save it again") from None
+    if dtype.hasobject or dtype.kind not in "uifb":
+        raise DataError(f"{where}: holds {dtype}, not numbers")
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(content) - stream.tell():
+        claim = f"{dtype} of shape {shape}"
+        raise DataError(f"{where}: its header says {claim}, but {len(content) - stream.tell()} bytes follow")
+    return np.ndarray(shape, dtype, buffer=content, offset=stream.tell(), order="F" if fortran else "C")
+
+
+def read_npz(path: Path, names: tuple[str, ...]) -> list[NDArray[Any]]:
+    """The arrays called `names` in an archive of a bundle. Raises ModelFileError if one cannot be read."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            sizes = [archive.getinfo(f"{name}.npy").file_size for name in names]
+            if max(sizes) > LARGEST_ARRAY_BYTES:
+                raise ModelFileError(f"{path}: unpacks to {max(sizes):,} bytes, more than a bundle's samples take")
+            return [read_npy(archive.read(f"{name}.npy"), f"{path}, {name}") for name in names]
+    except ModelFileError:
+        raise
+    except Exception:  # zipfile raises what its parsers raise; each is about the file
+        raise ModelFileError(f"{path}: is not an archive of {' and '.join(names)}; export the bundle again") from None
+
+
+# --- runtime/preprocessing ---
+
+# ImageNet mean and deviation of RGB in 0…1 ("torch"), and mean of BGR in 0…255 ("caffe"), as in
+# keras.applications.imagenet_utils.
+_TORCH_MEAN, _TORCH_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_CAFFE_MEAN = (103.939, 116.779, 123.68)
+
+# Pillow would also start programs for some formats (EPS); these are decoded by Pillow itself.
+IMAGE_FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM")
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocessing:
+    """How raw values become network input: `raw × scale + offset`, per channel.
+
+    Attributes:
+        shape: the network's input shape without the batch, (8, 8, 1) or (8, 8).
+        image: (height, width, channels) of the image behind it; None if the input is no image.
+        raw_range: smallest and largest raw value; the pixels 0…255 of an image file are mapped to it.
+        color: "grey", "rgb" or "bgr", the order of the network's channels.
+        resize: "crop", "pad" or "stretch", how an image of other proportions is fitted.
+        scale, offset: one number, or one per channel.
+    """
+
+    shape: tuple[int, ...]
+    image: tuple[int, int, int] | None
+    raw_range: tuple[float, float]
+    color: str
+    resize: str
+    scale: tuple[float, ...]
+    offset: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        *_, channels = self.image or (1,)
+        low, high = self.raw_range
+        good = {
+            "shape": all(type(n) is int and n > 0 for n in self.shape),
+            "image": self.image is None or self._holds_an_image(self.image),
+            "raw_range": low < high and _finite(self.raw_range),
+            "color": self.color in (("grey",) if channels == 1 else ("rgb", "bgr")),
+            "resize": self.resize in ("crop", "pad", "stretch"),
+            "scale": len(self.scale) in (1, channels) and _finite(self.scale),
+            "offset": len(self.offset) in (1, channels) and _finite(self.offset),
+        }
+        for key, holds in good.items():
+            if not holds:
+                raise ValueError(f"preprocessing.{key} cannot be {getattr(self, key)!r}")
+
+    def _holds_an_image(self, image: tuple[int, ...]) -> bool:
+        """Whether `image` is (height, width, 1 or 3) and has as many numbers as the input."""
+        sound = len(image) == 3 and image[2] in (1, 3) and all(type(n) is int and n > 0 for n in image)
+        return sound and math.prod(image) == math.prod(self.shape)
+
+    @property
+    def sample_shapes(self) -> frozenset[tuple[int, ...]]:
+        """Shapes in which one sample may come: the input's, the image's, a grey image's without its channel."""
+        if self.image is None:
+            return frozenset({self.shape})
+        return frozenset({self.shape, self.image, self.image[:2] if self.image[2] == 1 else self.image})
+
+    def apply(self, raw: NDArray[Any]) -> NDArray[np.float32]:
+        """Raw values (N, *shape) or (N, *image) → network input (N, *shape) float32."""
+        x = self.raw_batch(raw)
+        if self.color == "bgr":
+            x = x[..., ::-1]
+        x = x * np.asarray(self.scale, np.float32) + np.asarray(self.offset, np.float32)
+        return np.ascontiguousarray(x.reshape(len(raw), *self.shape), dtype=np.float32)
+
+    def raw_batch(self, raw: NDArray[Any]) -> NDArray[np.float32]:
+        """Raw values (N, ...) in the shape of images where there is an image behind them, float32.
+
+        Raises DataError for samples of another shape, or that are no numbers.
+        """
+        if raw.ndim == 0 or raw.shape[1:] not in self.sample_shapes:
+            found = _times(raw.shape[1:]) if raw.ndim else "a single number"
+            raise DataError(f"samples of shape {found}, but this model takes {_times(self.shape)}")
+        if raw.dtype.kind not in "uifb":
+            raise DataError(f"samples of {raw.dtype}, not numbers")
+        with np.errstate(over="ignore"):  # becomes infinite, which Session refuses
+            return raw.astype(np.float32).reshape(len(raw), *(self.image or self.shape))
+
+    def raw_sample(self, values: NDArray[Any], where: str) -> NDArray[Any]:
+        """Values of one sample, checked: shape, finite, inside `raw_range`. Raises DataError naming `where`."""
+        if values.shape not in self.sample_shapes:
+            raise DataError(f"{where}: shape {_times(values.shape)}, but this model takes {_times(self.shape)}")
+        if values.dtype.kind not in "uifb":
+            raise DataError(f"{where}: holds {values.dtype}, not numbers")
+        with np.errstate(over="ignore"):  # 80-bit numbers become infinite
+            bad = np.argwhere(~np.isfinite(values.astype(np.float64)))
+        if len(bad):
+            spot = ", ".join(str(i) for i in bad[0])
+            raise DataError(f"{where}: {len(bad)} values are NaN or infinite, the first at [{spot}]")
+        low, high = self.raw_range
+        if values.min() < low or values.max() > high:
+            found = f"{float(values.min()):g} to {float(values.max()):g}"
+            raise DataError(f"{where}: values from {found}, but this model takes raw values from {low:g} to {high:g}")
+        return values.reshape(self.image or self.shape)
+
+    def raw_image(self, picture: Image, where: str) -> NDArray[np.float32]:
+        """An upright image of any size and mode → raw values (height, width, channels).
+
+        Transparency is laid over the ground (the lowest value); colour becomes grey by luminance,
+        grey becomes colour by repetition. Raises DataError for one that has no pixels 0…255.
+        """
+        if self.image is None:
+            raise DataError(f"{where}: is an image, but this model takes values of shape {_times(self.shape)}")
+        from PIL import Image
+
+        height, width, channels = self.image
+        if picture.mode.startswith("I") or picture.mode in ("F", "LAB"):
+            picture = _eight_bit(picture, where)
+        if picture.mode in ("RGBA", "LA", "PA", "P") or "transparency" in picture.info:
+            picture = picture.convert("RGBA")
+            picture = Image.alpha_composite(Image.new("RGBA", picture.size, (0, 0, 0, 255)), picture)
+        picture = fitted(picture.convert("L" if channels == 1 else "RGB"), (width, height), self.resize)
+        pixels = np.asarray(picture, np.float32).reshape(height, width, channels)
+        low, high = self.raw_range
+        return np.asarray(pixels / 255.0 * (high - low) + low, np.float32)
+
+
+def fitted(picture: Image, size: tuple[int, int], resize: str) -> Image:
+    """`picture` at `size` (width, height), bilinear with antialiasing; see `Preprocessing.resize`."""
+    from PIL import Image, ImageOps
+
+    bilinear = Image.Resampling.BILINEAR
+    if resize == "crop":
+        return ImageOps.fit(picture, size, method=bilinear)
+    if resize == "pad":
+        return _padded(picture, size)
+    return picture.resize(size, bilinear)
+
+
+def _padded(picture: Image, size: tuple[int, int]) -> Image:
+    """All of `picture` in the middle of a ground of 0; at least a pixel of it, however long it is."""
+    from PIL import Image
+
+    ratio = min(size[0] / picture.width, size[1] / picture.height)
+    inner = max(1, round(picture.width * ratio)), max(1, round(picture.height * ratio))
+    ground = Image.new(picture.mode, size, 0)
+    corner = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
+    ground.paste(picture.resize(inner, Image.Resampling.BILINEAR), corner)
+    return ground
+
+
+def _eight_bit(picture: Image, where: str) -> Image:
+    """A 16-bit grey image in 8 bits. Raises DataError for one whose format does not say what is white."""
+    from PIL import Image
+
+    values = np.asarray(picture)
+    if values.ndim != 2 or values.dtype.kind not in "ui" or values.min() < 0 or values.max() > 65535:
+        fix = "save the image with 8 or 16 bits, or its values as .npy"
+        raise DataError(f"{where}: {picture.mode} pixels have no fixed white; {fix}")
+    return Image.fromarray(np.round(values / 257.0).astype(np.uint8))
+
+
+def preprocessing_for(
+    mode: str, shape: tuple[int, ...], image: tuple[int, int, int] | None, raw_range: tuple[float, float], resize: str
+) -> Preprocessing:
+    """The numbers behind a mode's name (see `recipe.DataPart`). Raises DataError where it does not fit."""
+    low, high = raw_range
+    span = high - low
+    channels = image[2] if image else 1
+    color = "grey" if channels == 1 else "rgb"
+    scale: tuple[float, ...]
+    offset: tuple[float, ...]
+    if mode in ("caffe", "torch") and channels != 3:
+        raise DataError(f"preprocessing {mode!r} is for colour images; this input has the shape {_times(shape)}")
+    if mode == "unit":
+        scale, offset = (1 / span,), (-low / span,)
+    elif mode == "signed":
+        scale, offset = (2 / span,), (-2 * low / span - 1,)
+    elif mode == "none":
+        scale, offset = (1.0,), (0.0,)
+    elif mode == "torch":
+        scale = tuple(1 / span / d for d in _TORCH_DEVIATION)
+        offset = tuple((-low / span - m) / d for m, d in zip(_TORCH_MEAN, _TORCH_DEVIATION, strict=True))
+    else:
+        scale = (255 / span,) * 3
+        offset, color = tuple(-low * 255 / span - m for m in _CAFFE_MEAN), "bgr"
+    return Preprocessing(shape, image, raw_range, color, resize, scale, offset)
+
+
+def preprocessing_from(table: dict[str, Any]) -> Preprocessing:
+    """What `dataclasses.asdict` made of a Preprocessing and JSON kept of it."""
+    values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}
+    return Preprocessing(**values)
+
+
+def image_behind(shape: tuple[int, ...]) -> tuple[int, int, int] | None:
+    """The image a network of this input shape reads: itself if (H, W, 1 or 3), grey rows if (steps, features)."""
+    if len(shape) == 3 and shape[2] in (1, 3):
+        return shape[0], shape[1], shape[2]
+    if len(shape) == 2:
+        return shape[0], shape[1], 1
+    return None
+
+
+def open_image(content: bytes, where: str) -> Image:
+    """A decoded image, turned upright by its EXIF orientation.
+
+    Raises DataError if `content` is none, is broken or is unreasonably large.
+    """
+    require("PIL")
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    try:
+        with warnings.catch_warnings(), native_noise_aside():  # libtiff prints
+            warnings.simplefilter("ignore")  # of side matters in the file; what counts is whether it decodes
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            picture = Image.open(io.BytesIO(content), formats=IMAGE_FORMATS)
+            picture.load()
+            return ImageOps.exif_transpose(picture)
+    except UnidentifiedImageError:
+        raise DataError(f"{where}: is not an image that can be read (PNG, JPEG, BMP, GIF, TIFF, WebP …)") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise DataError(f"{where}: has more pixels than an honest image; make it smaller first") from None
+    except Exception as error:  # Pillow's decoders raise what they raise; each is about the file
+        raise DataError(f"{where}: the image is broken: {error}") from None
+
+
+def _finite(numbers: tuple[float, ...]) -> bool:
+    return all(isinstance(n, (int, float)) and math.isfinite(n) for n in numbers)
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return "×".join(str(n) for n in shape) or "a single number"
+
+
+def count_of(shape: tuple[int, ...]) -> int:
+    """Numbers in one sample of `shape`."""
+    return math.prod(shape)
+
+
+# --- runtime/inputs ---
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
+
+LARGEST_BYTES = 2**30
+"""Of one input; what is longer is a device or a mistake."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """One raw sample.
+
+    Attributes:
+        name: the file, with the row where a file holds several.
+        raw: (*image) or (*shape) raw values, see `Preprocessing`.
+    """
+
+    name: str
+    raw: NDArray[Any]
+
+
+def read_inputs(names: list[str], preprocessing: Preprocessing) -> Iterator[Sample]:
+    """The samples behind each name, in order. Raises DataError at the first that cannot be used."""
+    for name in names:
+        if name == "-":
+            yield from _samples("standard input", _standard_input(), "", preprocessing)
+        elif Path(name).is_dir():
+            for path in images_in(Path(name)):
+                yield from _samples(str(path), _content(path), path.suffix, preprocessing)
+        else:
+            yield from _samples(name, _content(Path(name)), Path(name).suffix, preprocessing)
+
+
+def images_in(folder: Path) -> list[Path]:
+    """Image files in `folder` and below, sorted. Raises DataError if there are none."""
+    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+    if not found:
+        raise DataError(f"{folder}: no images in this folder (looked for {', '.join(sorted(IMAGE_SUFFIXES))})")
+    return found
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return read_file(path, LARGEST_BYTES)
+    except FileNotFoundError:
+        raise DataError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _standard_input() -> bytes:
+    if sys.stdin is None:
+        raise DataError("standard input: is closed")
+    try:
+        return read_stream(sys.stdin.buffer, LARGEST_STREAM_BYTES, "standard input")
+    except OSError as error:
+        raise DataError(f"standard input: cannot be read: {error.strerror}") from None
+
+
+def _samples(where: str, content: bytes, suffix: str, preprocessing: Preprocessing) -> Iterator[Sample]:
+    suffix = suffix.lower() or _sniffed(content)
+    if not content:
+        raise DataError(f"{where}: is empty")
+    if suffix == ".npy":
+        yield from _rows(where, read_npy(content, where), preprocessing)
+    elif suffix == ".csv":
+        yield from _rows(where, _table(where, content, preprocessing), preprocessing)
+    else:
+        yield Sample(where, preprocessing.raw_image(open_image(content, where), where))
+
+
+def _sniffed(content: bytes) -> str:
+    """The kind of nameless content: .npy by its magic, .csv if it is text, else an image."""
+    if content.startswith(b"\x93NUMPY"):
+        return ".npy"
+    try:
+        first = content[:4096].decode("ascii")
+    except UnicodeDecodeError:
+        return ""
+    return ".csv" if first.strip() and set(first) <= set("0123456789+-.eE,;\t\r\n naifNAIF") else ""
+
+
+def _table(where: str, content: bytes, preprocessing: Preprocessing) -> NDArray[np.float64]:
+    """Lines of comma-separated numbers → (lines, *shape)."""
+    wanted = count_of(preprocessing.shape)
+    rows = []
+    # utf-8-sig: spreadsheets put a mark before the first number.
+    lines = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", errors="replace")
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        cells = line.replace(";", ",").replace("\t", ",")
+        row = _numbers(cells.split(",", wanted)[:wanted])
+        if row is None:
+            raise DataError(f"{where}, line {number}: {line.strip()[:40]!r} is not numbers separated by commas")
+        count = cells.count(",") + 1
+        if count != wanted:
+            shape = "×".join(map(str, preprocessing.shape))
+            raise DataError(f"{where}, line {number}: {count} values; a sample has {wanted} ({shape})")
+        rows.append(row)
+    if not rows:
+        raise DataError(f"{where}: has no lines of numbers")
+    return np.asarray(rows).reshape(len(rows), *preprocessing.shape)
+
+
+def _numbers(cells: list[str]) -> NDArray[np.float64] | None:
+    """The cells as numbers, None if one is none; Python's own 1_000 is none elsewhere."""
+    if not any("_" in cell for cell in cells):
+        with contextlib.suppress(ValueError):
+            return np.asarray([float(cell) for cell in cells], np.float64)
+    return None
+
+
+def _rows(where: str, array: NDArray[Any], preprocessing: Preprocessing) -> Iterator[Sample]:
+    """One sample, or each of a batch: an array whose rows have the shape of a sample."""
+    if array.ndim and array.shape not in preprocessing.sample_shapes and array.shape[1:] in preprocessing.sample_shapes:
+        if not len(array):
+            raise DataError(f"{where}: holds no samples (shape {array.shape})")
+        for row, values in enumerate(array):
+            yield Sample(f"{where}[{row}]", preprocessing.raw_sample(values, f"{where}[{row}]"))
+    else:
+        yield Sample(where, preprocessing.raw_sample(array, where))
+
+
+# --- bundle/loading ---
+
+FORMAT = 1
+VOUCHED_FOR = ("model.tflite", "labels.txt", "samples.npz")
+"""Files without whose sha256 a manifest says nothing."""
+LARGEST_MANIFEST_BYTES = 2**24
+
+
+@dataclasses.dataclass(frozen=True)
+class Bundle:
+    """An exported model on disk.
+
+    Attributes:
+        folder: where it is.
+        manifest: the contents of manifest.json.
+        labels: class names, in the order of the output.
+        preprocessing: from raw values to network input.
+    """
+
+    folder: Path
+    manifest: dict[str, Any]
+    labels: tuple[str, ...]
+    preprocessing: Preprocessing
+
+    @property
+    def model(self) -> Path:
+        return self.folder / "model.tflite"
+
+    @property
+    def name(self) -> str:
+        return f"{self.manifest['name']}/{self.manifest['target']}-{self.manifest['scheme']}"
+
+    def session(self, threads: int | None = None) -> Session:
+        """A loaded model, ready to run."""
+        return Session(self.model, threads)
+
+    def check(self, threads: int | None = None) -> tuple[int, float, float]:
+        """Run the bundle's own samples: (how many, largest gap to the expected outputs, gap allowed)."""
+        raw, expected = read_npz(self.folder / "samples.npz", ("raw", "outputs"))
+        outputs = self.session(threads).run(self.preprocessing.apply(raw))
+        if not len(raw) or outputs.shape != expected.shape:
+            found = f"{len(raw)} inputs give {outputs.shape}, but outputs of {expected.shape} are expected"
+            raise ModelFileError(f"{self.folder}: samples.npz does not belong to the model: {found}")
+        return len(raw), float(np.max(np.abs(outputs - expected))), float(self.manifest["check"]["tolerance"])
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """The bundle in `folder`, every file held against its sha256.
+
+    Raises:
+        ModelFileError: it is no bundle, a file is missing, or a file is not as it was written.
+    """
+    path = folder / "manifest.json"
+    if not path.is_file():
+        raise ModelFileError(_no_bundle(folder))
+    try:
+        manifest = json.loads(read_file(path, LARGEST_MANIFEST_BYTES))
+        if manifest["format"] != FORMAT:
+            raise ModelFileError(f"{path}: bundle format {manifest['format']}; this dlkit reads {FORMAT}")
+        _check_types(manifest)
+        check_files(folder, manifest["sha256"])
+        labels = (folder / "labels.txt").read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        return Bundle(folder, manifest, tuple(labels), preprocessing_from(manifest["preprocessing"]))
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise ModelFileError(f"{path}: is not a dlkit manifest, or is corrupt; export the bundle again") from None
+
+
+def _check_types(manifest: dict[str, Any]) -> None:
+    """Raise ValueError unless what is read from a manifest later on is there and of its type."""
+    kinds: dict[str, Any] = {"name": str, "target": str, "scheme": str, "sha256": dict, "recipe": (dict, type(None))}
+    if not all(isinstance(manifest[key], kind) for key, kind in kinds.items()):
+        raise ValueError
+    if not 0 <= float(manifest["check"]["tolerance"]) < math.inf or not set(VOUCHED_FOR) <= set(manifest["sha256"]):
+        raise ValueError
+
+
+def check_files(folder: Path, sha256: dict[str, str]) -> None:
+    """Raise ModelFileError unless every named file is there and has its sha256."""
+    for name, wanted in sha256.items():
+        path = folder / name
+        if Path(name).name != name:
+            raise ModelFileError(f"{folder}: the manifest names a file outside the bundle: {name!r}")
+        if not path.is_file():
+            raise ModelFileError(f"{folder}: {name} is missing; export the bundle again")
+        if sha256_of(path) != wanted:
+            raise ModelFileError(f"{path}: is not the file that was exported (sha256 differs); export it again")
+
+
+def _no_bundle(folder: Path) -> str:
+    if not folder.exists():
+        return f"there is no bundle {folder}; 'dlkit export' makes one"
+    if folder.is_file():
+        return f"{folder} is a file; name the bundle, the folder with manifest.json"
+    nearby = sorted(str(p.parent) for p in folder.glob("*/manifest.json"))
+    if nearby:
+        return f"{folder} is not a bundle, but holds some: {', '.join(nearby)}"
+    return f"{folder} is not a bundle (no manifest.json); 'dlkit export' makes one"
+
+
+def top_classes(outputs: NDArray[np.float32], labels: tuple[str, ...], count: int) -> list[tuple[str, float]]:
+    """The `count` highest of one sample's outputs (classes,) with their labels, highest first.
+
+    Raises ModelFileError unless there is a label for each output and each output is a number.
+    """
+    if outputs.shape != (len(labels),):
+        raise ModelFileError(
+            f"the model's output has the shape {outputs.shape}, but the bundle has {len(labels)} labels"
+        )
+    if not np.isfinite(outputs).all():
+        raise ModelFileError("the model's output holds NaN or infinity; its weights are broken: export it again")
+    order = np.argsort(-outputs, kind="stable")[:count]
+    return [(labels[i], float(outputs[i])) for i in order]
+
+
+# --- bundle/runner ---
+
+def main() -> int:
+    """Label the inputs named on the command line, or check the bundle. Returns the exit code."""
+    arguments = _arguments()
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        bundle = load_bundle(Path(__file__).resolve().parent)
+        code = _check(bundle, arguments.threads) if arguments.check else 0
+        return code or _predict(bundle, arguments)
+    except DlkitError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader has read enough; Python must not complain of it when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        print(f"error: {printable(system_reason(error))}", file=sys.stderr)
+        return 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Run this bundle's model on this device.")
+    parser.add_argument("inputs", nargs="*", metavar="INPUT", help="image, .npy, .csv, folder of images, or -")
+    parser.add_argument("--check", action="store_true", help="run the bundle's own samples and compare")
+    parser.add_argument("--top", type=_positive, default=1, metavar="N", help="show the N best classes")
+    parser.add_argument("--threads", type=_positive, default=None, metavar="N")
+    arguments = parser.parse_args()
+    if not arguments.inputs and not arguments.check:
+        parser.error("name an INPUT, or use --check")
+    return arguments
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def _predict(bundle: Bundle, arguments: argparse.Namespace) -> int:
+    session = bundle.session(arguments.threads)
+    for sample in read_inputs(arguments.inputs, bundle.preprocessing):
+        outputs = session.run(bundle.preprocessing.apply(np.asarray(sample.raw)[np.newaxis]))[0]
+        best = top_classes(outputs, bundle.labels, arguments.top)
+        print(f"{printable(sample.name)}  " + "  ".join(f"{label} {value:.4f}" for label, value in best), flush=True)
+    return 0
+
+
+def _check(bundle: Bundle, threads: int | None) -> int:
+    count, gap, tolerance = bundle.check(threads)
+    good = gap <= tolerance
+    verdict = "passed" if good else "FAILED"
+    print(f"check {verdict}: {count} samples, largest gap {gap:.3g}, allowed {tolerance:.3g}")
+    return 0 if good else 3
+
+
+if __name__ == "__main__":
+    sys.exit(main())
