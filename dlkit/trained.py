@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dlkit.digest import sha256_of
-from dlkit.errors import ModelFileError, suggestion
+from dlkit.errors import DlkitError, ModelFileError, suggestion
 from dlkit.recipe import Recipe, recipe_from
 from dlkit.runtime.preprocessing import Preprocessing, preprocessing_from
 from dlkit.writing import write_bytes
@@ -75,6 +75,14 @@ def load_trained(folder: Path) -> Trained:
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ModelFileError(f"{path} is corrupt; build or train the model again with --force") from None
+
+
+def only_built(folder: Path) -> bool:
+    """Whether `folder` holds a model, whole and with random weights."""
+    try:
+        return not load_trained(folder).trained
+    except DlkitError:
+        return False
 
 
 def newest_model(root: Path) -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from importlib.resources import files
+from typing import TypeGuard
 
 # In the order in which they build on each other.
 MODULES = (
@@ -40,36 +41,43 @@ from __future__ import annotations
 
 def flattened_runner() -> str:
     """The source of predict.py."""
-    imports: dict[str, None] = {}
+    imports: set[str] = set()
+    for_types: set[str] = set()
     bodies = []
     for name in MODULES:
         source = files("dlkit").joinpath(f"{name}.py").read_text(encoding="utf-8")
-        own_imports, body = _without_imports(source)
-        imports |= dict.fromkeys(own_imports)
-        bodies.append(f"# --- {name} ---\n\n{body.strip()}\n")
+        tree = ast.parse(source)
+        imports |= _foreign(tree.body)
+        for_types |= {line for node in tree.body if _is_for_types(node) for line in _foreign(node.body)}
+        bodies.append(f"# --- {name} ---\n\n{_body(source, tree)}\n")
     plain = sorted(line for line in imports if line.startswith("import "))
-    named = sorted(line for line in imports if line.startswith("from "))
-    return "\n".join([HEAD, *plain, *named, "", "", "\n\n".join(bodies)])
+    named = sorted(imports.difference(plain))
+    guarded = ["", "if TYPE_CHECKING:", *(f"    {line}" for line in sorted(for_types))]
+    return "\n".join([HEAD, *plain, *named, *guarded, "", "", "\n\n".join(bodies)])
 
 
-def _without_imports(source: str) -> tuple[list[str], str]:
-    """(top-level imports of other packages, the module's text without docstring and imports)."""
-    tree = ast.parse(source)
-    imports: list[str] = []
+def _foreign(nodes: list[ast.stmt]) -> set[str]:
+    """The imports among `nodes` but for those of dlkit, whose text is in the file already."""
+    own = {"dlkit", "__future__"}
+    return {
+        ast.unparse(node)
+        for node in nodes
+        if isinstance(node, ast.Import)
+        or (isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] not in own)
+    }
+
+
+def _is_for_types(node: ast.stmt) -> TypeGuard[ast.If]:
+    """`if TYPE_CHECKING:`"""
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def _body(source: str, tree: ast.Module) -> str:
+    """The module's text without its docstring and its imports."""
     dropped: set[int] = set()
     for node in tree.body:
         is_docstring = node is tree.body[0] and isinstance(node, ast.Expr)
-        is_import = isinstance(node, (ast.Import, ast.ImportFrom))
-        # `if TYPE_CHECKING:` holds only imports; annotations are never evaluated.
-        is_typing = isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
-        if is_docstring or is_import or is_typing:
+        if is_docstring or isinstance(node, (ast.Import, ast.ImportFrom)) or _is_for_types(node):
             dropped |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
-        if is_import and not _is_own(node):
-            imports.append(ast.unparse(node))
     lines = [line for number, line in enumerate(source.splitlines(), start=1) if number not in dropped]
-    return imports, "\n".join(lines)
-
-
-def _is_own(node: ast.stmt) -> bool:
-    """Imports from dlkit (they are in the file already), and those a runner does not need."""
-    return isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in {"dlkit", "__future__"}
+    return "\n".join(lines).strip()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -72,6 +73,12 @@ def print_next(commands: Sequence[str], quiet: bool) -> None:
         click.echo("\n" + click.style("next:", bold=True))
         for command in commands:
             click.echo(f"  {command}")
+
+
+def options_again(out: str, overrides: Sequence[str] = ()) -> str:
+    """The options a next command must repeat, with a space before them: " --out DIR --set KEY=VALUE"."""
+    again = ([] if out == "exported" else ["--out", out]) + [word for text in overrides for word in ("--set", text)]
+    return f" {shlex.join(again)}" if again else ""
 
 
 def size(count: int) -> str:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
+from dlkit.cli._completing import bundles
 from dlkit.cli._output import json_option, print_json, print_table, progress_for, quiet_option, size
 
 
 @click.command()
-@click.argument("bundles", nargs=-1, required=True, type=click.Path(), metavar="BUNDLE...")
+@click.argument("bundles", nargs=-1, required=True, type=click.Path(), metavar="BUNDLE...", shell_complete=bundles)
 @click.option(
     "--runs",
     type=click.IntRange(min=1),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
 
+from dlkit.cli._completing import networks_and_recipes
 from dlkit.cli._output import (
     force_option,
+    options_again,
     out_option,
     print_next,
     print_table,
@@ -20,7 +23,7 @@ from dlkit.cli._output import (
 
 
 @click.command()
-@click.argument("name", metavar="NETWORK|RECIPE")
+@click.argument("name", metavar="NETWORK|RECIPE", shell_complete=networks_and_recipes)
 @out_option
 @force_option
 @set_option
@@ -51,9 +54,10 @@ def command(name: str, out: str, force: bool, overrides: tuple[str, ...], quiet:
     _print_summary(model, quiet)
     click.echo(f"\nwrote {trained.model} ({size(trained.model.stat().st_size)}, random weights)")
     if trained.recipe is not None:
-        print_next([f"dlkit train {name}"], quiet)
+        print_next([f"dlkit train {shlex.quote(name)}{options_again(out, overrides)}"], quiet)
     else:
-        print_next(["dlkit export --quantize --data FOLDER    # a folder of about 100 images"], quiet)
+        again = options_again(out)
+        print_next([f"dlkit export --quantize --data FOLDER{again}    # a folder of about 100 images"], quiet)
 
 
 def _print_summary(model: object, quiet: bool) -> None:

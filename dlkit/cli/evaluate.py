@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
+from dlkit.cli._completing import bundles
 from dlkit.cli._output import json_option, print_json, progress_for, quiet_option
 
 
 @click.command()
-@click.argument("bundle", type=click.Path(), metavar="BUNDLE")
+@click.argument("bundle", type=click.Path(), metavar="BUNDLE", shell_complete=bundles)
 @click.option(
     "--data", type=click.Path(), metavar="FOLDER", help="A folder of images for each class, in place of the test split."
 )

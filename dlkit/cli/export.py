@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from dlkit.cli._completing import schemes, targets
 from dlkit.cli._output import force_option, out_option, print_next, progress_for, quiet_option
 
 if TYPE_CHECKING:
@@ -21,8 +23,18 @@ MODES = ("unit", "signed", "caffe", "torch", "none")
 @click.command()
 @click.argument("model", required=False, metavar="[MODEL|RECIPE]")
 @click.option("--quantize", is_flag=True, help="The same as --scheme int8.")
-@click.option("--scheme", metavar="NAME", help="A name of 'dlkit list schemes'.  [default: the recipe's, else float32]")
-@click.option("--target", metavar="NAME", help="A name of 'dlkit list targets'.  [default: the recipe's, else cpu]")
+@click.option(
+    "--scheme",
+    metavar="NAME",
+    shell_complete=schemes,
+    help="A name of 'dlkit list schemes'.  [default: the recipe's, else float32]",
+)
+@click.option(
+    "--target",
+    metavar="NAME",
+    shell_complete=targets,
+    help="A name of 'dlkit list targets'.  [default: the recipe's, else cpu]",
+)
 @click.option("--data", type=click.Path(), metavar="FOLDER", help="Images to calibrate with and to prove the file on.")
 @click.option(
     "--preprocessing", type=click.Choice(MODES), help="How the inputs of a .keras file from elsewhere are prepared."
@@ -106,7 +118,8 @@ def print_bundle(bundle: Bundle, report: Report, quiet: bool) -> None:
     if not bundle.manifest["trained"]:
         click.echo("note: the weights are random; this proves the conversion, not what the network knows\n")
     click.echo(f"wrote {bundle.folder}")
-    commands = [f"dlkit predict {bundle.folder} IMAGE", f"dlkit predict {bundle.folder} --check"]
+    folder = shlex.quote(str(bundle.folder))
+    commands = [f"dlkit predict {folder} IMAGE", f"dlkit predict {folder} --check"]
     if report.test is not None:
-        commands.append(f"dlkit evaluate {bundle.folder}")
-    print_next([*commands, f"dlkit bench {bundle.folder}"], quiet)
+        commands.append(f"dlkit evaluate {folder}")
+    print_next([*commands, f"dlkit bench {folder}"], quiet)

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from dlkit.cli._completing import bundles
 from dlkit.cli._output import json_option, print_json
 from dlkit.errors import VerificationRefused, printable
 
 
 @click.command()
-@click.argument("bundle", type=click.Path(), metavar="BUNDLE")
+@click.argument("bundle", type=click.Path(), metavar="BUNDLE", shell_complete=bundles)
 @click.argument("inputs", nargs=-1, metavar="INPUT...")
 @click.option(
     "--top", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Best classes shown."

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from dlkit.cli._completing import recipes
 from dlkit.cli._output import force_option, out_option, progress_for, quiet_option, set_option
 
 
 @click.command()
-@click.argument("recipe", type=click.Path(), metavar="RECIPE")
+@click.argument("recipe", type=click.Path(), metavar="RECIPE", shell_complete=recipes)
 @out_option
 @force_option
 @set_option

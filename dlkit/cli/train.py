@@ -7,14 +7,24 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dlkit.cli._output import force_option, out_option, print_next, progress_for, quiet_option, set_option, size
+from dlkit.cli._completing import recipes
+from dlkit.cli._output import (
+    force_option,
+    options_again,
+    out_option,
+    print_next,
+    progress_for,
+    quiet_option,
+    set_option,
+    size,
+)
 
 if TYPE_CHECKING:
     from dlkit.pipeline import TrainingResult
 
 
 @click.command()
-@click.argument("recipe", type=click.Path(), metavar="RECIPE")
+@click.argument("recipe", type=click.Path(), metavar="RECIPE", shell_complete=recipes)
 @out_option
 @force_option
 @set_option
@@ -32,8 +42,8 @@ def command(recipe: str, out: str, force: bool, overrides: tuple[str, ...], quie
 
     result = train(read_recipe(recipe, overrides), Path(out), force=force, progress=progress_for(quiet))
     print_training(result)
-    where = "" if out == "exported" else f" --out {out}"
-    print_next([f"dlkit export --quantize{where}", f"dlkit export --scheme float32{where}"], quiet)
+    again = options_again(out)
+    print_next([f"dlkit export --quantize{again}", f"dlkit export --scheme float32{again}"], quiet)
 
 
 def print_training(result: TrainingResult) -> None:

@@ -16,7 +16,7 @@ from dlkit.networks import NETWORKS
 from dlkit.progress import SILENT, Progress
 from dlkit.recipe import Recipe
 from dlkit.runtime.preprocessing import Preprocessing, image_behind, preprocessing_for
-from dlkit.trained import Trained
+from dlkit.trained import Trained, only_built
 from dlkit.writing import check_writable, refuse_existing
 
 if TYPE_CHECKING:
@@ -105,8 +105,11 @@ def preprocessing_of(recipe: Recipe) -> Preprocessing:
 
 
 def check_destination(folder: Path, force: bool) -> None:
-    """Raise OutputError now, before the work, if a model cannot be written to `folder`."""
-    refuse_existing(folder / "model.keras", replace=force)
+    """Raise OutputError now, before the work, if a model cannot be written to `folder`.
+
+    A model that was only built is replaced unasked: its weights are random, and the same again.
+    """
+    refuse_existing(folder / "model.keras", replace=force or only_built(folder))
     check_writable(folder)
 
 

@@ -144,3 +144,15 @@ def test_interrupting_a_run_leaves_no_bundle_and_no_traceback(place: Path) -> No
     assert process.returncode == 130
     assert "Traceback" not in said
     assert not list((place / "stopped").rglob("*.*"))
+
+
+def test_build_then_train_as_printed(place: Path) -> None:
+    """A model that was only built is replaced unasked, a trained one is not; --set and --out are repeated."""
+    arguments = ["short.toml", "--out", "built and trained", "--set", "training.epochs=1"]
+    done = dlkit("build", *arguments, cwd=place)
+    command = "dlkit train short.toml --out 'built and trained' --set training.epochs=1"
+    assert done.stdout.endswith(f"next:\n  {command}\n")
+    assert dlkit("train", *arguments, cwd=place).returncode == 0
+    again = dlkit("train", *arguments, cwd=place)
+    assert again.returncode == 1
+    assert "exists already; add --force" in again.stderr

@@ -125,3 +125,16 @@ def test_a_truncated_file_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DlkitError) as error:
         adopt(tmp_path / "half.keras", "unit")
     assert "\n" not in str(error.value)
+
+
+def test_a_model_that_does_not_classify_is_proven_by_its_signal(photos: Path, tmp_path: Path) -> None:
+    """An auto-encoder's output is compared number by number."""
+    import keras
+
+    x = keras.Input((8, 8, 1), name="x")
+    y = keras.layers.Conv2D(8, 3, padding="same", activation="relu", name="a")(x)
+    keras.Model(x, keras.layers.Conv2D(1, 3, padding="same", name="b")(y)).save(tmp_path / "auto.keras")
+    _, report = export(adopt(tmp_path / "auto.keras", "unit"), "int8", data=photos, out=tmp_path / "out")
+    assert report.gate.metric == "sqnr_db"
+    assert report.gate.agreement is None
+    assert 15 <= report.gate.exported == report.gate.sqnr_db
