@@ -90,7 +90,7 @@ def fresh() -> Callable[..., Said]:
             env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
             timeout=120,
         )
-        return Said(done.returncode, done.stdout.decode(), done.stderr.decode())
+        return Said(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode())
 
     return run
 

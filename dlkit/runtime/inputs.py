@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,11 +57,20 @@ def read_inputs(names: list[str], preprocessing: Preprocessing) -> Iterator[Samp
 
 
 def images_in(folder: Path) -> list[Path]:
-    """Image files in `folder` and below, sorted. Raises DataError if there are none."""
-    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+    """Image files in `folder` and below, sorted; links to folders are not followed.
+
+    A link that leads nowhere is among them, so that reading it tells. Raises DataError if there are
+    none, or if a folder cannot be looked into.
+    """
+    below = [Path(place, name) for place, _, names in os.walk(folder, onerror=_cannot_look) for name in names]
+    found = sorted(p for p in below if p.suffix.lower() in IMAGE_SUFFIXES and (p.is_file() or p.is_symlink()))
     if not found:
         raise DataError(f"{folder}: no images in this folder (looked for {', '.join(sorted(IMAGE_SUFFIXES))})")
     return found
+
+
+def _cannot_look(error: OSError) -> None:
+    raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from None
 
 
 def _content(path: Path) -> bytes:

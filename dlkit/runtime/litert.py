@@ -35,15 +35,14 @@ class Session:
 
     def __init__(self, model: Path | bytes, threads: int | None = None) -> None:
         name = str(model) if isinstance(model, Path) else "the model"
-        content = _checked(model, name)
+        _check_mark(model, name)
         interpreter_class = require("ai_edge_litert.interpreter").Interpreter
         threads = min(4, os.cpu_count() or 1) if threads is None else threads
         if not 1 <= threads <= MOST_THREADS:
             raise DataError(f"{threads} threads; the runtime takes 1 to {MOST_THREADS}")
-        source = {"model_path": str(model)} if isinstance(model, Path) else {"model_content": content}
         try:
             with native_noise_aside():  # it announces its delegate
-                self._interpreter = interpreter_class(**source, num_threads=threads)
+                self._interpreter = interpreter_class(**_source(model), num_threads=threads)
                 self._interpreter.allocate_tensors()
             inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         except (ValueError, RuntimeError) as error:
@@ -95,8 +94,19 @@ def _refused(name: str, error: Exception) -> ModelFileError:
     return ModelFileError(f"{name}: the runtime refuses this file: {reason}")
 
 
-def _checked(model: Path | bytes, name: str) -> bytes:
-    """The first bytes of a .tflite file. LiteRT is native code: what is plainly no model never reaches it."""
+def _source(model: Path | bytes) -> dict[str, Any]:
+    """A file by its name, so that it is mapped and not read; by its content where its name is no Unicode."""
+    if isinstance(model, bytes):
+        return {"model_content": model}
+    try:
+        str(model).encode()
+    except UnicodeEncodeError:
+        return {"model_content": model.read_bytes()}
+    return {"model_path": str(model)}
+
+
+def _check_mark(model: Path | bytes, name: str) -> None:
+    """Raise ModelFileError for what is plainly no .tflite file: it must not reach native code."""
     if isinstance(model, bytes):
         content = model
     else:
@@ -107,7 +117,6 @@ def _checked(model: Path | bytes, name: str) -> bytes:
             raise ModelFileError(f"{name}: cannot be read: {error.strerror}") from None
     if content[4:8] != b"TFL3":
         raise ModelFileError(f"{name}: is not a .tflite file (the mark 'TFL3' is missing)")
-    return content
 
 
 def _format(details: dict[str, Any]) -> TensorFormat:

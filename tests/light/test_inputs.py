@@ -144,12 +144,26 @@ def test_an_empty_folder(put, tmp_path: Path) -> None:
 
 
 def test_a_loop_of_links_ends(put, tmp_path: Path) -> None:
-    """A folder that holds itself is walked once; a link to itself is no image."""
+    """A folder that holds itself is walked once."""
     name = put("d/a.png", image())
     (tmp_path / "d" / "d").symlink_to(tmp_path / "d")
-    (tmp_path / "d" / "b.png").symlink_to(tmp_path / "d" / "b.png")
+    (tmp_path / "d" / "e.png").symlink_to(tmp_path / "d")
     assert [str(p) for p in images_in(tmp_path / "d")] == [name]
-    assert "Too many levels of symbolic links" in refused(tmp_path / "d" / "b.png")
+
+
+@pytest.mark.parametrize(("end", "message"), [("b.png", "Too many levels"), ("nowhere", "there is no such file")])
+def test_a_link_that_leads_nowhere_is_told(put, tmp_path: Path, end: str, message: str) -> None:
+    """An image that cannot be read is not left out in silence."""
+    put("d/a.png", image())
+    (tmp_path / "d" / "b.png").symlink_to(tmp_path / "d" / end)
+    assert refused(tmp_path / "d").startswith(f"{tmp_path}/d/b.png: ")
+    assert message in refused(tmp_path / "d")
+
+
+def test_a_folder_that_cannot_be_looked_into() -> None:
+    """The system's reason, not "no images"."""
+    with pytest.raises(DataError, match="no/such: cannot be read: No such file or directory"):
+        images_in(Path("no/such"))
 
 
 def test_a_device_without_end() -> None:

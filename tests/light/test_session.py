@@ -65,6 +65,14 @@ def test_bytes_and_file_are_the_same(model: Path, session: Session) -> None:
     np.testing.assert_array_equal(Session(model.read_bytes()).run(BATCH), session.run(BATCH))
 
 
+def test_a_folder_whose_name_is_no_unicode(tmp_path: Path, model: Path, session: Session) -> None:
+    """An old disk's name in another encoding is a name like any other."""
+    folder = tmp_path / "caf\udce9"
+    folder.mkdir()
+    (folder / "a.tflite").write_bytes(model.read_bytes())
+    np.testing.assert_array_equal(Session(folder / "a.tflite").run(BATCH), session.run(BATCH))
+
+
 def test_an_empty_batch_gives_an_empty_answer(session: Session) -> None:
     """No samples, no outputs."""
     assert session.run(BATCH[:0]).shape == (0, 10)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from dlkit.datasets import DATASETS
-from dlkit.errors import UnknownName
-from dlkit.networks import NETWORKS
+from dlkit.errors import DlkitError, UnknownName
+from dlkit.networks import NETWORKS, Network
 from dlkit.schemes import SCHEMES, Scheme
 from dlkit.shelf import Shelf, entries_of_modules
 from dlkit.targets import TARGETS
@@ -68,6 +68,28 @@ def test_a_network_is_its_function(name: str) -> None:
     assert network.options["input_shape"] == network.input
     assert network.options["classes"] == network.classes
     assert network.paper
+
+
+def odd(input_shape: tuple[int, int, int] = (8, 8, 1), width: int = 1) -> None:
+    """A builder that speaks as Keras does of a value it cannot take."""
+    raise ValueError(f"\nInvalid value for argument `filters`. Received: filters={width}\nmore lines")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"width": -1}, "my.toml: odd cannot be built with these options: Invalid value for argument `filters`"),
+        ({"wdith": 1}, "my.toml: unknown key 'network.options.wdith'; did you mean 'width'"),
+        ({"input_shape": [2, 2, 1]}, "my.toml: odd needs inputs of at least 4×4, not 2×2"),
+        ({"input_shape": [8, 8]}, r"my.toml: network.options.input_shape = \[8, 8\] has 2 values; it takes 3"),
+    ],
+)
+def test_options_that_cannot_be_built_are_refused_in_one_line(options: dict, message: str) -> None:
+    """Whoever finds out, the recipe or Keras."""
+    network = Network("odd", "", odd, (8, 8, 1), 1, 0, 0, "", smallest=4)
+    with pytest.raises(DlkitError, match=message) as caught:
+        network.build(options, "my.toml")
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", TARGETS)

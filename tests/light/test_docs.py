@@ -1,0 +1,110 @@
+"""README and help texts say what there is, and nothing that is not."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from dlkit.cli import COMMANDS
+from dlkit.networks import NETWORKS
+from dlkit.recipe import find_recipes, read_recipe
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def command(name: str) -> click.Command:
+    found: click.Command = importlib.import_module(f"dlkit.cli.{name}").command
+    return found
+
+
+def options(name: str) -> set[str]:
+    return {flag for p in command(name).params if isinstance(p, click.Option) for flag in p.opts}
+
+
+def typed_in(text: str) -> list[list[str]]:
+    """The words after each `dlkit` of some lines of shell, without comments."""
+    return [part.split() for part in re.findall(r"\bdlkit ([a-z][^&|>#`\n]*)", text)]
+
+
+def check(words: list[str]) -> None:
+    """A typed command names a command, options, recipes and --set values that exist."""
+    name, *arguments = words
+    assert name in COMMANDS
+    assert {word for word in arguments if word.startswith("-") and word != "-"} <= options(name)
+    recipes = [word for word in arguments if word.startswith("recipes/")]
+    overrides = [value for flag, value in itertools.pairwise(arguments) if flag == "--set"]
+    for recipe in recipes:
+        read_recipe(ROOT / recipe, overrides)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_has_an_example_and_every_option(dlkit, name: str) -> None:
+    """Each option with a line of its own that says what it does."""
+    said = dlkit(name, "--help")
+    assert said.code == 0
+    assert re.search(rf"Example:\n.*dlkit {name}\b", said.out)
+    for parameter in command(name).params:
+        if isinstance(parameter, click.Option):
+            assert re.search(rf"^  .*{parameter.opts[0]}\b", said.out, flags=re.M)
+            assert parameter.help
+            assert parameter.help.endswith((".", "]", ")"))
+        else:
+            assert str(parameter.metavar or parameter.name) in said.out or isinstance(parameter.type, click.Choice)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_examples_of_help_are_right(name: str) -> None:
+    """They use commands, options and recipes that exist."""
+    examples = typed_in((command(name).help or "").partition("Example:")[2])
+    assert examples
+    for words in examples:
+        check(words)
+
+
+def test_the_help_of_dlkit_names_every_command(dlkit) -> None:
+    """In the order in which a new user meets them."""
+    out = dlkit("--help").out
+    found = re.findall(r"^  (\w+)  ", out, flags=re.M)
+    assert found == list(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_readme_names_every_command(name: str) -> None:
+    """As it is typed."""
+    assert f"dlkit {name}" in README
+
+
+SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", README, flags=re.S))
+
+
+@pytest.mark.parametrize("words", typed_in(SHELL), ids=" ".join)
+def test_the_readmes_commands_are_right(words: list[str]) -> None:
+    """Commands, options, recipes and --set values that exist."""
+    check(words)
+
+
+@pytest.mark.parametrize("name", find_recipes(ROOT / "recipes"))
+def test_a_recipe_says_how_it_is_run(name: str) -> None:
+    """Its head holds the command."""
+    head = (ROOT / "recipes" / name).read_text().partition("\nname =")[0]
+    assert f"dlkit run recipes/{name}" in head
+
+
+def test_the_version_is_printed(dlkit) -> None:
+    """One line, name and number."""
+    import dlkit as package
+
+    assert dlkit("--version").out == f"dlkit, version {package.__version__}\n"
+
+
+def test_every_network_is_listed(dlkit) -> None:
+    """With its parameters, grouped by thousands."""
+    out = dlkit("list", "networks").out
+    for network in NETWORKS.values():
+        assert re.search(rf"^{network.name} .* {network.parameters:,} ", out, flags=re.M)

@@ -1,0 +1,56 @@
+"""What `import dlkit` offers."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+
+import pytest
+
+import dlkit
+
+LAZY = [name for name in dlkit.__all__ if name != "__version__"]
+
+
+def test_the_public_names() -> None:
+    """A name more or less is a decision, not an accident."""
+    assert sorted(dlkit.__all__) == [
+        "Bundle", "DATASETS", "DlkitError", "NETWORKS", "Recipe", "Report", "SCHEMES", "Session", "TARGETS", "Trained",
+        "__version__", "build_network", "build_recipe", "evaluate", "export", "inspect_file", "load_bundle",
+        "load_trained", "read_recipe", "run", "train",
+    ]  # fmt: skip
+    assert dir(dlkit) == sorted(dlkit.__all__)
+
+
+@pytest.mark.parametrize("name", LAZY)
+def test_a_public_name_is_what_its_module_defines(name: str) -> None:
+    """Loaded on first use, from where it is defined, with a docstring."""
+    value = getattr(dlkit, name)
+    module = getattr(value, "__module__", dlkit._PUBLIC[name])
+    assert value is getattr(importlib.import_module(dlkit._PUBLIC[name]), name)
+    assert module.startswith("dlkit.")
+    assert inspect.getdoc(value)
+
+
+def test_all_public_names_load_without_a_framework(fresh) -> None:
+    """Having them costs numpy at most; Keras is for using them."""
+    program = "import json, sys; from dlkit import *; print(json.dumps(sorted(sys.modules)))"
+    loaded = set(json.loads(fresh("-c", program).out))
+    assert "numpy" in loaded
+    assert not loaded & {
+        "tensorflow",
+        "keras",
+        "tf_keras",
+        "ai_edge_litert",
+        "litert_quantizer",
+        "PIL",
+        "rich",
+        "click",
+    }
+
+
+def test_another_name_is_an_attribute_error() -> None:
+    """As of any module."""
+    with pytest.raises(AttributeError, match="module 'dlkit' has no attribute 'trian'"):
+        _ = dlkit.trian
