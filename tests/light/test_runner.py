@@ -146,3 +146,8 @@ def test_more_threads_than_there_can_be(runner) -> None:
     """One line in place of a crash."""
     said = runner("--check", "--threads", "100000")
     assert (said.code, said.err) == (1, "error: 100000 threads; the runtime takes 1 to 256\n")
+
+
+def test_the_bundle_of_the_repository_carries_todays_runner(tiny_bundle: Path) -> None:
+    """It is proven with the code of today; if this fails: dlkit run recipes/digits-tiny.toml --force"""
+    assert (tiny_bundle / "predict.py").read_text(encoding="utf-8") == flattened_runner()

@@ -33,6 +33,10 @@ from types import ModuleType
 from typing import BinaryIO
 from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from numpy.typing import NDArray
+
 
 # --- errors ---
 
@@ -264,15 +268,14 @@ class Session:
 
     def __init__(self, model: Path | bytes, threads: int | None = None) -> None:
         name = str(model) if isinstance(model, Path) else "the model"
-        content = _checked(model, name)
+        _check_mark(model, name)
         interpreter_class = require("ai_edge_litert.interpreter").Interpreter
         threads = min(4, os.cpu_count() or 1) if threads is None else threads
         if not 1 <= threads <= MOST_THREADS:
             raise DataError(f"{threads} threads; the runtime takes 1 to {MOST_THREADS}")
-        source = {"model_path": str(model)} if isinstance(model, Path) else {"model_content": content}
         try:
             with native_noise_aside():  # it announces its delegate
-                self._interpreter = interpreter_class(**source, num_threads=threads)
+                self._interpreter = interpreter_class(**_source(model), num_threads=threads)
                 self._interpreter.allocate_tensors()
             inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         except (ValueError, RuntimeError) as error:
@@ -324,8 +327,19 @@ def _refused(name: str, error: Exception) -> ModelFileError:
     return ModelFileError(f"{name}: the runtime refuses this file: {reason}")
 
 
-def _checked(model: Path | bytes, name: str) -> bytes:
-    """The first bytes of a .tflite file. LiteRT is native code: what is plainly no model never reaches it."""
+def _source(model: Path | bytes) -> dict[str, Any]:
+    """A file by its name, so that it is mapped and not read; by its content where its name is no Unicode."""
+    if isinstance(model, bytes):
+        return {"model_content": model}
+    try:
+        str(model).encode()
+    except UnicodeEncodeError:
+        return {"model_content": model.read_bytes()}
+    return {"model_path": str(model)}
+
+
+def _check_mark(model: Path | bytes, name: str) -> None:
+    """Raise ModelFileError for what is plainly no .tflite file: it must not reach native code."""
     if isinstance(model, bytes):
         content = model
     else:
@@ -336,7 +350,6 @@ def _checked(model: Path | bytes, name: str) -> bytes:
             raise ModelFileError(f"{name}: cannot be read: {error.strerror}") from None
     if content[4:8] != b"TFL3":
         raise ModelFileError(f"{name}: is not a .tflite file (the mark 'TFL3' is missing)")
-    return content
 
 
 def _format(details: dict[str, Any]) -> TensorFormat:
@@ -652,11 +665,20 @@ def read_inputs(names: list[str], preprocessing: Preprocessing) -> Iterator[Samp
 
 
 def images_in(folder: Path) -> list[Path]:
-    """Image files in `folder` and below, sorted. Raises DataError if there are none."""
-    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+    """Image files in `folder` and below, sorted; links to folders are not followed.
+
+    A link that leads nowhere is among them, so that reading it tells. Raises DataError if there are
+    none, or if a folder cannot be looked into.
+    """
+    below = [Path(place, name) for place, _, names in os.walk(folder, onerror=_cannot_look) for name in names]
+    found = sorted(p for p in below if p.suffix.lower() in IMAGE_SUFFIXES and (p.is_file() or p.is_symlink()))
     if not found:
         raise DataError(f"{folder}: no images in this folder (looked for {', '.join(sorted(IMAGE_SUFFIXES))})")
     return found
+
+
+def _cannot_look(error: OSError) -> None:
+    raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from None
 
 
 def _content(path: Path) -> bytes:
