@@ -44,6 +44,7 @@ class Report:
         gate: the comparison the file had to pass.
         test: the same on the test split, looked at once, after the gate; None without labels.
         calibration_samples: 0 where none were needed.
+        calibration_source: where they are from; "" where none were needed.
         bytes: size of model.tflite.
         float_bytes: size of the float file it was made from.
         ops: operation → count.
@@ -56,6 +57,7 @@ class Report:
     gate: Comparison
     test: Comparison | None
     calibration_samples: int
+    calibration_source: str
     bytes: int
     float_bytes: int
     ops: dict[str, int]

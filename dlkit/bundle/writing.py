@@ -102,7 +102,7 @@ def report_text(name: str, report: Report) -> str:
         f"{name}, {report.scheme} for {report.target}",
         "",
         f"made by      {report.quantizer}",
-        f"calibration  {report.calibration_samples} samples of the training split"
+        f"calibration  {report.calibration_samples} samples ({report.calibration_source})"
         if report.calibration_samples
         else "calibration  none needed",
         f"size         {report.bytes:,} bytes, {report.bytes / report.float_bytes:.2f} of the float file",

@@ -43,12 +43,14 @@ class ExportSamples:
     """What an export needs to see.
 
     Attributes:
-        calibration: (N, ...) raw values of the training split.
+        calibration: (N, ...) raw values of the training split, or of the images given.
+        calibration_source: which, for the report.
         gate: what the file must pass on.
         test: looked at once, for the report.
     """
 
     calibration: NDArray[Any]
+    calibration_source: str
     gate: HeldOut
     test: HeldOut | None
 
@@ -59,6 +61,7 @@ def samples_of_recipe(recipe: Recipe) -> ExportSamples:
     chosen = stratified(splits.train.labels, recipe.export.calibration_samples, recipe.seed)
     return ExportSamples(
         calibration=splits.train.samples[chosen],
+        calibration_source=f"training split of {recipe.data.name}",
         gate=HeldOut("validation", splits.validation.samples, splits.validation.labels, splits.validation.fingerprint),
         test=HeldOut("test", splits.test.samples, splits.test.labels, splits.test.fingerprint),
     )
@@ -83,5 +86,6 @@ def samples_of_folder(folder: Path, preprocessing: Preprocessing, calibration_sa
         names = [str(paths[i]) for i in positions]
         return np.stack([sample.raw for sample in read_inputs(names, preprocessing)])
 
-    gate = HeldOut(f"{count} held-out images of {folder.name}/", read(held_out), None)
-    return ExportSamples(read(rest), gate, None)
+    name = folder.resolve().name
+    gate = HeldOut(f"held-out images of {name}/", read(held_out), None)
+    return ExportSamples(read(rest), f"other images of {name}/", gate, None)

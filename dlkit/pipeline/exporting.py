@@ -150,6 +150,7 @@ def _proven(
         gate=gate,
         test=test,
         calibration_samples=len(samples.calibration) if scheme.needs_calibration else 0,
+        calibration_source=samples.calibration_source if scheme.needs_calibration else "",
         bytes=len(content),
         float_bytes=len(original),
         ops=inspection.ops,
