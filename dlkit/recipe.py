@@ -156,6 +156,19 @@ class Recipe:
         return {key: value for key, value in dataclasses.asdict(self).items() if value is not None}
 
 
+def different_keys(a: Recipe, b: Recipe, besides: Iterable[str] = ()) -> list[str]:
+    """Dotted keys whose values differ, but for those of the tables named in `besides`."""
+    flat = [_flat({key: value for key, value in r.as_dict().items() if key not in set(besides)}) for r in (a, b)]
+    return sorted(key for key in flat[0].keys() | flat[1].keys() if flat[0].get(key) != flat[1].get(key))
+
+
+def _flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
 def read_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     """The recipe in a TOML file, with `KEY=VALUE` overrides put in before it is checked.
 
@@ -178,6 +191,9 @@ def recipe_from(table: dict[str, Any], where: str) -> Recipe:
             raise RecipeError(f"{where}: network.options.{name} = {value!r}, but {fact}; leave it out")
     options |= recipe.network.options
     read_arguments(network.builder, options, where, "network.options")
+    if recipe.export.calibration_samples < dataset.classes:
+        least = f"at least {dataset.classes}, one of each class"
+        raise RecipeError(f"{where}: export.calibration_samples = {recipe.export.calibration_samples} must be {least}")
     target = TARGETS[recipe.export.target]
     if SCHEMES[recipe.export.scheme].name not in target.schemes:
         raise RecipeError(f"{where}: export.target = {target.name!r} runs {', '.join(target.schemes)}")

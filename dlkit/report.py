@@ -16,12 +16,16 @@ class Comparison:
     Attributes:
         split: which samples, for instance "validation" or "held-out images of photos/".
         samples: how many.
-        metric: "accuracy", or "agreement" where there are no labels to be right about.
-        float, exported: the metric of each; with "agreement", 1.0 and the agreement.
-        agreement: fraction of samples on which both put the same class first; None if it classifies nothing.
+        metric: "accuracy"; "agreement" where there are no labels to be right about; "sqnr_db" where
+            nothing is classified.
+        float, exported: the metric of each; the float model agrees with itself by 1.0.
+        agreement: fraction of samples on which the outputs of both put the same class first; None
+            if nothing is classified.
+        score_agreement: the same by the scores (what the last softmax is applied to, else the
+            outputs), which an 8-bit output may be too coarse to show.
+        largest_output: largest absolute output of the float model.
         largest_gap: largest absolute difference of an output number.
-        sqnr_db: signal-to-quantization-noise ratio of the scores (what the last softmax is
-            applied to, else the outputs), less each sample's mean, in decibels.
+        sqnr_db: signal-to-quantization-noise ratio of the scores in decibels, see `verify.sqnr_db`.
     """
 
     split: str
@@ -30,6 +34,8 @@ class Comparison:
     float: Number
     exported: Number
     agreement: Number | None
+    score_agreement: Number | None
+    largest_output: Number
     largest_gap: Number
     sqnr_db: Number
 
@@ -49,6 +55,7 @@ class Report:
         float_bytes: size of the float file it was made from.
         ops: operation → count.
         tensors: dtype → count.
+        warnings: what a user should know before relying on the file; empty if nothing.
     """
 
     scheme: str
@@ -62,6 +69,7 @@ class Report:
     float_bytes: int
     ops: dict[str, int]
     tensors: dict[str, int]
+    warnings: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """The report as nested dictionaries, ready for JSON."""

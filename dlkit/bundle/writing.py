@@ -17,6 +17,7 @@ from dlkit.bundle.loading import FORMAT, Bundle, load_bundle
 from dlkit.digest import sha256_of
 from dlkit.report import Comparison, Report
 from dlkit.runtime.litert import Session
+from dlkit.runtime.scores import gives_probabilities
 from dlkit.trained import Trained
 from dlkit.writing import new_folder
 
@@ -75,7 +76,8 @@ def write_bundle(
         if reference is not None:
             table = {**dataclasses.asdict(reference), "classes": reference.classes.tolist()}
             (new / "reference.json").write_text(json.dumps(table) + "\n", encoding="utf-8")
-        tolerance = CHECK_STEPS * session.output.scale if session.output.quantized else CHECK_FLOAT
+        rounding = CHECK_FLOAT * max(1.0, float(np.max(np.abs(outputs))))
+        tolerance = CHECK_STEPS * session.output.scale if session.output.quantized else rounding
         manifest = {
             "format": FORMAT,
             "name": trained.name,
@@ -86,6 +88,7 @@ def write_bundle(
             "weights_sha256": trained.weights_sha256,
             "input": dataclasses.asdict(session.input),
             "output": dataclasses.asdict(session.output),
+            "answers": "probabilities" if gives_probabilities((new / "model.tflite").read_bytes()) else "scores",
             "preprocessing": dataclasses.asdict(trained.preprocessing),
             "check": {"samples": len(samples), "tolerance": tolerance},
             "recipe": trained.recipe.as_dict() if trained.recipe else None,
@@ -112,6 +115,7 @@ def report_text(name: str, report: Report) -> str:
     for comparison in (report.gate, report.test):
         if comparison is not None:
             lines += ["", *_comparison_lines(comparison)]
+    lines += [f"\nwarning: {warning}" for warning in report.warnings]
     return "\n".join(lines) + "\n"
 
 
@@ -121,6 +125,8 @@ def _comparison_lines(comparison: Comparison) -> list[str]:
         lines.append(f"accuracy     {comparison.float:.4f} float, {comparison.exported:.4f} exported")
     if comparison.agreement is not None:
         lines.append(f"agreement    {comparison.agreement:.4f} of the samples have the same class first")
+        if comparison.agreement != comparison.score_agreement:
+            lines.append(f"             {comparison.score_agreement:.4f} by the scores before the softmax")
     lines.append(f"largest gap  {comparison.largest_gap:.4g} between two outputs")
     lines.append(f"scores       {comparison.sqnr_db:.1f} dB above their quantization noise")
     return lines

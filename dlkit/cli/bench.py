@@ -33,7 +33,7 @@ def command(bundles: tuple[str, ...], runs: int, threads: int, as_json: bool, qu
 
     \b
     Example:
-      dlkit bench exported/digits/*
+      dlkit bench exported/digits/cpu-*
     """
     from dlkit.bundle.loading import load_bundle
     from dlkit.runtime.clock import time_file

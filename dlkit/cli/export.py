@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dlkit.cli._completing import schemes, targets
-from dlkit.cli._output import force_option, out_option, print_next, progress_for, quiet_option
+from dlkit.cli._output import force_option, out_option, print_next, progress_for, quiet_option, set_option
 
 if TYPE_CHECKING:
     from dlkit.bundle.loading import Bundle
@@ -35,12 +35,18 @@ MODES = ("unit", "signed", "caffe", "torch", "none")
     shell_complete=targets,
     help="A name of 'dlkit list targets'.  [default: the recipe's, else cpu]",
 )
-@click.option("--data", type=click.Path(), metavar="FOLDER", help="Images to calibrate with and to prove the file on.")
+@click.option(
+    "--data",
+    type=click.Path(),
+    metavar="FOLDER",
+    help="Images to calibrate with; for a model without a data set, to prove the file on too.",
+)
 @click.option(
     "--preprocessing", type=click.Choice(MODES), help="How the inputs of a .keras file from elsewhere are prepared."
 )
 @out_option
 @force_option
+@set_option
 @quiet_option
 def command(
     model: str | None,
@@ -51,13 +57,15 @@ def command(
     preprocessing: str | None,
     out: str,
     force: bool,
+    overrides: tuple[str, ...],
     quiet: bool,
 ) -> None:
     """Convert a model, quantize it, prove it against the float model and write a bundle.
 
     Without an argument: the model built or trained last. MODEL is its name in the folder of models,
     or a .keras file from elsewhere (then say --preprocessing and --data); RECIPE is a .toml file
-    that was trained. Exit code 3 means that the file was refused; nothing was written.
+    that was trained, whose [export] is read anew. Models are looked for where bundles are written:
+    in --out. Exit code 3 means that the file was refused; no bundle was written.
 
     \b
     Example:
@@ -75,16 +83,20 @@ def command(
         SCHEMES[chosen]
     if target:
         TARGETS[target]
+    if overrides and not (model or "").endswith(".toml"):
+        raise click.UsageError("--set changes a recipe; name a .toml file")
     if preprocessing and not (model and _is_foreign(Path(model))):
         raise click.UsageError("--preprocessing is for a .keras file from elsewhere; a model made here has its own")
     progress = progress_for(quiet)
-    trained = _find(model, Path(out), preprocessing, progress)
+    trained = _find(model, Path(out), preprocessing, overrides, progress)
     images = Path(data) if data else None
     bundle, report = export(trained, chosen, target, data=images, out=Path(out), force=force, progress=progress)
     print_bundle(bundle, report, quiet)
 
 
-def _find(model: str | None, out: Path, preprocessing: str | None, progress: Progress) -> Trained:
+def _find(
+    model: str | None, out: Path, preprocessing: str | None, overrides: tuple[str, ...], progress: Progress
+) -> Trained:
     """The model that is meant. Raises ModelFileError with the nearest names if none is."""
     from dlkit.recipe import read_recipe
     from dlkit.trained import find_model, load_trained, newest_model
@@ -93,7 +105,10 @@ def _find(model: str | None, out: Path, preprocessing: str | None, progress: Pro
         return load_trained(newest_model(out))
     path = Path(model)
     if model.endswith(".toml"):
-        return load_trained(out / read_recipe(model).name)
+        from dlkit.pipeline.exporting import as_recipe_says
+
+        recipe = read_recipe(model, overrides)
+        return as_recipe_says(load_trained(out / recipe.name), recipe)
     if _is_foreign(path):
         from dlkit.pipeline.foreign import adopt
 

@@ -61,8 +61,8 @@ def _predict(loaded: object, inputs: list[str], top: int, threads: int | None, a
         outputs = session.run(loaded.preprocessing.apply(np.asarray(sample.raw)[np.newaxis]))[0]
         best = top_classes(outputs, loaded.labels, top)
         if as_json:
-            labels, probabilities = [label for label, _ in best], [value for _, value in best]
-            answers.append({"input": sample.name, "labels": labels, "probabilities": probabilities})
+            labels, values = [label for label, _ in best], [value for _, value in best]
+            answers.append({"input": sample.name, "labels": labels, loaded.manifest["answers"]: values})
         else:
             click.echo(f"{printable(sample.name)}  " + "  ".join(f"{label} {value:.4f}" for label, value in best))
     if as_json:

@@ -31,7 +31,7 @@ def command(recipe: str, out: str, force: bool, overrides: tuple[str, ...], quie
     from dlkit.pipeline import run
     from dlkit.recipe import read_recipe
 
-    result, bundle, report = run(read_recipe(recipe, overrides), Path(out), force=force, progress=progress_for(quiet))
-    print_training(result)
+    wanted, progress = read_recipe(recipe, overrides), progress_for(quiet)
+    _, bundle, report = run(wanted, Path(out), force=force, progress=progress, when_trained=print_training)
     click.echo()
     print_bundle(bundle, report, quiet)

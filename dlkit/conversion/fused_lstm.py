@@ -8,6 +8,7 @@ model in which each LSTM calls such a function is therefore converted in the mod
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from dlkit.frameworks import keras
@@ -20,7 +21,7 @@ def with_fused_lstm(model: keras.Model) -> keras.Model:
     The same model comes back if there is none. An LSTM with other activations than tanh and
     sigmoid, without bias, stateful or returning its state is left as it is.
     """
-    if not any(can_be_fused(layer) for layer in model.layers):
+    if not any(can_be_fused(layer) for layer in _every_layer(model)):
         return model
     fused_class = _fused_class()
 
@@ -28,9 +29,18 @@ def with_fused_lstm(model: keras.Model) -> keras.Model:
         cls = fused_class if can_be_fused(layer) else layer.__class__
         return cls.from_config(layer.get_config())
 
-    clone = keras.models.clone_model(model, clone_function=fused)
+    clone = keras.models.clone_model(model, clone_function=fused, recursive=True)
     clone.set_weights(model.get_weights())
     return clone
+
+
+def _every_layer(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """The layers of a model and of the models inside it."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _every_layer(layer)
+        else:
+            yield layer
 
 
 def can_be_fused(layer: keras.layers.Layer) -> bool:

@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 from dlkit.conversion.child import run_task
 from dlkit.errors import IllegalCombination
 from dlkit.progress import Progress
-from dlkit.runtime.inspection import inspect_file
+from dlkit.runtime.inspection import FUSED_LSTM, inspect_file
 from dlkit.schemes import Scheme
-
-FUSED_LSTM = "UNIDIRECTIONAL_SEQUENCE_LSTM"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +45,7 @@ def make_file(
     """Convert `model` and quantize it as `scheme` says, in child processes, into `folder`.
 
     Args:
-        calibration: (N, *shape) network inputs of the training split.
+        calibration: (N, *shape) network inputs.
         inputs: (N, *shape) held-out network inputs that the Keras model is to answer.
 
     Raises:
@@ -75,7 +73,7 @@ def make_file(
     if "WHILE" in ops:
         raise IllegalCombination(
             f"the {scheme.name} scheme cannot quantize a loop, and this network has a recurrent layer that the "
-            "runtime has no operation for (it has one for a plain LSTM); use --scheme float32"
+            "runtime has no operation for (it has one for an LSTM with Keras' own activations); use --scheme float32"
         )
     with progress.step("Quantizing with calibration samples") as advance:
         if FUSED_LSTM in ops:  # litert-quantizer cannot calibrate it; the TensorFlow converter can

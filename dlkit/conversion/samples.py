@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlkit.datasets import DATASETS, Splits, stratified
+from dlkit.digest import sha256_of
 from dlkit.errors import DataError
 from dlkit.recipe import Recipe
 from dlkit.runtime.inputs import images_in, read_inputs
@@ -17,8 +18,8 @@ from dlkit.runtime.preprocessing import Preprocessing
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MINIMUM_IMAGES = 10
-MOST_HELD_OUT = 100
+# A fifth of the images, but enough to be a sample at all and no more than a few minutes of VGG16.
+MINIMUM_IMAGES, LEAST_HELD_OUT, MOST_HELD_OUT = 10, 3, 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,25 +68,42 @@ def samples_of_recipe(recipe: Recipe) -> ExportSamples:
     )
 
 
+def calibrated_with(own: ExportSamples, folder: Path, preprocessing: Preprocessing, recipe: Recipe) -> ExportSamples:
+    """A recipe's samples with a folder's images in place of the training split; what proves stays. Raises DataError."""
+    paths = _different_images(folder)
+    chosen = np.random.default_rng(recipe.seed).permutation(len(paths))[: recipe.export.calibration_samples]
+    raw = _read([paths[i] for i in chosen], preprocessing)
+    return dataclasses.replace(own, calibration=raw, calibration_source=f"images of {folder.resolve().name}/")
+
+
 def samples_of_folder(folder: Path, preprocessing: Preprocessing, calibration_samples: int, seed: int) -> ExportSamples:
     """A fifth of a folder's images (at most 100), drawn by `seed`, is held out; others calibrate.
 
     Raises:
         DataError: the folder is missing or empty, has fewer than 10 images, or holds one that is broken.
     """
+    paths = _different_images(folder)
+    order = np.random.default_rng(seed).permutation(len(paths))
+    count = min(MOST_HELD_OUT, max(LEAST_HELD_OUT, len(paths) // 5))
+    held_out, rest = ([paths[i] for i in part] for part in (order[:count], order[count : count + calibration_samples]))
+    name = folder.resolve().name
+    gate = HeldOut(f"held-out images of {name}/", _read(held_out, preprocessing), None)
+    return ExportSamples(_read(rest, preprocessing), f"other images of {name}/", gate, None)
+
+
+def _different_images(folder: Path) -> list[Path]:
+    """The images of a folder, without copies: what calibrates must not be held out under another name."""
     if not folder.is_dir():
         raise DataError(f"--data {folder}: there is no such folder")
     paths = images_in(folder)
-    if len(paths) < MINIMUM_IMAGES:
-        raise DataError(f"--data {folder}: {len(paths)} images; at least {MINIMUM_IMAGES} are needed, 100 are better")
-    order = np.random.default_rng(seed).permutation(len(paths))
-    count = min(MOST_HELD_OUT, len(paths) // 5)
-    held_out, rest = order[:count], order[count : count + calibration_samples]
+    different = list({sha256_of(path): path for path in reversed(paths) if path.is_file()}.values())[::-1]
+    if len(different) < MINIMUM_IMAGES:
+        copies = f" (and {len(paths) - len(different)} copies)" if len(paths) > len(different) else ""
+        found = f"{len(different)} images{copies}"
+        raise DataError(f"--data {folder}: {found}; at least {MINIMUM_IMAGES} are needed, 100 are better")
+    return different
 
-    def read(positions: NDArray[np.int64]) -> NDArray[Any]:
-        names = [str(paths[i]) for i in positions]
-        return np.stack([sample.raw for sample in read_inputs(names, preprocessing)])
 
-    name = folder.resolve().name
-    gate = HeldOut(f"held-out images of {name}/", read(held_out), None)
-    return ExportSamples(read(rest), f"other images of {name}/", gate, None)
+def _read(paths: list[Path], preprocessing: Preprocessing) -> NDArray[Any]:
+    names = [str(path) for path in paths]
+    return np.stack([sample.raw for sample in read_inputs(names, preprocessing)])

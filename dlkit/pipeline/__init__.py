@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from dlkit.bundle.loading import Bundle
@@ -16,10 +17,22 @@ __all__ = ["TrainingResult", "build_network", "build_recipe", "export", "run", "
 
 
 def run(
-    recipe: Recipe, out: Path = Path("exported"), *, force: bool = False, progress: Progress = SILENT
+    recipe: Recipe,
+    out: Path = Path("exported"),
+    *,
+    force: bool = False,
+    progress: Progress = SILENT,
+    when_trained: Callable[[TrainingResult], None] = lambda result: None,
 ) -> tuple[TrainingResult, Bundle, Report]:
-    """All of it: train the recipe, export what it says, prove it. Raises as `train` and `export` do."""
+    """All of it: train the recipe, export what it says, prove it.
+
+    Args:
+        when_trained: called between the two halves, so that a refused file does not hide the training.
+
+    Raises as `train` and `export` do.
+    """
     refuse_existing(bundle_folder(out, recipe.name, recipe.export.target, recipe.export.scheme), replace=force)
     result = train(recipe, out, force=force, progress=progress)
+    when_trained(result)
     bundle, report = export(result.trained, out=out, force=force, progress=progress)
     return result, bundle, report

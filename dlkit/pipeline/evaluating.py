@@ -13,7 +13,7 @@ from dlkit.datasets import DATASETS
 from dlkit.errors import DataError, ModelFileError, suggestion
 from dlkit.progress import Advance, ignore
 from dlkit.report import Number
-from dlkit.runtime.inputs import images_in, read_inputs
+from dlkit.runtime.inputs import IMAGE_SUFFIXES, images_in, read_inputs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +79,11 @@ def _on_folder(bundle: Bundle, folder: Path, advance: Advance) -> Evaluation:
         raise DataError(f"--data {folder}: there is no such folder")
     session = bundle.session()
     right: list[bool] = []
-    classes = sorted(path for path in folder.iterdir() if path.is_dir())
+    strays = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir())
+    if strays:
+        raise DataError(f"{strays[0]}: is in no class; put each image into the folder of its class")
+    # What systems put there (.git, .DS_Store, __MACOSX) is no class.
+    classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__")))
     for done, path in enumerate(classes, start=1):
         advance(done, len(classes))
         if path.name not in bundle.labels:

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlkit.bundle.loading import Bundle
-from dlkit.bundle.writing import Reference, write_bundle
+from dlkit.bundle.writing import write_bundle
 from dlkit.conversion.making import Made, append_files, make_file
-from dlkit.conversion.samples import ExportSamples, HeldOut, samples_of_folder, samples_of_recipe
+from dlkit.conversion.samples import ExportSamples, HeldOut, calibrated_with, samples_of_folder, samples_of_recipe
 from dlkit.datasets import stratified
-from dlkit.errors import DataError, IllegalCombination
-from dlkit.progress import SILENT, Advance, Progress
-from dlkit.report import Comparison, Report
-from dlkit.runtime.inspection import inspect_model
+from dlkit.errors import DataError, IllegalCombination, ModelFileError, OutputError
+from dlkit.pipeline.proving import prove
+from dlkit.progress import SILENT, Progress
+from dlkit.recipe import Recipe, different_keys
+from dlkit.report import Report
 from dlkit.schemes import SCHEMES, Scheme
 from dlkit.targets import TARGETS, Target
 from dlkit.trained import Trained
-from dlkit.verify import Judged, check_conversion, compare, refuse_unless_good
 from dlkit.writing import check_writable, refuse_existing
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 SAMPLES_IN_BUNDLE = 10
 SAMPLES_WITHOUT_LABELS = 3
-MAX_DROP, CALIBRATION_SAMPLES, SEED = 0.01, 300, 0
+CALIBRATION_SAMPLES, SEED = 300, 0
 """What a recipe would say, for a model without one."""
 
 
@@ -53,7 +53,8 @@ def export(
 
     Args:
         scheme, target: default to the recipe's, else to float32 and cpu.
-        data: a folder of images to calibrate with and prove on; without it the recipe's dataset.
+        data: a folder of images to calibrate with, in place of the recipe's training split; for a
+            model without a recipe, to prove it on too.
 
     Raises:
         VerificationRefused: the file broke its promise or lost too much; nothing was written.
@@ -65,6 +66,7 @@ def export(
     device = TARGETS[target or (wanted.target if wanted else "cpu")]
     _check_legal(chosen, device)
     folder = bundle_folder(out, trained.name, device.name, chosen.name)
+    _check_name(trained, folder.parent)
     refuse_existing(folder, replace=force)
     check_writable(folder.parent)
     with progress.step("Reading samples"):
@@ -72,10 +74,21 @@ def export(
     with tempfile.TemporaryDirectory(prefix="dlkit-") as temporary:
         made = _made(trained, chosen, samples, Path(temporary), progress)
         with progress.step("Proving it against the float model") as advance:
-            report, reference = _proven(made, trained, samples, chosen, device, advance)
+            report, reference = prove(made, trained, samples, chosen, device, advance)
         few = _few(samples.gate)
         bundle = write_bundle(folder, made.file, trained, report, few, reference, replace=force)
     return bundle, report
+
+
+def as_recipe_says(trained: Trained, recipe: Recipe) -> Trained:
+    """`trained` with [export] and [expect] of `recipe`. Raises ModelFileError if the rest is not what trained it."""
+    different = different_keys(trained.recipe, recipe, ("export", "expect")) if trained.recipe else ["recipe"]
+    if different:
+        raise ModelFileError(
+            f"{trained.model} was made with other values of {', '.join(different)}; train it again with --force, "
+            f"or export it as it is: dlkit export {trained.name}"
+        )
+    return dataclasses.replace(trained, recipe=recipe)
 
 
 def _check_legal(scheme: Scheme, target: Target) -> None:
@@ -86,13 +99,19 @@ def _check_legal(scheme: Scheme, target: Target) -> None:
         )
 
 
+def _check_name(trained: Trained, folder: Path) -> None:
+    """Raise OutputError if a model from elsewhere would put its bundles beside a model of ours."""
+    ours = folder / "model.keras"
+    if not trained.network and ours.exists():
+        raise OutputError(f"{folder} belongs to {ours}; rename {trained.model.name}, or choose another --out DIR")
+
+
 def _samples(trained: Trained, scheme: Scheme, data: Path | None) -> ExportSamples:
-    own = samples_of_recipe(trained.recipe) if trained.recipe else None
+    if trained.recipe is not None:
+        own = samples_of_recipe(trained.recipe)
+        return own if data is None else calibrated_with(own, data, trained.preprocessing, trained.recipe)
     if data is not None:
-        given = samples_of_folder(data, trained.preprocessing, CALIBRATION_SAMPLES, SEED)
-        return dataclasses.replace(given, test=own.test if own else None)
-    if own is not None:
-        return own
+        return samples_of_folder(data, trained.preprocessing, CALIBRATION_SAMPLES, SEED)
     purpose = "to calibrate with and to prove the file on" if scheme.needs_calibration else "to prove the file on"
     shape = "×".join(str(n) for n in trained.preprocessing.image or trained.preprocessing.shape)
     raise DataError(
@@ -118,42 +137,3 @@ def _made(trained: Trained, scheme: Scheme, samples: ExportSamples, folder: Path
     labels = "".join(f"{label}\n" for label in trained.labels)
     append_files(made.file, {"labels.txt": labels.encode(), "dlkit.json": json.dumps(described).encode()})
     return made
-
-
-def _proven(
-    made: Made, trained: Trained, samples: ExportSamples, scheme: Scheme, target: Target, advance: Advance
-) -> tuple[Report, Reference | None]:
-    """The report of a file that passed. Raises VerificationRefused for one that did not."""
-    content, original = made.file.read_bytes(), made.float_file.read_bytes()
-    inspection = inspect_model(content, made.file.name)
-    count = len(samples.gate.raw)
-
-    def compared(held_out: HeldOut, reference: NDArray[np.float32]) -> Comparison:
-        inputs = trained.preprocessing.apply(held_out.raw)
-        before = Judged(original, inputs, advance)
-        check_conversion(reference, before)
-        after = before if made.file == made.float_file else Judged(content, inputs, advance)
-        return compare(held_out.name, reference, before, after, held_out.labels)
-
-    gate = compared(samples.gate, made.reference[:count])
-    max_drop = trained.recipe.export.max_drop if trained.recipe else MAX_DROP
-    refuse_unless_good(inspection, scheme, gate, max_drop)
-    test, remembered = None, None
-    if samples.test is not None:
-        outputs = made.reference[count:]
-        test = compared(samples.test, outputs)
-        remembered = Reference("test", samples.test.fingerprint, outputs.argmax(axis=1))
-    report = Report(
-        scheme=scheme.name,
-        target=target.name,
-        quantizer=made.quantizer,
-        gate=gate,
-        test=test,
-        calibration_samples=len(samples.calibration) if scheme.needs_calibration else 0,
-        calibration_source=samples.calibration_source if scheme.needs_calibration else "",
-        bytes=len(content),
-        float_bytes=len(original),
-        ops=inspection.ops,
-        tensors=inspection.tensors,
-    )
-    return report, remembered

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dlkit.digest import sha256_of_arrays
 from dlkit.errors import DataError, ModelFileError
 from dlkit.runtime.preprocessing import image_behind, preprocessing_for
 from dlkit.trained import Trained
@@ -18,7 +19,7 @@ def adopt(path: Path, preprocessing: str | None) -> Trained:
 
     Raises:
         ModelFileError: the file is missing, corrupt or needs code of its own.
-        DataError: `preprocessing` is not said, or does not fit the input.
+        DataError: `preprocessing` is not said, or does not fit the input, or the input is no image.
     """
     if not path.is_file():
         raise ModelFileError(f"there is no file {path}")
@@ -31,6 +32,9 @@ def adopt(path: Path, preprocessing: str | None) -> Trained:
 
     model = load_model(path)
     shape = tuple(int(n) for n in model.inputs[0].shape[1:])
+    if image_behind(shape) is None:
+        found = "×".join(str(n) for n in shape)
+        raise DataError(f"{path}: takes inputs of shape {found}; a model from elsewhere is exported if it reads images")
     classes = model.outputs[0].shape[-1]
     return Trained(
         name=path.stem,
@@ -40,4 +44,5 @@ def adopt(path: Path, preprocessing: str | None) -> Trained:
         preprocessing=preprocessing_for(preprocessing, shape, image_behind(shape), (0.0, 255.0), "crop"),
         labels=tuple(str(number) for number in range(classes)),
         trained=True,
+        weights_sha256=sha256_of_arrays(model.get_weights()),
     )

@@ -23,6 +23,8 @@ from dlkit.runtime.dtypes import TensorFormat
 LARGEST_BYTES = 2**32
 """No device runs a longer file."""
 MOST_DIMENSIONS = 64
+FUSED_LSTM = "UNIDIRECTIONAL_SEQUENCE_LSTM"
+"""The one recurrent operation that has an int8 kernel."""
 _MALFORMED = (struct.error, IndexError, ValueError, TypeError, OverflowError, KeyError, AttributeError, RecursionError)
 
 
@@ -38,7 +40,7 @@ class Inspection:
         tensors: dtype → count, over all subgraphs, of those an operation reads or writes (the
             quantized LSTM keeps empty placeholders beside them).
         inputs, outputs: of the main subgraph.
-        parameters: numbers held in constant tensors.
+        constants: dtype → numbers held in constant tensors.
         subgraphs: 1 without control flow.
     """
 
@@ -49,8 +51,13 @@ class Inspection:
     tensors: dict[str, int]
     inputs: tuple[TensorFormat, ...]
     outputs: tuple[TensorFormat, ...]
-    parameters: int
+    constants: dict[str, int]
     subgraphs: int
+
+    @property
+    def parameters(self) -> int:
+        """Numbers held in constant tensors."""
+        return sum(self.constants.values())
 
     def as_dict(self) -> dict[str, Any]:
         """As nested dictionaries, ready for JSON."""
@@ -90,7 +97,7 @@ def _inspected(model: Any, content: bytes) -> Inspection:
     codes = [operation_name(model.OperatorCodes(i)) for i in entries(model.OperatorCodesLength())]
     ops: collections.Counter[str] = collections.Counter()
     tensors: collections.Counter[str] = collections.Counter()
-    parameters = 0
+    constants: collections.Counter[str] = collections.Counter()
     graphs = [model.Subgraphs(i) for i in entries(model.SubgraphsLength())]
     for graph in graphs:
         operators = [graph.Operators(i) for i in entries(graph.OperatorsLength())]
@@ -100,7 +107,7 @@ def _inspected(model: Any, content: bytes) -> Inspection:
             tensors[_dtype_name(tensor)] += 1
             buffer = model.Buffers(tensor.Buffer())
             if stored := buffer.DataLength() or buffer.Size():
-                parameters += _elements(tensor, stored)
+                constants[_dtype_name(tensor)] += _elements(tensor, stored)
     main = graphs[0]
     return Inspection(
         size=len(content),
@@ -110,7 +117,7 @@ def _inspected(model: Any, content: bytes) -> Inspection:
         tensors=dict(sorted(tensors.items())),
         inputs=tuple(_format(main.Tensors(main.Inputs(i))) for i in entries(main.InputsLength())),
         outputs=tuple(_format(main.Tensors(main.Outputs(i))) for i in entries(main.OutputsLength())),
-        parameters=parameters,
+        constants=dict(sorted(constants.items())),
         subgraphs=len(graphs),
     )
 

@@ -16,12 +16,15 @@ from dlkit.runtime.inspection import operation_name
 _FORMAT_ONLY = {"QUANTIZE", "DEQUANTIZE"}
 
 
-def with_scores_as_output(content: bytes) -> bytes:
-    """`content` (a whole .tflite file) with its last softmax bypassed; unchanged if it ends otherwise."""
-    from ai_edge_litert import schema_py_generated as schema
+def with_scores_as_output(content: bytes) -> bytes | None:
+    """`content` (a whole .tflite file) with its last softmax bypassed; None if it ends otherwise."""
+    name, its_input = last_operation(content)
+    return _with_output(content, its_input) if name == "SOFTMAX" else None
 
-    model = schema.Model.GetRootAs(content, 0)
-    graph = model.Subgraphs(0)
+
+def last_operation(content: bytes) -> tuple[str, int]:
+    """The name of the operation that computes the first output, and the number of its first input tensor."""
+    model, graph = _main_graph(content)
     producers = {}
     for i in range(graph.OperatorsLength()):
         operator = graph.Operators(i)
@@ -31,15 +34,25 @@ def with_scores_as_output(content: bytes) -> bytes:
     while (operator := producers.get(tensor)) is not None:
         tensor = operator.Inputs(0)
         name = operation_name(model.OperatorCodes(operator.OpcodeIndex()))
-        if name == "SOFTMAX":
-            return _with_output(content, graph, tensor)
         if name not in _FORMAT_ONLY:
-            break
-    return content
+            return name, tensor
+    return "", tensor
 
 
-def _with_output(content: bytes, graph: Any, tensor: int) -> bytes:
+def gives_probabilities(content: bytes) -> bool:
+    """Whether what a whole .tflite file answers is between 0 and 1 by construction: softmax or sigmoid comes last."""
+    return last_operation(content)[0] in ("SOFTMAX", "LOGISTIC")
+
+
+def _main_graph(content: bytes) -> tuple[Any, Any]:
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.Model.GetRootAs(content, 0)
+    return model, model.Subgraphs(0)
+
+
+def _with_output(content: bytes, tensor: int) -> bytes:
     """`content` with `tensor` as the main subgraph's first output (field 2 of the schema's SubGraph)."""
-    table = graph._tab
+    table = _main_graph(content)[1]._tab
     place = table.Vector(table.Offset(8))
     return content[:place] + struct.pack("<i", tensor) + content[place + 4 :]

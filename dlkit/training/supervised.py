@@ -27,7 +27,7 @@ def fit(model: keras.Model, recipe: Recipe, splits: Splits, preprocessing: Prepr
     """Train `model` in place on the training split; the validation split is only watched.
 
     Raises:
-        TrainingError: the loss is no longer a number.
+        TrainingError: the loss is no longer a number, or the network does not end as a classifier does.
     """
     part = recipe.training
     batches = training_batches(splits.train, preprocessing, recipe.augmentation, part.batch_size, recipe.seed)
@@ -37,13 +37,24 @@ def fit(model: keras.Model, recipe: Recipe, splits: Splits, preprocessing: Prepr
     steps = math.ceil(len(splits.train) / part.batch_size) * part.epochs
     model.compile(
         optimizer=keras.optimizers.AdamW(_schedule(part, steps), weight_decay=part.weight_decay),
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=part.label_smoothing),
+        loss=keras.losses.CategoricalCrossentropy(_gives_logits(model), label_smoothing=part.label_smoothing),
         metrics=["accuracy"],
     )
     watcher = _watcher(part.epochs, advance)
     # shuffle=False: the batches are shuffled already.
     model.fit(batches, epochs=part.epochs, validation_data=validation, verbose=0, callbacks=[watcher], shuffle=False)
     return watcher.history_of_epochs
+
+
+def _gives_logits(model: keras.Model) -> bool:
+    """Whether the model ends before its softmax. Raises TrainingError if it ends in something else."""
+    last = model.layers[-1].activation
+    if last not in (keras.activations.softmax, keras.activations.linear):
+        raise TrainingError(
+            f"the network ends in {last.__name__}; a classifier is trained on softmax or linear: "
+            "--set network.options.activation=softmax"
+        )
+    return bool(last is keras.activations.linear)
 
 
 def _schedule(part: TrainingPart, steps: int) -> Any:
@@ -65,10 +76,11 @@ def _watcher(epochs: int, advance: Advance) -> Any:
 
         def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
             measured = {name: float(value) for name, value in (logs or {}).items()}
-            if not math.isfinite(measured.get("loss", math.nan)):
+            losses = (measured.get("loss", math.nan), measured.get("val_loss", math.nan))
+            if not all(math.isfinite(loss) for loss in losses):
                 raise TrainingError(
-                    f"the loss is {measured.get('loss')} in epoch {epoch + 1}; try a smaller rate: "
-                    "--set training.learning_rate=0.0003"
+                    f"the loss is {losses[0]} in epoch {epoch + 1}, {losses[1]} on the validation split; try a smaller "
+                    "rate: --set training.learning_rate=0.0003"
                 )
             self.history_of_epochs.append(measured)
             advance(epoch + 1, epochs)

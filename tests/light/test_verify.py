@@ -13,11 +13,11 @@ from dlkit.runtime.inspection import Inspection
 from dlkit.schemes import SCHEMES
 from dlkit.verify import accuracy, broken_promises, failed_gates, sqnr_db
 
-GOOD = Comparison("validation", 180, "accuracy", 0.99, 0.985, 0.99, 0.03, 34.0)
-UNLABELLED = Comparison("20 images", 20, "agreement", 1.0, 0.95, 0.95, 0.002, 30.0)
+GOOD = Comparison("validation", 180, "accuracy", 0.99, 0.985, 0.99, 0.99, 1.0, 0.03, 34.0)
+UNLABELLED = Comparison("20 images", 20, "agreement", 1.0, 0.95, 0.95, 0.95, 1.0, 0.002, 30.0)
 NAN = float("nan")
 END = TensorFormat("x", (1, 8), "int8", 0.1, 0)
-INT8_FILE = Inspection(1, "", "", {"CONV_2D": 1}, {"int8": 4, "int32": 1}, (END,), (END,), 9, 1)
+INT8_FILE = Inspection(1, "", "", {"CONV_2D": 1}, {"int8": 4, "int32": 1}, (END,), (END,), {"int8": 9, "int32": 1}, 1)
 
 
 @pytest.mark.parametrize(
@@ -26,10 +26,12 @@ INT8_FILE = Inspection(1, "", "", {"CONV_2D": 1}, {"int8": 4, "int32": 1}, (END,
         (dataclasses.replace(GOOD, exported=0.979), "int8"),
         (dataclasses.replace(GOOD, exported=NAN), "int8"),
         (dataclasses.replace(GOOD, float=NAN), "int8"),
-        (dataclasses.replace(UNLABELLED, sqnr_db=14.9), "int8"),
+        (dataclasses.replace(UNLABELLED, sqnr_db=9.9), "int8"),
         (dataclasses.replace(UNLABELLED, sqnr_db=NAN), "int8"),
         (dataclasses.replace(GOOD, largest_gap=2e-4), "float32"),
         (dataclasses.replace(GOOD, largest_gap=NAN), "float32"),
+        (dataclasses.replace(GOOD, largest_output=NAN), "float32"),
+        (dataclasses.replace(GOOD, largest_output=400.0, largest_gap=0.05), "float32"),
     ],
 )
 def test_a_bad_or_missing_figure_fails(comparison: Comparison, scheme: str) -> None:
@@ -39,7 +41,12 @@ def test_a_bad_or_missing_figure_fails(comparison: Comparison, scheme: str) -> N
 
 @pytest.mark.parametrize(
     ("comparison", "scheme"),
-    [(GOOD, "int8"), (UNLABELLED, "int8"), (dataclasses.replace(GOOD, largest_gap=9e-5), "float32")],
+    [
+        (GOOD, "int8"),
+        (UNLABELLED, "int8"),
+        (dataclasses.replace(GOOD, largest_gap=9e-5), "float32"),
+        (dataclasses.replace(GOOD, largest_output=400.0, largest_gap=0.03), "float32"),
+    ],
 )
 def test_a_good_figure_passes(comparison: Comparison, scheme: str) -> None:
     """The gate is not closed to what it should let through."""
@@ -58,7 +65,8 @@ def test_an_int8_file_keeps_its_promise() -> None:
         ({"inputs": (dataclasses.replace(END, dtype="float32"),)}, "input x is float32, not int8"),
         ({"outputs": (dataclasses.replace(END, dtype="uint8"),)}, "output x is uint8, not int8"),
         ({"ops": {"CUSTOM FlexErf": 1}}, "CUSTOM FlexErf is not an operation of the runtime"),
-        ({"tensors": {"int32": 4}}, "no tensor is int8"),
+        ({"tensors": {"int8": 4, "int16": 1}}, "1 tensors are int16"),
+        ({"constants": {"int32": 4}}, "no weights are int8"),
     ],
 )
 def test_a_broken_promise_is_named(change: dict, said: str) -> None:
@@ -66,25 +74,49 @@ def test_a_broken_promise_is_named(change: dict, said: str) -> None:
     assert any(said in broken for broken in broken_promises(dataclasses.replace(INT8_FILE, **change), SCHEMES["int8"]))
 
 
+def test_a_fused_lstm_may_keep_its_state_in_int16() -> None:
+    """One tensor for each such operation, and no more."""
+    ops, tensors = {"UNIDIRECTIONAL_SEQUENCE_LSTM": 2}, {"int8": 4, "int16": 2}
+    lstm = dataclasses.replace(INT8_FILE, ops=ops, tensors=tensors)
+    assert broken_promises(lstm, SCHEMES["int8"]) == []
+    assert broken_promises(dataclasses.replace(lstm, tensors={"int8": 4, "int16": 3}), SCHEMES["int8"])
+
+
 def test_sqnr_of_a_tenth_of_the_signal_is_twenty_decibels() -> None:
     """10 log10(1 / 0.01) = 20."""
     signal = np.array([[1.0, -1.0]], np.float32)
-    assert sqnr_db(signal, signal * 1.1) == pytest.approx(20.0, abs=1e-4)
+    for softmax_follows in (False, True):
+        assert sqnr_db(signal, signal * 1.1, softmax_follows=softmax_follows) == pytest.approx(20.0, abs=1e-4)
 
 
-def test_sqnr_ignores_a_constant_added_to_all_scores() -> None:
-    """A softmax does not see it."""
+def test_a_constant_added_to_all_scores_is_noise_unless_a_softmax_follows() -> None:
+    """A softmax does not see it; everything else does."""
     signal = np.array([[3.0, 1.0, 2.0]], np.float32)
-    assert sqnr_db(signal, signal + 5) == 200.0
+    assert sqnr_db(signal, signal + 5, softmax_follows=True) == 200.0
+    assert sqnr_db(signal, signal + 5, softmax_follows=False) < 0
 
 
-def test_sqnr_of_nan_is_nan() -> None:
-    """So that it fails every threshold."""
+def test_one_output_that_no_longer_moves_has_no_signal_above_its_noise() -> None:
+    """A sigmoid that always answers 0.5 is worth nothing, however near the mean it is."""
+    signal = np.array([[0.1], [0.9], [0.2], [0.8]], np.float32)
+    assert sqnr_db(signal, np.full_like(signal, 0.5), softmax_follows=False) < 1
+
+
+@pytest.mark.parametrize("softmax_follows", [False, True])
+def test_no_signal_and_nan_are_nan(softmax_follows: bool) -> None:
+    """So that they fail every threshold: a model that always answers alike proves nothing."""
+    constant = np.ones((3, 2), np.float32)
+    assert np.isnan(sqnr_db(constant, constant, softmax_follows=softmax_follows))
     signal = np.array([[1.0, -1.0]], np.float32)
-    assert np.isnan(sqnr_db(signal, signal * np.float32(NAN)))
+    assert np.isnan(sqnr_db(signal, signal * np.float32(NAN), softmax_follows=softmax_follows))
 
 
 def test_accuracy_counts_the_highest_output() -> None:
     """Two of four are right."""
     outputs = np.eye(4, dtype=np.float32)
     assert accuracy(outputs, np.array([0, 1, 3, 2])) == 0.5
+
+
+def test_accuracy_of_nan_is_nan() -> None:
+    """The highest of NaN is no class."""
+    assert np.isnan(accuracy(np.full((2, 3), NAN, np.float32), np.array([0, 0])))

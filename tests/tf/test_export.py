@@ -15,10 +15,11 @@ from short import short_recipe
 from dlkit.bundle.loading import load_bundle
 from dlkit.conversion.samples import samples_of_recipe
 from dlkit.datasets import DATASETS
-from dlkit.errors import IllegalCombination, OutputError, UnknownName, VerificationRefused
+from dlkit.errors import IllegalCombination, ModelFileError, OutputError, UnknownName, VerificationRefused
 from dlkit.networks import NETWORKS
 from dlkit.pipeline import build_recipe, export, train
 from dlkit.pipeline.evaluating import evaluate
+from dlkit.pipeline.exporting import as_recipe_says
 from dlkit.runtime.inspection import inspect_file
 from dlkit.schemes import SCHEMES
 from dlkit.trained import load_trained
@@ -123,7 +124,7 @@ def test_a_file_that_lost_too_much_is_not_written(models: Path, tmp_path: Path) 
     model.get_layer("predictions").set_weights([after, after_bias])
     model.save(trained.model)
     with pytest.raises(
-        VerificationRefused, match=r"nothing was written: accuracy fell from 0\.9\d+ to 0\.\d+"
+        VerificationRefused, match=r"no bundle was written: accuracy fell from 0\.9\d+ to 0\.\d+"
     ) as refusal:
         export(trained, "int8", out=tmp_path / "out")
     assert refusal.value.exit_code == 3
@@ -169,13 +170,39 @@ def test_an_untrained_model_of_a_recipe_exports_too(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_images_calibrates_a_recipes_model_too(trained, tmp_path: Path) -> None:
-    """The test split stays the recipe's, so the bundle can still be evaluated."""
+    """What proves the file stays the recipe's: its gate on validation, its test split."""
     from PIL import Image
 
     digits = DATASETS["digits"].load().train.samples[:40, ..., 0]
     for i, digit in enumerate(digits):
         Image.fromarray(digit * np.uint8(15)).save(tmp_path / f"{i}.png")
     bundle, report = export(trained, "int8", data=tmp_path, out=tmp_path / "out")
-    assert report.gate.metric == "agreement"
-    assert report.gate.samples == 8
+    assert (report.gate.metric, report.gate.split) == ("accuracy", "validation")
+    assert report.calibration_samples == 40
+    assert report.calibration_source == f"images of {tmp_path.name}/"
     assert evaluate(bundle).samples == 360
+
+
+def test_export_of_an_edited_recipe_takes_its_export_table(trained) -> None:
+    """[export] is read anew; what decides the weights must be what trained them."""
+    loose = dataclasses.replace(trained.recipe, export=dataclasses.replace(trained.recipe.export, max_drop=0.5))
+    assert as_recipe_says(trained, loose).recipe.export.max_drop == 0.5
+    other = dataclasses.replace(loose, seed=9, training=dataclasses.replace(loose.training, epochs=3))
+    with pytest.raises(ModelFileError, match=r"made with other values of seed, training\.epochs; train it again"):
+        as_recipe_says(trained, other)
+
+
+def test_logits_are_called_scores(tmp_path: Path) -> None:
+    """A network without its softmax trains on logits, and no one calls its answers probabilities."""
+    network = {"name": "cnn", "options": {"width": 8, "activation": "linear"}}
+    result = train(short_recipe(network=network), tmp_path)
+    assert result.validation_accuracy > 0.9
+    bundle, report = export(result.trained, "int8", out=tmp_path)
+    assert bundle.manifest["answers"] == "scores"
+    assert report.gate.largest_output > 1
+
+
+def test_probabilities_are_called_probabilities(trained, tmp_path: Path) -> None:
+    """A file that ends in a softmax says so in its bundle."""
+    bundle, _ = export(trained, "int8", out=tmp_path)
+    assert bundle.manifest["answers"] == "probabilities"

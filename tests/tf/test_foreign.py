@@ -7,11 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlkit.errors import ConversionError, DataError, DlkitError, ModelFileError
+from dlkit.errors import ConversionError, DataError, DlkitError, ModelFileError, OutputError, VerificationRefused
 from dlkit.pipeline import export
 from dlkit.pipeline.foreign import adopt
 
 pytestmark = pytest.mark.tf
+
+
+@pytest.fixture(autouse=True)
+def _same_weights_each_time() -> None:
+    import keras
+
+    keras.utils.set_random_seed(0)
 
 
 @pytest.fixture(scope="module")
@@ -138,3 +145,110 @@ def test_a_model_that_does_not_classify_is_proven_by_its_signal(photos: Path, tm
     assert report.gate.metric == "sqnr_db"
     assert report.gate.agreement is None
     assert 15 <= report.gate.exported == report.gate.sqnr_db
+
+
+def _sigmoid_model(crippled: bool):
+    """Tells bright images from dark; crippled, by two hidden units of which one has a range that hides the other."""
+    import keras
+
+    x = keras.Input((8, 8, 1), name="x")
+    hidden = keras.layers.Dense(2, activation="relu", name="h")(keras.layers.Flatten(name="f")(x))
+    model = keras.Model(x, keras.layers.Dense(1, activation="sigmoid", name="y")(hidden))
+    kernel = np.zeros((64, 2), np.float32)
+    kernel[:, 0], kernel[:, 1] = 1 / 64, 60.0 if crippled else 1 / 64
+    model.get_layer("h").set_weights([kernel, np.array([-0.4, 0], np.float32)])
+    model.get_layer("y").set_weights([np.array([[40.0], [0.0]], np.float32), np.array([-4.0], np.float32)])
+    return model
+
+
+@pytest.fixture(scope="module")
+def greys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Thirty grey images, from dark to bright."""
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("greys")
+    for i in range(30):
+        Image.new("L", (8, 8), 60 + 5 * i).save(folder / f"{i}.png")
+    return folder
+
+
+def test_one_output_is_proven_by_how_it_moves(greys: Path, tmp_path: Path) -> None:
+    """A sigmoid has no classes to agree on; a good file passes."""
+    _sigmoid_model(crippled=False).save(tmp_path / "good.keras")
+    bundle, report = export(adopt(tmp_path / "good.keras", "unit"), "int8", data=greys, out=tmp_path / "out")
+    assert report.gate.metric == "sqnr_db"
+    assert bundle.manifest["answers"] == "probabilities"
+
+
+def test_one_output_that_no_longer_moves_is_refused(greys: Path, tmp_path: Path) -> None:
+    """The same model with a hidden range that int8 cannot hold answers a constant."""
+    _sigmoid_model(crippled=True).save(tmp_path / "bad.keras")
+    with pytest.raises(VerificationRefused, match="dB above their noise"):
+        export(adopt(tmp_path / "bad.keras", "unit"), "int8", data=greys, out=tmp_path / "out")
+    assert not list((tmp_path / "out").rglob("model.tflite"))
+
+
+def test_copies_of_one_image_count_once(tmp_path: Path) -> None:
+    """What calibrates must not be held out under another name."""
+    from PIL import Image
+
+    for i in range(12):
+        Image.new("RGB", (16, 16), (9, 9, 9)).save(tmp_path / f"{i}.png")
+    _colour_model().save(tmp_path / "mine.keras")
+    with pytest.raises(DataError, match=r"1 images \(and 11 copies\); at least 10"):
+        export(adopt(tmp_path / "mine.keras", "unit"), "int8", data=tmp_path, out=tmp_path / "out")
+
+
+def test_large_outputs_may_round_as_floats_do(photos: Path, tmp_path: Path) -> None:
+    """The float file is held to the model's numbers in units of the largest."""
+    import keras
+
+    model = _colour_model()
+    last = keras.layers.Dense(5, name="logits")
+    big = keras.Model(model.inputs, last(model.layers[-2].output))
+    last.set_weights([w * 3000 for w in last.get_weights()])
+    big.save(tmp_path / "big.keras")
+    _, report = export(adopt(tmp_path / "big.keras", "unit"), "float32", data=photos, out=tmp_path / "out")
+    assert report.gate.largest_output > 10
+
+
+def test_a_plain_lstm_inside_a_nested_model_is_fused(photos: Path, tmp_path: Path) -> None:
+    """A Sequential within a model is looked into."""
+    import keras
+
+    inner = keras.Sequential([keras.Input((8, 8)), keras.layers.LSTM(8, name="l")], name="inner")
+    x = keras.Input((8, 8), name="x")
+    keras.Model(x, keras.layers.Dense(3, activation="softmax", name="d")(inner(x))).save(tmp_path / "nested.keras")
+    _, report = export(adopt(tmp_path / "nested.keras", "unit"), "int8", data=photos, out=tmp_path / "out")
+    assert report.ops["UNIDIRECTIONAL_SEQUENCE_LSTM"] == 1
+
+
+def test_a_model_that_reads_no_images_is_told_at_once(tmp_path: Path) -> None:
+    """Not after asking for a folder of images."""
+    import keras
+
+    x = keras.Input((20,), name="x")
+    keras.Model(x, keras.layers.Dense(2, name="d")(x)).save(tmp_path / "table.keras")
+    with pytest.raises(DataError, match="takes inputs of shape 20; a model from elsewhere is exported if it reads im"):
+        adopt(tmp_path / "table.keras", "unit")
+
+
+def test_a_model_from_elsewhere_does_not_take_the_place_of_ours(photos: Path, tmp_path: Path) -> None:
+    """Two models of one name do not share a folder of bundles."""
+    (tmp_path / "out" / "mine").mkdir(parents=True)
+    (tmp_path / "out" / "mine" / "model.keras").write_text("ours")
+    _colour_model().save(tmp_path / "mine.keras")
+    with pytest.raises(OutputError, match=r"rename mine\.keras, or choose another --out"):
+        export(adopt(tmp_path / "mine.keras", "unit"), "float32", data=photos, out=tmp_path / "out", force=True)
+
+
+def test_many_classes_that_int8_cannot_tell_apart_are_warned_of(photos: Path, tmp_path: Path) -> None:
+    """Probabilities of a thousand classes vanish below the steps of an 8-bit output."""
+    import keras
+
+    model = _colour_model()
+    last = keras.layers.Dense(1000, activation="softmax", name="many")
+    keras.Model(model.inputs, last(model.layers[-2].output)).save(tmp_path / "many.keras")
+    _, report = export(adopt(tmp_path / "many.keras", "unit"), "int8", data=photos, out=tmp_path / "out")
+    assert len(report.warnings) == 1
+    assert "steps of 0.0039" in report.warnings[0]

@@ -78,7 +78,7 @@ def test_same_seed_same_weights_and_another_seed_others(tmp_path: Path) -> None:
 def test_a_loss_that_is_no_number_stops_the_run_and_writes_nothing(tmp_path: Path) -> None:
     """The message names the epoch and a smaller rate; no model is left behind."""
     recipe = short_recipe(training={"epochs": 3, "learning_rate": 1e38})
-    with pytest.raises(TrainingError, match=r"epoch \d; try a smaller rate"):
+    with pytest.raises(TrainingError, match=r"in epoch \d, .*; try a smaller rate"):
         train(recipe, tmp_path)
     assert not (tmp_path / "short" / "model.keras").exists()
 
@@ -87,3 +87,17 @@ def test_a_trained_model_is_not_overwritten_unasked(models: Path) -> None:
     """`train` refuses before it trains."""
     with pytest.raises(OutputError, match="--force"):
         train(short_recipe(), models)
+
+
+def test_another_ending_than_softmax_or_linear_is_refused(tmp_path: Path) -> None:
+    """A classifier that ends in a ReLU would train to nothing."""
+    with pytest.raises(TrainingError, match="ends in relu; a classifier is trained on softmax or linear"):
+        train(short_recipe(network={"name": "cnn", "options": {"activation": "relu"}}), tmp_path)
+
+
+def test_a_validation_loss_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
+    """Statistics of batch normalisation can be NaN while the training loss is fine."""
+    network = {"name": "resnet8", "options": {"width": 4, "momentum": 2.0}}
+    recipe = short_recipe(network=network, training={"epochs": 20, "learning_rate": 0.01})
+    with pytest.raises(TrainingError, match="on the validation split"):
+        train(recipe, tmp_path)
