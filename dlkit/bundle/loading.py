@@ -92,6 +92,8 @@ def _check_types(manifest: dict[str, Any]) -> None:
     kinds: dict[str, Any] = {"name": str, "target": str, "scheme": str, "sha256": dict, "recipe": (dict, type(None))}
     if not all(isinstance(manifest[key], kind) for key, kind in kinds.items()):
         raise ValueError
+    if manifest["answers"] not in ("probabilities", "scores"):
+        raise ValueError
     if not 0 <= float(manifest["check"]["tolerance"]) < math.inf or not set(VOUCHED_FOR) <= set(manifest["sha256"]):
         raise ValueError
 

@@ -99,7 +99,7 @@ def _different_images(folder: Path) -> list[Path]:
     different = list({sha256_of(path): path for path in reversed(paths) if path.is_file()}.values())[::-1]
     if len(different) < MINIMUM_IMAGES:
         copies = f" (and {len(paths) - len(different)} copies)" if len(paths) > len(different) else ""
-        found = f"{len(different)} images{copies}"
+        found = f"{len(different)} different images{copies}"
         raise DataError(f"--data {folder}: {found}; at least {MINIMUM_IMAGES} are needed, 100 are better")
     return different
 

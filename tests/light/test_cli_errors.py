@@ -304,9 +304,9 @@ def test_export_with_too_few_images(model: Path, place: Path, refused, digit_png
     (place / "photos").mkdir()
     assert refused("export", "--quantize", "--data", "photos").startswith("photos: no images in this folder")
     for number in range(9):
-        (place / "photos" / f"{number}.png").write_bytes(digit_png)
+        (place / "photos" / f"{number}.png").write_bytes(digit_png + bytes([number]))
     assert refused("export", "--quantize", "--data", "photos").startswith(
-        "--data photos: 9 images; at least 10 are needed"
+        "--data photos: 9 different images; at least 10 are needed"
     )
     (place / "photos" / "9.png").write_bytes(digit_png[:50])
     assert "9.png: the image is broken" in refused("export", "--quantize", "--data", "photos")

@@ -375,3 +375,20 @@ def test_numbers_that_make_no_sense_are_refused(key: str, value: object) -> None
     table = json.loads(json.dumps(dataclasses.asdict(grey())))
     with pytest.raises((ValueError, TypeError)):
         preprocessing_from(table | {key: value})
+
+
+def test_an_array_that_looks_scaled_already_is_refused() -> None:
+    """Fractions of 1 where 0 to 16 is wanted: a guess either way would be silent."""
+    preprocessing = preprocessing_for("unit", (2, 2, 1), (2, 2, 1), (0.0, 16.0), "crop")
+    with pytest.raises(DataError, match=r"values from 0 to 0\.5 look scaled already.*raw values from 0 to 16"):
+        preprocessing.raw_sample(np.array([[0.0, 0.5], [0.25, 0.0]]), "x")
+    assert preprocessing.raw_sample(np.array([[0.0, 1.0], [1.0, 0.0]]), "x").max() == 1.0
+
+
+def test_black_on_transparent_is_refused() -> None:
+    """Laid over black nothing of it would be left."""
+    picture = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
+    picture.paste((0, 0, 0, 255), (2, 2, 6, 6))
+    preprocessing = preprocessing_for("unit", (8, 8, 1), (8, 8, 1), (0.0, 16.0), "crop")
+    with pytest.raises(DataError, match="is black on transparent"):
+        preprocessing.raw_image(picture, "x.png")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dlkit.errors import RecipeError, UnknownName
-from dlkit.recipe import find_recipes, read_recipe, recipe_from
+from dlkit.recipe import different_keys, find_recipes, read_recipe, recipe_from
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 GOOD = """
@@ -138,3 +138,20 @@ def test_what_is_no_file_of_text_is_refused(good: Path) -> None:
     ]:
         with pytest.raises(RecipeError, match=message):
             read_recipe(path)
+
+
+def test_fewer_calibration_samples_than_classes_are_refused(tmp_path: Path) -> None:
+    """Some class would never be seen."""
+    text = (RECIPES / "digits-tiny.toml").read_text()
+    (tmp_path / "few.toml").write_text(text.replace("calibration_samples = 300", "calibration_samples = 9"))
+    with pytest.raises(RecipeError, match=r"export\.calibration_samples = 9 must be at least 10, one of each class"):
+        read_recipe(tmp_path / "few.toml")
+
+
+def test_different_keys_names_what_differs() -> None:
+    """Dotted keys, but for those of the tables that may differ."""
+    recipe = read_recipe(RECIPES / "digits-tiny.toml")
+    other = read_recipe(RECIPES / "digits-tiny.toml", ["seed=5", "training.epochs=2", "export.max_drop=0.5"])
+    assert different_keys(recipe, other) == ["export.max_drop", "seed", "training.epochs"]
+    assert different_keys(recipe, other, ("export",)) == ["seed", "training.epochs"]
+    assert different_keys(recipe, recipe) == []

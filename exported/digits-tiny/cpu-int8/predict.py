@@ -166,6 +166,14 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def sha256_of_arrays(arrays: Iterable[NDArray[Any]]) -> str:
+    """sha256 of the numbers of `arrays`, one after the other, in hexadecimal."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
 # --- extras ---
 
 # What a device that has only numpy, click and ai-edge-litert may lack, and what it is for.
@@ -494,6 +502,11 @@ class Preprocessing:
         if values.min() < low or values.max() > high:
             found = f"{float(values.min()):g} to {float(values.max()):g}"
             raise DataError(f"{where}: values from {found}, but this model takes raw values from {low:g} to {high:g}")
+        if values.dtype.kind == "f" and high > 2 and values.max() <= 1 and not np.array_equal(values, np.round(values)):
+            raise DataError(
+                f"{where}: values from {values.min():g} to {values.max():g} look scaled already, but this model takes "
+                f"raw values from {low:g} to {high:g}"
+            )
         return values.reshape(self.image or self.shape)
 
     def raw_image(self, picture: Image, where: str) -> NDArray[np.float32]:
@@ -504,18 +517,27 @@ class Preprocessing:
         """
         if self.image is None:
             raise DataError(f"{where}: is an image, but this model takes values of shape {_times(self.shape)}")
-        from PIL import Image
 
         height, width, channels = self.image
         if picture.mode.startswith("I") or picture.mode in ("F", "LAB"):
             picture = _eight_bit(picture, where)
         if picture.mode in ("RGBA", "LA", "PA", "P") or "transparency" in picture.info:
-            picture = picture.convert("RGBA")
-            picture = Image.alpha_composite(Image.new("RGBA", picture.size, (0, 0, 0, 255)), picture)
+            picture = _on_black(picture.convert("RGBA"), where)
         picture = fitted(picture.convert("L" if channels == 1 else "RGB"), (width, height), self.resize)
         pixels = np.asarray(picture, np.float32).reshape(height, width, channels)
         low, high = self.raw_range
         return np.asarray(pixels / 255.0 * (high - low) + low, np.float32)
+
+
+def _on_black(picture: Image, where: str) -> Image:
+    """A picture with transparency, laid over black. Raises DataError if nothing of it is left to see."""
+    from PIL import Image
+
+    laid = Image.alpha_composite(Image.new("RGBA", picture.size, (0, 0, 0, 255)), picture).convert("RGB")
+    alpha_low, alpha_high = picture.getchannel("A").getextrema()
+    if alpha_low != alpha_high and laid.getbbox() is None:
+        raise DataError(f"{where}: is black on transparent, and transparency counts as black; save it on white")
+    return laid
 
 
 def fitted(picture: Image, size: tuple[int, int], resize: str) -> Image:
@@ -837,6 +859,8 @@ def _check_types(manifest: dict[str, Any]) -> None:
     """Raise ValueError unless what is read from a manifest later on is there and of its type."""
     kinds: dict[str, Any] = {"name": str, "target": str, "scheme": str, "sha256": dict, "recipe": (dict, type(None))}
     if not all(isinstance(manifest[key], kind) for key, kind in kinds.items()):
+        raise ValueError
+    if manifest["answers"] not in ("probabilities", "scores"):
         raise ValueError
     if not 0 <= float(manifest["check"]["tolerance"]) < math.inf or not set(VOUCHED_FOR) <= set(manifest["sha256"]):
         raise ValueError
