@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from dlkit import __version__
+from dlkit.cli._stopping import Stopped, stopped_by_signals
 from dlkit.errors import DlkitError, printable, suggestion, system_reason
 
 # Order of `dlkit --help`: the order in which a new user meets them.
@@ -62,7 +63,8 @@ class LazyGroup(click.Group):
         if hasattr(sys.stdout, "reconfigure"):  # a file's name may hold what the terminal cannot show
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
-            code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+            with stopped_by_signals():
+                code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
         except click.exceptions.NoArgsIsHelpError as error:
             error.show()
             code = error.exit_code
@@ -73,6 +75,8 @@ class LazyGroup(click.Group):
             code = _refuse(str(error), error.exit_code)
         except (click.Abort, KeyboardInterrupt):
             code = _refuse("stopped", 130)
+        except Stopped as stop:
+            code = _refuse("stopped", stop.exit_code)
         except MemoryError:
             code = _refuse("not enough memory; close other programs or use a smaller input or network", 1)
         except OSError as error:
