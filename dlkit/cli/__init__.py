@@ -22,6 +22,8 @@ COMMANDS = (
     "run", "build", "train", "export", "predict", "evaluate", "bench", "inspect", "list", "doctor", "completion",
 )  # fmt: skip
 
+NO_MEMORY = "not enough memory; close other programs or use a smaller input or network"
+
 
 class LazyGroup(click.Group):
     """A group whose commands are modules of this package, imported by name.
@@ -78,10 +80,19 @@ class LazyGroup(click.Group):
         except Stopped as stop:
             code = _refuse("stopped", stop.exit_code)
         except MemoryError:
-            code = _refuse("not enough memory; close other programs or use a smaller input or network", 1)
+            code = _refuse(NO_MEMORY, 1)
         except OSError as error:
             code = _refuse(system_reason(error), 1)
+        except Exception as error:
+            if not _is_want_of_memory(error):
+                raise
+            code = _refuse(NO_MEMORY, 1)
         sys.exit(code)
+
+
+def _is_want_of_memory(error: Exception) -> bool:
+    """Whether TensorFlow says that memory is exhausted; by name, for asking by class would import it."""
+    return any(kind.__name__ == "ResourceExhaustedError" for kind in type(error).__mro__)
 
 
 def _refuse(text: str, code: int) -> int:
