@@ -14,8 +14,9 @@ from typing import Any
 import click
 
 from dlkit import __version__
+from dlkit.cli._output import print_error
 from dlkit.cli._stopping import Stopped, stopped_by_signals
-from dlkit.errors import DlkitError, printable, suggestion, system_reason
+from dlkit.errors import DlkitError, suggestion, system_reason
 
 # Order of `dlkit --help`: the order in which a new user meets them.
 COMMANDS = (
@@ -71,7 +72,8 @@ class LazyGroup(click.Group):
             error.show()
             code = error.exit_code
         except click.UsageError as error:
-            command, text = error.ctx.command_path if error.ctx else "dlkit", error.format_message().rstrip(".")
+            command = error.ctx.command_path if error.ctx else "dlkit"
+            text = error.format_message().replace("\n\t", " ").rstrip(".")  # click lists choices on lines of their own
             code = _refuse(f"{text}{'' if text.endswith('?') else ';'} see {command} --help", error.exit_code)
         except DlkitError as error:
             code = _refuse(str(error), error.exit_code)
@@ -97,8 +99,7 @@ def _is_want_of_memory(error: Exception) -> bool:
 
 def _refuse(text: str, code: int) -> int:
     """Print the one line that says why; returns the exit code."""
-    color = False if "NO_COLOR" in os.environ else None
-    click.echo(click.style("error: ", fg="red", bold=True) + printable(text), err=True, color=color)
+    print_error(text)
     return code
 
 
