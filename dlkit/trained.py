@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,10 @@ from dlkit.digest import sha256_of
 from dlkit.errors import DlkitError, ModelFileError, suggestion
 from dlkit.recipe import Recipe, recipe_from
 from dlkit.runtime.preprocessing import Preprocessing, preprocessing_from
-from dlkit.writing import write_bytes
+from dlkit.writing import new_file
+
+FACTS = {"name", "network", "trained", "labels", "preprocessing", "recipe", "sha256", "weights_sha256", "history"}
+"""The keys of model.json."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,20 +43,29 @@ class Trained:
     trained: bool
     weights_sha256: str = ""
 
-    def write_facts(self, history: list[dict[str, float]] | None = None) -> None:
-        """Write model.json beside the model; written last, it makes the pair whole."""
-        facts: dict[str, Any] = {
+    @contextlib.contextmanager
+    def new_model(self, history: list[dict[str, float]]) -> Iterator[Path]:
+        """A path to write the model to; when the block ends it is moved into place, and its facts after it.
+
+        A model without its facts, or with those of another, is one whose writer was killed between the
+        two moves; it counts as none.
+        """
+        with new_file(self.model.with_name("model.json")) as facts, new_file(self.model) as model:
+            yield model
+            facts.write_text(json.dumps(self._facts(sha256_of(model), history), indent=1) + "\n", encoding="utf-8")
+
+    def _facts(self, sha256: str, history: list[dict[str, float]]) -> dict[str, Any]:
+        return {
             "name": self.name,
             "network": self.network,
             "trained": self.trained,
             "labels": self.labels,
             "preprocessing": dataclasses.asdict(self.preprocessing),
             "recipe": self.recipe.as_dict() if self.recipe else None,
-            "sha256": sha256_of(self.model),
+            "sha256": sha256,
             "weights_sha256": self.weights_sha256,
-            "history": history or [],
+            "history": history,
         }
-        write_bytes(self.model.with_name("model.json"), (json.dumps(facts, indent=1) + "\n").encode())
 
 
 def load_trained(folder: Path) -> Trained:
@@ -75,6 +89,31 @@ def load_trained(folder: Path) -> Trained:
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ModelFileError(f"{path} is corrupt; build or train the model again with --force") from None
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether the model.json in `folder` is one that dlkit wrote; other programs write files of that name too."""
+    return _facts_in(folder).keys() >= FACTS
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether `folder` holds a model of ours that belongs to its facts."""
+    model = folder / "model.keras"
+    return is_ours(folder) and model.is_file() and sha256_of(model) == _facts_in(folder)["sha256"]
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Whether the writer of a model of ours was killed between its two files: facts missing, or of another model."""
+    return not (folder / "model.json").exists() or (is_ours(folder) and not is_whole(folder))
+
+
+def _facts_in(folder: Path) -> dict[str, Any]:
+    """What model.json says; nothing if it is missing, cannot be read or says something else than a table."""
+    try:
+        facts = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
 
 
 def only_built(folder: Path) -> bool:

@@ -1,7 +1,7 @@
 """Atomic writing: a temporary neighbour, moved into place when it is whole.
 
 A reader sees the old thing or the new thing, never half of one; a writer that is killed leaves
-only a hidden neighbour, which the next writer of the same folder clears away.
+only a hidden neighbour, which the next writer of the same place clears away.
 """
 
 from __future__ import annotations
@@ -18,28 +18,46 @@ from pathlib import Path
 
 from dlkit.errors import OutputError
 
+# Flags of Linux' renameat2: what may happen to the second name.
+KEEP, EXCHANGE = 1, 2
+
 
 @contextlib.contextmanager
 def new_folder(destination: Path, *, replace: bool) -> Iterator[Path]:
     """A temporary folder to fill; it becomes `destination` if the block ends without an error.
 
     Raises:
-        OutputError: `destination` exists and `replace` is false, or its parent cannot be written.
+        OutputError: `destination` exists and `replace` is false (now, or when the block ends), or its
+            parent cannot be written.
     """
     with _explained(destination):
         _clear_away(destination)
     refuse_existing(destination, replace=replace)
+    with _neighbour(destination) as temporary:
+        yield temporary
+        with _explained(destination):
+            _move_in(temporary, destination, replace=replace)
+
+
+@contextlib.contextmanager
+def new_file(destination: Path) -> Iterator[Path]:
+    """A path to write a file to; it becomes `destination`, or replaces it, if the block ends without an error.
+
+    Raises:
+        OutputError: `destination` is a folder, or its parent cannot be written.
+    """
     with _explained(destination):
-        temporary = _neighbour(destination)
-    try:
-        with _opened(temporary) as handle:
-            with contextlib.suppress(OSError):  # a file system without locks
-                fcntl.flock(handle, fcntl.LOCK_EX)
-            yield temporary
-            with _explained(destination):
-                _swap_in(temporary, destination)
-    finally:
-        _remove(temporary)
+        _clear_away(destination)
+    with _neighbour(destination) as temporary:
+        yield temporary / destination.name
+        with _explained(destination):
+            (temporary / destination.name).replace(destination)
+
+
+def write_bytes(destination: Path, content: bytes) -> None:
+    """Write a file as `new_file` does."""
+    with new_file(destination) as new, _explained(destination):
+        new.write_bytes(content)
 
 
 def refuse_existing(destination: Path, *, replace: bool) -> None:
@@ -64,26 +82,20 @@ def check_writable(folder: Path) -> None:
                     made.rmdir()
 
 
-def write_bytes(destination: Path, content: bytes) -> None:
-    """Write a file beside `destination` and move it there."""
+@contextlib.contextmanager
+def _neighbour(destination: Path) -> Iterator[Path]:
+    """A hidden folder beside `destination`, locked while its writer lives; whatever bears its name then goes."""
     with _explained(destination):
         destination.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{destination.name}.", dir=destination.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            os.chmod(name, 0o644)
-            os.replace(name, destination)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-
-
-def _neighbour(destination: Path) -> Path:
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=_mark(destination), dir=destination.parent))
-    temporary.chmod(0o755)
-    return temporary
+        temporary = Path(tempfile.mkdtemp(prefix=_mark(destination), dir=destination.parent))
+    try:
+        temporary.chmod(0o755)
+        with _opened(temporary) as handle:
+            with contextlib.suppress(OSError):  # a file system without locks
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            yield temporary
+    finally:
+        _remove(temporary)
 
 
 def _mark(destination: Path) -> str:
@@ -119,11 +131,14 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _swap_in(temporary: Path, destination: Path) -> None:
-    """Put `temporary` in the place of `destination`, and what was there in the place of `temporary`."""
-    if not os.path.lexists(destination):
+def _move_in(temporary: Path, destination: Path, *, replace: bool) -> None:
+    """Give `temporary` the name of `destination`; what was there, if it may go, gets that of `temporary`."""
+    if _renamed(temporary, destination, KEEP):
+        return
+    refuse_existing(destination, replace=replace)
+    if not os.path.lexists(destination):  # a file system without that step
         temporary.rename(destination)
-    elif not _exchange(temporary, destination):
+    elif not _renamed(temporary, destination, EXCHANGE):
         # This file system cannot exchange two names in one step; between these two there is none.
         old = temporary.with_name(temporary.name + ".old")
         destination.rename(old)
@@ -135,12 +150,12 @@ def _swap_in(temporary: Path, destination: Path) -> None:
         old.rename(temporary)
 
 
-def _exchange(a: Path, b: Path) -> bool:
-    """Exchange two names in one step (Linux); False if the system has no such step."""
-    with contextlib.suppress(AttributeError):
+def _renamed(old: Path, new: Path, flag: int) -> bool:
+    """Rename in one step that keeps `new` or exchanges the two; False if it cannot be done or there is no such step."""
+    with contextlib.suppress(AttributeError):  # not Linux
         rename = ctypes.CDLL(None, use_errno=True).renameat2
-        at_cwd, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
-        return bool(rename(at_cwd, os.fsencode(a), at_cwd, os.fsencode(b), exchange) == 0)
+        at_cwd = -100  # AT_FDCWD
+        return bool(rename(at_cwd, os.fsencode(old), at_cwd, os.fsencode(new), flag) == 0)
     return False
 
 

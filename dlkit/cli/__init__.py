@@ -14,12 +14,16 @@ from typing import Any
 import click
 
 from dlkit import __version__
-from dlkit.errors import DlkitError, printable, suggestion, system_reason
+from dlkit.cli._output import print_error
+from dlkit.cli._stopping import Stopped, stopped_by_signals
+from dlkit.errors import DlkitError, suggestion, system_reason
 
 # Order of `dlkit --help`: the order in which a new user meets them.
 COMMANDS = (
     "run", "build", "train", "export", "predict", "evaluate", "bench", "inspect", "list", "doctor", "completion",
 )  # fmt: skip
+
+NO_MEMORY = "not enough memory; close other programs or use a smaller input or network"
 
 
 class LazyGroup(click.Group):
@@ -62,28 +66,40 @@ class LazyGroup(click.Group):
         if hasattr(sys.stdout, "reconfigure"):  # a file's name may hold what the terminal cannot show
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
-            code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+            with stopped_by_signals():
+                code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
         except click.exceptions.NoArgsIsHelpError as error:
             error.show()
             code = error.exit_code
         except click.UsageError as error:
-            command, text = error.ctx.command_path if error.ctx else "dlkit", error.format_message().rstrip(".")
+            command = error.ctx.command_path if error.ctx else "dlkit"
+            text = error.format_message().replace("\n\t", " ").rstrip(".")  # click lists choices on lines of their own
             code = _refuse(f"{text}{'' if text.endswith('?') else ';'} see {command} --help", error.exit_code)
         except DlkitError as error:
             code = _refuse(str(error), error.exit_code)
         except (click.Abort, KeyboardInterrupt):
             code = _refuse("stopped", 130)
+        except Stopped as stop:
+            code = _refuse("stopped", stop.exit_code)
         except MemoryError:
-            code = _refuse("not enough memory; close other programs or use a smaller input or network", 1)
+            code = _refuse(NO_MEMORY, 1)
         except OSError as error:
             code = _refuse(system_reason(error), 1)
+        except Exception as error:
+            if not _is_want_of_memory(error):
+                raise
+            code = _refuse(NO_MEMORY, 1)
         sys.exit(code)
+
+
+def _is_want_of_memory(error: Exception) -> bool:
+    """Whether TensorFlow says that memory is exhausted; by name, for asking by class would import it."""
+    return any(kind.__name__ == "ResourceExhaustedError" for kind in type(error).__mro__)
 
 
 def _refuse(text: str, code: int) -> int:
     """Print the one line that says why; returns the exit code."""
-    color = False if "NO_COLOR" in os.environ else None
-    click.echo(click.style("error: ", fg="red", bold=True) + printable(text), err=True, color=color)
+    print_error(text)
     return code
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import glob
+import os
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 
 def networks_and_recipes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -34,11 +37,30 @@ def targets(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
     return _beginning(incomplete, list(TARGETS))
 
 
-def bundles(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Bundles in ./exported and in the folder that is being typed."""
-    folders = {manifest.parent for manifest in Path("exported").glob("*/*/manifest.json")}
-    folders |= {manifest.parent for manifest in Path(incomplete).parent.glob("*/manifest.json")}
-    return _beginning(incomplete, sorted(str(folder) for folder in folders))
+def models(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str] | list[CompletionItem]:
+    """Names of models in the folder of --out, recipes in ./recipes, .keras files where it is being typed."""
+    out = glob.escape(ctx.params.get("out") or "exported")
+    names = [os.path.basename(folder) for folder in _folders_with("model.json", f"{out}/*/")]  # noqa: PTH119
+    keras_files = sorted(glob.glob(f"{glob.escape(incomplete)}*.keras"))  # noqa: PTH207
+    return _beginning(incomplete, [*names, *_recipe_files(), *keras_files]) or _any_file(incomplete)
+
+
+def bundles(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str] | list[CompletionItem]:
+    """Bundles in ./exported, and up to two folders below what is being typed."""
+    typed = glob.escape(incomplete)
+    folders = _folders_with("manifest.json", "exported/*/*/", f"{typed}*/", f"{typed}*/*/")
+    return _beginning(incomplete, folders) or _any_file(incomplete)
+
+
+def _folders_with(name: str, *patterns: str) -> list[str]:
+    """Folders of the patterns that hold a file called `name`, spelt as in the pattern; hidden ones are unfinished."""
+    found = {file for pattern in patterns for file in glob.glob(f"{pattern}{name}")}  # noqa: PTH207
+    return sorted(os.path.dirname(file) for file in found)  # noqa: PTH120
+
+
+def _any_file(incomplete: str) -> list[CompletionItem]:
+    """Leave it to the shell."""
+    return [CompletionItem(incomplete, type="file")]
 
 
 def _recipe_files() -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shlex
 import sys
 import unicodedata
@@ -94,6 +95,12 @@ def size(count: int) -> str:
 def times(shape: Sequence[int]) -> str:
     """A shape for people: (8, 8, 1) → "8×8×1"."""
     return "×".join(str(n) for n in shape)
+
+
+def print_error(text: str) -> None:
+    """The one line that says why, on standard error."""
+    color = False if "NO_COLOR" in os.environ else None
+    click.echo(click.style("error: ", fg="red", bold=True) + printable(text), err=True, color=color)
 
 
 def progress_for(quiet: bool) -> Progress:

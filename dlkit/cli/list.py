@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from dlkit.cli._output import json_option, print_json, print_table, times
+from dlkit.cli._output import json_option, print_error, print_json, print_table, times
 
 KINDS = ("networks", "datasets", "schemes", "targets", "recipes")
 
@@ -23,21 +23,18 @@ def command(kind: str, as_json: bool) -> None:
       dlkit list networks
       dlkit list recipes --json
     """
-    rows = {
-        "networks": _networks,
-        "datasets": _datasets,
-        "schemes": _schemes,
-        "targets": _targets,
-        "recipes": _recipes,
-    }[kind]()
+    rows, broken = _recipes() if kind == "recipes" else (SHELVES[kind](), [])
     if as_json:
         print_json(rows)
-    elif not rows:
+    elif not rows and not broken:
         click.echo(f"there are no {kind} in ./recipes" if kind == "recipes" else f"there are no {kind}")
-    else:
+    elif rows:
         head = list(rows[0])
         numbers = [i for i, key in enumerate(head) if isinstance(rows[0][key], int)]
         print_table([key.replace("_", " ") for key in head], [[_cell(row[k]) for k in head] for row in rows], numbers)
+    for reason in broken:
+        print_error(reason)
+    click.get_current_context().exit(1 if broken else 0)
 
 
 def _cell(value: Any) -> str:
@@ -88,16 +85,25 @@ def _targets() -> list[dict[str, Any]]:
     ]
 
 
-def _recipes() -> list[dict[str, Any]]:
+SHELVES = {"networks": _networks, "datasets": _datasets, "schemes": _schemes, "targets": _targets}
+
+
+def _recipes() -> tuple[list[dict[str, Any]], list[str]]:
+    """A row for each recipe in ./recipes, and why those that have none cannot be read."""
+    from dlkit.errors import DlkitError
     from dlkit.recipe import find_recipes, read_recipe
 
     folder = Path("recipes")
-    rows = []
+    rows, broken = [], []
     for name in find_recipes(folder):
-        recipe = read_recipe(folder / name)
+        try:
+            recipe = read_recipe(folder / name)
+        except DlkitError as error:
+            broken.append(str(error) if str(folder / name) in str(error) else f"{folder / name}: {error}")
+            continue
         first_line = (folder / name).read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
         rows.append({
             "recipe": str(folder / name), "network": recipe.network.name, "data": recipe.data.name,
             "scheme": recipe.export.scheme, "target": recipe.export.target, "summary": first_line,
         })  # fmt: skip
-    return rows
+    return rows, broken

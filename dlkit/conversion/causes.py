@@ -14,6 +14,7 @@ CAUSES = (
     ("Tensor data is null", "a loop in the network (a recurrent layer that is not a plain LSTM) cannot be quantized"),
     ("xf16>", "the model was built under mixed precision; build it under float32 and set the weights"),
     ("No space left on device", "the disk that holds temporary files is full; set TMPDIR to another one"),
+    ("ResourceExhaustedError", "not enough memory"),
     ("MemoryError", "not enough memory"),
     ("std::bad_alloc", "not enough memory"),
 )

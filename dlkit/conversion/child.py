@@ -12,12 +12,12 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import dlkit.errors
+from dlkit import children
 from dlkit.conversion.causes import plain_cause
 from dlkit.errors import ConversionError, DlkitError
 from dlkit.progress import Advance
@@ -53,16 +53,15 @@ def _run(task: str, arguments: dict[str, str], log: Path, result: Path, advance:
     request = json.dumps({"task": task, "arguments": arguments, "progress": write_end, "result": str(result)})
     with os.fdopen(read_end, "rb", buffering=0) as pipe, log.open("wb") as noise:
         process = subprocess.Popen(
-            # -P: a json.py in the user's folder must not be imported in place of Python's.
-            [sys.executable, "-P", "-m", "dlkit.conversion.worker", request],
+            children.command("dlkit.conversion.worker", request),
             stdin=subprocess.DEVNULL,
             stdout=noise,
             stderr=noise,
             pass_fds=[write_end],
-            env={**os.environ, "PYTHONPATH": str(Path(dlkit.errors.__file__).parent.parent)},
+            env=children.environment(),
         )
-        os.close(write_end)
         try:
+            os.close(write_end)  # the child has its own; the pipe ends with it
             _follow(pipe.fileno(), advance, time.monotonic() + time_limit_s)
             return process.wait(timeout=30)
         except (TimeoutError, subprocess.TimeoutExpired):

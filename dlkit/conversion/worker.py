@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from dlkit.children import end_with_parent
 from dlkit.errors import DlkitError
 from dlkit.frameworks import quieten
 
@@ -42,4 +43,5 @@ def main(request: dict[str, Any]) -> int:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     sys.exit(main(json.loads(sys.argv[1])))

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dlkit.errors import DataError
+from dlkit.errors import DataError, RecipeError
 from dlkit.reading import read_arguments
 from dlkit.shelf import Shelf, entries_of_modules
 
 if TYPE_CHECKING:
     import keras
+
+COUNT, FRACTION = (1, math.inf), (0, 1)
+"""What a whole number and what any other number among a builder's options can be, if nothing else is said."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +40,8 @@ class Network:
         paper: authors, year and identifier, with the table that is followed.
         preprocessing: how the published weights want their input (see `runtime.preprocessing`).
         smallest: smallest height and width the architecture allows; 1 if there is no limit.
+        ranges: lowest and highest value of options that are neither a count (whole, from 1) nor a
+            fraction (from 0 to 1).
     """
 
     name: str
@@ -48,6 +54,7 @@ class Network:
     paper: str
     preprocessing: str = "unit"
     smallest: int = 1
+    ranges: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -56,8 +63,8 @@ class Network:
         return {parameter.name: parameter.default for parameter in parameters}
 
     def build(self, options: dict[str, Any], where: str = "network options") -> keras.Model:
-        """The model. Raises RecipeError for an unknown or mistyped option, DataError for one that cannot be."""
-        arguments = read_arguments(self.builder, options, where, "network.options")
+        """The model. Raises what `read_options` does, and DataError for options that cannot be together."""
+        arguments = self.read_options(options, where)
         shape = arguments.get("input_shape", self.input)
         if len(shape) != len(self.input):
             raise DataError(f"{where}: {self.name} takes inputs like {self.input}, not {shape}")
@@ -65,10 +72,32 @@ class Network:
             least = f"{self.smallest}×{self.smallest}"
             raise DataError(f"{where}: {self.name} needs inputs of at least {least}, not {shape[0]}×{shape[1]}")
         try:
-            return self.builder(**arguments)
+            model = self.builder(**arguments)
         except ValueError as error:  # Keras says what is wrong with the value of an option, over several lines
             reason = next(iter(str(error).strip().splitlines()), "")
             raise DataError(f"{where}: {self.name} cannot be built with these options: {reason}") from None
+        scores = (None, arguments.get("classes", self.classes))
+        if model.output_shape != scores:
+            raise DataError(
+                f"{where}: {self.name} with these options computes {model.output_shape}, not one score a class {scores}"
+            )
+        return model
+
+    def read_options(self, options: dict[str, Any], where: str) -> dict[str, Any]:
+        """`options` as the builder's arguments. Raises RecipeError for one unknown, mistyped or out of its range."""
+        arguments = read_arguments(self.builder, options, where, "network.options")
+        for name, value in arguments.items():
+            for number in value if isinstance(value, tuple) else (value,):
+                self._check_range(name, number, where)
+        return arguments
+
+    def _check_range(self, name: str, value: Any, where: str) -> None:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return
+        low, high = self.ranges.get(name, COUNT if isinstance(value, int) else FRACTION)
+        if not low <= value <= high:
+            wanted = f"at least {low}" if high == math.inf else f"from {low} to {high}"
+            raise RecipeError(f"{where}: network.options.{name} = {value!r} must be {wanted}")
 
 
 Builder = TypeVar("Builder", bound=Callable[..., Any])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from dlkit.networks import NETWORKS
 from dlkit.progress import SILENT, Progress
 from dlkit.recipe import Recipe
 from dlkit.runtime.preprocessing import Preprocessing, image_behind, preprocessing_for
-from dlkit.trained import Trained, only_built
+from dlkit.trained import Trained, is_unfinished, only_built
 from dlkit.writing import check_writable, refuse_existing
 
 if TYPE_CHECKING:
@@ -107,24 +106,18 @@ def preprocessing_of(recipe: Recipe) -> Preprocessing:
 def check_destination(folder: Path, force: bool) -> None:
     """Raise OutputError now, before the work, if a model cannot be written to `folder`.
 
-    A model that was only built is replaced unasked: its weights are random, and the same again.
+    A model that was only built is replaced unasked (its weights are random, and the same again), and
+    so is one without its facts: its writer was killed.
     """
-    refuse_existing(folder / "model.keras", replace=force or only_built(folder))
+    refuse_existing(folder / "model.keras", replace=force or only_built(folder) or is_unfinished(folder))
     check_writable(folder)
 
 
 def save_model(model: keras.Model, unsaved: Trained, history: History, progress: Progress) -> Trained:
-    """Write model.keras, whole or not at all, and then model.json; the model as it now is on disk."""
-    unsaved.model.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        progress.step(f"Writing {unsaved.model}"),
-        tempfile.TemporaryDirectory(prefix=".writing-", dir=unsaved.model.parent) as temporary,
-    ):
-        beside = Path(temporary, "model.keras")
-        model.save(beside)
-        beside.replace(unsaved.model)
+    """Write model.keras and model.json, whole or not at all; the model as it now is on disk."""
     saved = dataclasses.replace(unsaved, weights_sha256=_weights_sha256(model))
-    saved.write_facts(history)
+    with progress.step(f"Writing {saved.model}"), saved.new_model(history) as new:
+        model.save(new)
     return saved
 
 

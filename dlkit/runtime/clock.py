@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import subprocess
 import sys
 import time
@@ -16,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-import dlkit.errors
-from dlkit.errors import ModelFileError
+from dlkit import children
+from dlkit.errors import DlkitError, ModelFileError
+from dlkit.extras import require
 
 WARM_UP_RUNS = 5
 LONGEST_S = 20.0
@@ -46,11 +46,8 @@ class Timing:
 
 def time_file(model: Path, threads: int, runs: int) -> Timing:
     """Time the .tflite file `model`. Raises ModelFileError if it cannot be loaded or run."""
-    root = str(Path(dlkit.errors.__file__).parent.parent)
-    arguments = [sys.executable, "-P", "-m", "dlkit.runtime.clock", str(model), str(threads), str(runs)]
-    done = subprocess.run(
-        arguments, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": root}, stdin=subprocess.DEVNULL
-    )
+    command = children.command("dlkit.runtime.clock", str(model), str(threads), str(runs))
+    done = subprocess.run(command, capture_output=True, text=True, env=children.environment(), stdin=subprocess.DEVNULL)
     if done.returncode < 0:
         raise ModelFileError(f"{model}: the runtime crashed on this file (signal {-done.returncode})")
     if done.returncode > 0 or not done.stdout.strip():
@@ -65,6 +62,7 @@ def time_file(model: Path, threads: int, runs: int) -> Timing:
 def _timed(model: Path, threads: int, runs: int) -> Timing:
     from dlkit.runtime.litert import Session
 
+    require("ai_edge_litert.interpreter")  # its import is not the file's time
     start = time.perf_counter()
     session = Session(model, threads)
     init = time.perf_counter() - start
@@ -93,8 +91,9 @@ def _peak_bytes() -> int:
 
 
 if __name__ == "__main__":
+    children.end_with_parent()
     try:
         measured = _timed(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
         print(json.dumps(dataclasses.asdict(measured)))
-    except dlkit.errors.DlkitError as failure:
+    except DlkitError as failure:
         print(json.dumps({"error": str(failure)}))

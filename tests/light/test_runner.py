@@ -140,6 +140,14 @@ def test_usage(runner, arguments: list[str]) -> None:
     said = runner(*arguments)
     assert (said.code, said.out) == (2, "")
     assert "Traceback" not in said.err
+    assert "_positive" not in said.err
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "many"])
+def test_a_number_that_makes_no_sense_is_told_what_is_wanted(runner, number: str) -> None:
+    """Not the name of a function."""
+    said = runner("--top", number, "x")
+    assert said.err.splitlines()[-1].endswith(f"argument --top: {number!r} is not a whole number from 1")
 
 
 def test_more_threads_than_there_can_be(runner) -> None:

@@ -78,7 +78,8 @@ def odd(input_shape: tuple[int, int, int] = (8, 8, 1), width: int = 1) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"width": -1}, "my.toml: odd cannot be built with these options: Invalid value for argument `filters`"),
+        ({"width": 2}, "my.toml: odd cannot be built with these options: Invalid value for argument `filters`"),
+        ({"width": -1}, "my.toml: network.options.width = -1 must be at least 1"),
         ({"wdith": 1}, "my.toml: unknown key 'network.options.wdith'; did you mean 'width'"),
         ({"input_shape": [2, 2, 1]}, "my.toml: odd needs inputs of at least 4×4, not 2×2"),
         ({"input_shape": [8, 8]}, r"my.toml: network.options.input_shape = \[8, 8\] has 2 values; it takes 3"),

@@ -32,10 +32,10 @@ def fill(destination: Path, text: str, replace: bool = False) -> None:
         (new / "file").write_text(text)
 
 
-def started_half(destination: Path) -> subprocess.Popen[str]:
+def started_half(destination: Path, program: str = HALF) -> subprocess.Popen[str]:
     """A process that is in the middle of writing `destination`."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HALF, str(destination)],
+        [sys.executable, "-c", program, str(destination)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         text=True,
@@ -72,6 +72,24 @@ def test_an_error_while_replacing_leaves_the_old(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [tmp_path / "a"]
 
 
+@pytest.mark.parametrize("one_step", [True, False])
+@pytest.mark.parametrize("empty", [True, False])
+def test_what_appears_meanwhile_is_not_replaced_unasked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_step: bool, empty: bool
+) -> None:
+    """Another writer was faster: its folder stays, even an empty one, and nothing else is left."""
+    if not one_step:
+        monkeypatch.setattr("dlkit.writing._renamed", lambda old, new, flag: False)
+    other = tmp_path / "other"
+    other.mkdir()
+    if not empty:
+        (other / "file").write_text("other")
+    with pytest.raises(OutputError, match="exists already"), new_folder(tmp_path / "a", replace=False):
+        other.rename(tmp_path / "a")
+    assert [p.name for p in (tmp_path / "a").iterdir()] == ([] if empty else ["file"])
+    assert list(tmp_path.iterdir()) == [tmp_path / "a"]
+
+
 def test_what_exists_is_not_replaced_unasked(tmp_path: Path) -> None:
     """The message says how to ask."""
     fill(tmp_path / "a", "old")
@@ -105,7 +123,7 @@ def test_replacing(tmp_path: Path, kind: str) -> None:
 def test_replacing_where_names_cannot_be_exchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file system without that step gets there in two."""
     fill(tmp_path / "a", "old")
-    monkeypatch.setattr("dlkit.writing._exchange", lambda a, b: False)
+    monkeypatch.setattr("dlkit.writing._renamed", lambda old, new, flag: False)
     fill(tmp_path / "a", "new", replace=True)
     assert (tmp_path / "a" / "file").read_text() == "new"
     assert list(tmp_path.iterdir()) == [tmp_path / "a"]
@@ -174,6 +192,20 @@ def test_write_bytes_replaces(tmp_path: Path) -> None:
     for content in (b"old", b"new"):
         write_bytes(tmp_path / "a" / "file", content)
     assert [(p.name, p.read_bytes()) for p in (tmp_path / "a").iterdir()] == [("file", b"new")]
+
+
+def test_a_killed_writer_of_a_file_is_cleared_after(tmp_path: Path) -> None:
+    """kill -9 in the middle leaves the old file whole; the next writer leaves nothing but the new one."""
+    write_bytes(tmp_path / "a", b"old")
+    program = HALF.replace("new_folder(Path(sys.argv[1]), replace=True)", "new_file(Path(sys.argv[1]))")
+    program = program.replace('(new / "half")', "new").replace("import new_folder", "import new_file")
+    process = started_half(tmp_path / "a", program)
+    process.kill()
+    process.communicate()
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert len(list(tmp_path.iterdir())) == 2
+    write_bytes(tmp_path / "a", b"new")
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("a", b"new")]
 
 
 def test_write_bytes_over_a_folder_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,34 @@
+"""Python processes of our own: they import this dlkit, and they end with the process that started them."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from pathlib import Path
+
+import dlkit.errors
+
+_PARENT = "DLKIT_PARENT"
+
+
+def command(module: str, *arguments: str) -> list[str]:
+    """What starts `module` as a program; a json.py in the user's folder is not imported in place of Python's."""
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def environment() -> dict[str, str]:
+    """The environment of a child: this dlkit first, then what the user's PYTHONPATH offers."""
+    root = str(Path(dlkit.errors.__file__).parent.parent)
+    paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), _PARENT: str(os.getpid())}
+
+
+def end_with_parent() -> None:
+    """Called by a child: the system kills it when its parent ends, whatever ended that (Linux only)."""
+    if sys.platform == "linux":
+        set_parent_death_signal = 1  # PR_SET_PDEATHSIG
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+    if os.environ.get(_PARENT, str(os.getppid())) != str(os.getppid()):
+        sys.exit(1)  # it ended before it could be watched

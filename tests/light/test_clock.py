@@ -1,0 +1,28 @@
+"""What is timed is the file, not Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+PROGRAM = """
+import importlib, sys, time
+from pathlib import Path
+real = importlib.import_module
+
+def slow(name, *rest):
+    if name.startswith("ai_edge_litert") and name not in sys.modules:
+        time.sleep(0.5)
+    return real(name, *rest)
+
+importlib.import_module = slow
+from dlkit.runtime import clock
+print(clock._timed(Path(sys.argv[1]), 1, 1).init_ms)
+"""
+
+
+def test_loading_the_runtime_is_not_the_time_of_the_file(fresh: Callable, tiny_bundle: Path) -> None:
+    """An import that takes half a second more does not change `init_ms`."""
+    said = fresh("-c", PROGRAM, tiny_bundle / "model.tflite")
+    assert said.code == 0, said.err
+    assert 0 < float(said.out) < 250

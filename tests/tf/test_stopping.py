@@ -1,0 +1,87 @@
+"""Stopping an export from outside leaves nothing running and nothing lying about."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.tf
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def exporting(models: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """A `dlkit export` in tmp_path whose converter has just been started, and the converter's id."""
+    shutil.copytree(models / "short", tmp_path / "exported" / "short")
+    (tmp_path / "temporary").mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dlkit", "export", "short", "--scheme", "float32"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path / "temporary")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    yield process, child_of(process.pid)
+    process.kill()
+    process.communicate()
+
+
+def child_of(parent: int) -> int:
+    """The id of the worker that `parent` has started, once it is up."""
+    for _ in range(600):
+        for status in Path("/proc").glob("[0-9]*/status"):
+            try:
+                if (
+                    f"\nPPid:\t{parent}\n" in status.read_text()
+                    and b"worker" in status.with_name("cmdline").read_bytes()
+                ):
+                    return int(status.parent.name)
+            except OSError:  # it ended while it was looked at
+                continue
+        time.sleep(0.05)
+    raise AssertionError("no child was started")
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_asked_to_stop(exporting: tuple[subprocess.Popen[str], int], tmp_path: Path, number) -> None:
+    """128 and the signal, one line, no child, no bundle, no temporary folder; promptly."""
+    process, child = exporting
+    asked = time.monotonic()
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert time.monotonic() - asked < 10
+    assert (process.returncode, out, err.splitlines()[-1]) == (128 + number, "", "error: stopped")
+    assert not alive(child)
+    assert list((tmp_path / "temporary").iterdir()) == []
+    assert sorted(path.name for path in (tmp_path / "exported" / "short").iterdir()) == ["model.json", "model.keras"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system has no such step")
+def test_killed(exporting: tuple[subprocess.Popen[str], int]) -> None:
+    """kill -9 gives no time to clear up, but the converter does not go on alone."""
+    process, child = exporting
+    time.sleep(1)  # Python has started in it
+    process.kill()
+    process.communicate()
+    for _ in range(100):
+        if not alive(child):
+            return
+        time.sleep(0.05)
+    raise AssertionError("the converter goes on")
