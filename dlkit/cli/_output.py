@@ -32,7 +32,7 @@ set_option = click.option(
     "overrides",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Change a value of the recipe, for instance --set training.epochs=3. May be repeated.",
+    help="Change a value, for a recipe for instance --set training.epochs=3. May be repeated.",
 )
 
 

@@ -31,15 +31,18 @@ from dlkit.cli._output import (
 def command(name: str, out: str, force: bool, overrides: tuple[str, ...], quiet: bool) -> None:
     """Build a network with random weights and write model.keras.
 
-    NETWORK is a name of 'dlkit list networks', built at its canonical size; RECIPE is a .toml file.
+    NETWORK is a name of 'dlkit list networks', built at its canonical size unless --set changes an
+    option of it; RECIPE is a .toml file, of which --set changes a value.
 
     \b
     Example:
       dlkit build vgg16
+      dlkit build vgg16 --set classes=10 --set activation=linear
       dlkit build recipes/digits.toml
     """
     from dlkit.networks import NETWORKS
     from dlkit.pipeline import build_network, build_recipe
+    from dlkit.reading import with_overrides
     from dlkit.recipe import read_recipe
 
     progress = progress_for(quiet)
@@ -47,10 +50,9 @@ def command(name: str, out: str, force: bool, overrides: tuple[str, ...], quiet:
         recipe = read_recipe(name, overrides)
         trained, model = build_recipe(recipe, Path(out), force=force, progress=progress)
     else:
-        if overrides:
-            raise click.UsageError("--set changes a recipe; name a .toml file")
         NETWORKS[name]  # an unknown name is told before Keras is loaded
-        trained, model = build_network(name, Path(out), force=force, progress=progress)
+        options = with_overrides({}, overrides)
+        trained, model = build_network(name, Path(out), options, force=force, progress=progress)
     _print_summary(model, quiet)
     click.echo(f"\nwrote {trained.model} ({size(trained.model.stat().st_size)}, random weights)")
     if trained.recipe is not None:

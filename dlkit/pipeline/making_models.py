@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dlkit.datasets import DATASETS, Split
+from dlkit.digest import sha256_of_arrays
 from dlkit.frameworks import make_deterministic
 from dlkit.networks import NETWORKS
 from dlkit.progress import SILENT, Progress
@@ -43,22 +43,31 @@ class TrainingResult:
 
 
 def build_network(
-    name: str, out: Path = EXPORTED, *, force: bool = False, progress: Progress = SILENT
+    name: str,
+    out: Path = EXPORTED,
+    options: dict[str, Any] | None = None,
+    *,
+    force: bool = False,
+    progress: Progress = SILENT,
 ) -> tuple[Trained, keras.Model]:
-    """The network `name` at its canonical size with random weights (seed 0), written to `out`/name/.
+    """The network `name` with random weights (seed 0), written to `out`/name/.
+
+    Args:
+        options: of its builder; without them its canonical size.
 
     Raises:
         UnknownName: no network is called that.
+        RecipeError, DataError: an option is unknown, mistyped or impossible.
         OutputError: there is a model already and `force` is false, or `out` cannot be written.
     """
     network = NETWORKS[name]
     check_destination(out / name, force)
-    image = image_behind(network.input)
-    preprocessing = preprocessing_for(network.preprocessing, network.input, image, (0.0, 255.0), "crop")
-    labels = tuple(str(number) for number in range(network.classes))
     with progress.step(f"Building {name}"):
         make_deterministic(0)
-        model = network.build({})
+        model = network.build(options or {})
+    shape = tuple(model.input_shape[1:])
+    preprocessing = preprocessing_for(network.preprocessing, shape, image_behind(shape), (0.0, 255.0), "crop")
+    labels = tuple(str(number) for number in range(model.output_shape[-1]))
     unsaved = Trained(name, out / name / "model.keras", name, None, preprocessing, labels, trained=False)
     return save_model(model, unsaved, [], progress), model
 
@@ -115,7 +124,7 @@ def check_destination(folder: Path, force: bool) -> None:
 
 def save_model(model: keras.Model, unsaved: Trained, history: History, progress: Progress) -> Trained:
     """Write model.keras and model.json, whole or not at all; the model as it now is on disk."""
-    saved = dataclasses.replace(unsaved, weights_sha256=_weights_sha256(model))
+    saved = dataclasses.replace(unsaved, weights_sha256=sha256_of_arrays(model.get_weights()))
     with progress.step(f"Writing {saved.model}"), saved.new_model(history) as new:
         model.save(new)
     return saved
@@ -131,13 +140,6 @@ def _unsaved(recipe: Recipe, out: Path, *, trained: bool) -> Trained:
         labels=DATASETS[recipe.data.name].labels,
         trained=trained,
     )
-
-
-def _weights_sha256(model: keras.Model) -> str:
-    digest = hashlib.sha256()
-    for weights in model.get_weights():
-        digest.update(np.ascontiguousarray(weights).tobytes())
-    return digest.hexdigest()
 
 
 def _accuracy(model: keras.Model, split: Split, preprocessing: Preprocessing) -> float:

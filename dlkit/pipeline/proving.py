@@ -75,7 +75,7 @@ def _warnings(gate: Comparison, outputs: NDArray[np.float32], inspection: Inspec
     if gate.agreement is not None and step and float(np.median(outputs.max(axis=1))) < 2 * step:
         return (
             f"the 8-bit output has steps of {step:.4f}, and most answers are below two of them: it cannot tell the "
-            f"classes apart, though the scores can ({gate.score_agreement:.4f} have the same class first); build the "
-            'network with activation = "linear" to get the scores',
+            f"classes apart, though the scores can ({gate.score_agreement:.4f} have the same class first); a network "
+            "built with --set activation=linear gives the scores themselves",
         )
     return ()

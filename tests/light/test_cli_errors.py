@@ -66,7 +66,7 @@ def refused(dlkit: Callable) -> Callable[..., str]:
         (["list"], "Missing argument '{networks|datasets|schemes|targets|recipes}'"),
         (["list", "nets"], "'nets' is not one of 'networks', 'datasets', 'schemes', 'targets', 'recipes'; see"),
         (["completion", "csh"], "'csh' is not one of 'bash', 'zsh', 'fish'"),
-        (["build", "cnn", "--set", "seed=1"], "--set changes a recipe; name a .toml file; see dlkit build --help"),
+        (["export", "cnn", "--set", "seed=1"], "--set changes a recipe; name a .toml file; see dlkit export --help"),
         (
             ["export", "x", "--quantize", "--scheme", "float32"],
             "--quantize means --scheme int8, but --scheme float32 is",

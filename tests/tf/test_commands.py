@@ -156,3 +156,10 @@ def test_build_then_train_as_printed(place: Path) -> None:
     again = dlkit("train", *arguments, cwd=place)
     assert again.returncode == 1
     assert "exists already; add --force" in again.stderr
+
+
+def test_build_with_options_of_the_network(place: Path) -> None:
+    """--set changes classes and input; the labels follow."""
+    done = dlkit("build", "resnet8", "--set", "classes=4", "--set", "input_shape=[16, 16, 1]", "-q", cwd=place)
+    assert "resnet8: input 16×16×1, output 4\n" in done.stdout
+    assert json.loads((place / "exported/resnet8/model.json").read_text())["labels"] == ["0", "1", "2", "3"]

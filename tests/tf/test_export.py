@@ -17,7 +17,7 @@ from dlkit.conversion.samples import samples_of_recipe
 from dlkit.datasets import DATASETS
 from dlkit.errors import IllegalCombination, ModelFileError, OutputError, UnknownName, VerificationRefused
 from dlkit.networks import NETWORKS
-from dlkit.pipeline import build_recipe, export, train
+from dlkit.pipeline import build_recipe, export, run, train
 from dlkit.pipeline.evaluating import evaluate
 from dlkit.pipeline.exporting import as_recipe_says
 from dlkit.runtime.inspection import inspect_file
@@ -206,3 +206,16 @@ def test_probabilities_are_called_probabilities(trained, tmp_path: Path) -> None
     """A file that ends in a softmax says so in its bundle."""
     bundle, _ = export(trained, "int8", out=tmp_path)
     assert bundle.manifest["answers"] == "probabilities"
+
+
+def test_a_refused_export_does_not_hide_the_training(tmp_path: Path) -> None:
+    """`run` tells what the training came to before it exports."""
+    seen = []
+
+    def get_in_the_way(result) -> None:
+        seen.append(result.test_accuracy)
+        (tmp_path / "short" / "cpu-int8").mkdir()
+
+    with pytest.raises(OutputError, match="exists already"):
+        run(short_recipe(training={"epochs": 1}), tmp_path, when_trained=get_in_the_way)
+    assert len(seen) == 1
