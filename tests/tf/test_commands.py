@@ -5,6 +5,7 @@ from __future__ import annotations
 import filecmp
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -128,22 +129,31 @@ def test_train_then_export_by_recipe(place: Path) -> None:
     assert manifest["recipe"]["training"]["epochs"] == 2
 
 
-def test_interrupting_a_run_leaves_no_bundle_and_no_traceback(place: Path) -> None:
-    """Ctrl-C while it works: exit code 130, one word, nothing half-written."""
-    import signal
-    import time
-
-    arguments = [sys.executable, "-m", "dlkit", "run", "short.toml", "--out", "stopped", "--set", "training.epochs=500"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+@pytest.mark.parametrize(("step", "epochs"), [("Training", 500), ("Converting", 1), ("Quantizing", 1), ("Proving", 1)])
+def test_interrupting_a_run_leaves_no_bundle_and_no_traceback(
+    place: Path, tmp_path: Path, step: str, epochs: int
+) -> None:
+    """Ctrl-C as soon as a step begins: exit code 130, one word, nothing half-written."""
+    out, temporary = tmp_path / "out", tmp_path / "temporary"
+    temporary.mkdir()
+    options = ["--out", str(out), "--set", f"training.epochs={epochs}", "--set", "export.max_drop=1.0"]
     process = subprocess.Popen(
-        arguments, cwd=place, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "dlkit", "run", "short.toml", *options],
+        cwd=place,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
-    time.sleep(8)
+    assert process.stderr is not None
+    assert any(line.startswith(step) for line in process.stderr)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "Traceback" not in said
-    assert not list((place / "stopped").rglob("*.*"))
+    said, err = process.communicate(timeout=60)
+    assert (process.returncode, said, err.splitlines()[-1]) == (130, "", "error: stopped")
+    assert "Traceback" not in err
+    files = sorted(path.name for path in out.rglob("*.*"))
+    assert files == ([] if step == "Training" else ["model.json", "model.keras"])
+    assert list(temporary.iterdir()) == []
 
 
 def test_build_then_train_as_printed(place: Path) -> None:
