@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dlkit.cli._completing import schemes, targets
+from dlkit.cli._completing import models, schemes, targets
 from dlkit.cli._output import force_option, out_option, print_next, progress_for, quiet_option, set_option
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ MODES = ("unit", "signed", "caffe", "torch", "none")
 
 
 @click.command()
-@click.argument("model", required=False, metavar="[MODEL|RECIPE]")
+@click.argument("model", required=False, metavar="[MODEL|RECIPE]", shell_complete=models)
 @click.option("--quantize", is_flag=True, help="The same as --scheme int8.")
 @click.option(
     "--scheme",
@@ -121,8 +121,9 @@ def _find(
 
 def _is_foreign(path: Path) -> bool:
     """Whether `path` is a .keras file that dlkit did not write."""
-    ours = path.name == "model.keras" and path.with_name("model.json").is_file()
-    return path.suffix == ".keras" and not ours
+    from dlkit.trained import is_ours
+
+    return path.suffix == ".keras" and not (path.name == "model.keras" and is_ours(path.parent))
 
 
 def print_bundle(bundle: Bundle, report: Report, quiet: bool) -> None:
