@@ -5,10 +5,16 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import Any
 
-SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+DEFAULTS: dict[signal.Signals, Callable[[int, FrameType | None], Any] | signal.Handlers] = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: signal.SIG_DFL,
+    signal.SIGHUP: signal.SIG_DFL,
+}
+"""What a signal does where nobody has chosen otherwise; one that is ignored (nohup) stays ignored."""
 
 
 class Stopped(BaseException):
@@ -21,19 +27,29 @@ class Stopped(BaseException):
 
 @contextlib.contextmanager
 def stopped_by_signals() -> Iterator[None]:
-    """Raise Stopped where the block is when a signal comes; one that is ignored (nohup) stays ignored."""
+    """Raise Stopped, or KeyboardInterrupt for Ctrl-C, where the block is when a signal comes.
+
+    Native code that is being imported just then answers with an error of its own; what leaves the
+    block after a signal is therefore the signal's exception, whatever it has become.
+    """
     in_main_thread = threading.current_thread() is threading.main_thread()  # signals can only be caught there
-    caught = [number for number in SIGNALS if in_main_thread and signal.getsignal(number) is signal.SIG_DFL]
+    caught = [number for number in DEFAULTS if in_main_thread and signal.getsignal(number) is DEFAULTS[number]]
+    came: list[BaseException] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
-        for each in caught:  # a second one must not interrupt the clearing up
-            signal.signal(each, signal.SIG_IGN)
-        raise Stopped(number)
+        came.append(KeyboardInterrupt() if number == signal.SIGINT else Stopped(number))
+        for each in caught:  # a second one must not interrupt the clearing up, unless it is the user's
+            signal.signal(each, signal.default_int_handler if each == signal.SIGINT else signal.SIG_IGN)
+        raise came[0]
 
     for number in caught:
         signal.signal(number, stop)
     try:
         yield
+    except Exception:
+        if came:
+            raise came[0] from None
+        raise
     finally:
         for number in caught:
-            signal.signal(number, signal.SIG_DFL)
+            signal.signal(number, DEFAULTS[number])
