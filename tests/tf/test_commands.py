@@ -119,11 +119,15 @@ def test_build_then_export_without_data_says_what_it_needs(place: Path) -> None:
 
 
 def test_train_then_export_by_recipe(place: Path) -> None:
-    """`export RECIPE` finds the model that `train RECIPE` wrote; --set is stored in the bundle's recipe."""
+    """`export RECIPE` takes the model that this recipe trained, and no other; --set is stored in the bundle."""
     done = dlkit("train", "short.toml", "--set", "training.epochs=2", "--out", "two", cwd=place)
     assert done.returncode == 0, done.stderr
     assert "next:\n  dlkit export --quantize --out two\n" in done.stdout
     done = dlkit("export", "short.toml", "--out", "two", "--quiet", cwd=place)
+    assert done.returncode == 1
+    assert "was made with other values of training.epochs; train it again with --force" in done.stderr
+    same = ["--set", "training.epochs=2", "--set", "export.max_drop=1"]
+    done = dlkit("export", "short.toml", *same, "--out", "two", "--quiet", cwd=place)
     assert done.returncode == 0, done.stderr
     manifest = json.loads((place / "two/short/cpu-int8/manifest.json").read_text())
     assert manifest["recipe"]["training"]["epochs"] == 2
