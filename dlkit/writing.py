@@ -11,6 +11,7 @@ import ctypes
 import fcntl
 import glob
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -52,6 +53,21 @@ def new_file(destination: Path) -> Iterator[Path]:
         yield temporary / destination.name
         with _explained(destination):
             (temporary / destination.name).replace(destination)
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder of this user alone that goes with the block.
+
+    It has its name before it is made, so that an interruption at any moment finds what to remove
+    (`tempfile.TemporaryDirectory` loses a folder that is interrupted between the two).
+    """
+    folder = Path(tempfile.gettempdir(), f"dlkit-{secrets.token_hex(8)}")
+    try:
+        folder.mkdir(mode=0o700)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_bytes(destination: Path, content: bytes) -> None:

@@ -12,7 +12,6 @@ import os
 import select
 import signal
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from dlkit import children
 from dlkit.conversion.causes import plain_cause
 from dlkit.errors import ConversionError, DlkitError
 from dlkit.progress import Advance
+from dlkit.writing import temporary_folder
 
 TIME_LIMIT_S = 3600.0
 
@@ -32,9 +32,8 @@ def run_task(task: str, advance: Advance, time_limit_s: float = TIME_LIMIT_S, **
         ConversionError: it failed, crashed or ran longer than `time_limit_s`.
         DlkitError: the error the task itself raised on purpose.
     """
-    with tempfile.TemporaryDirectory(prefix="dlkit-") as folder:
-        log = Path(folder, "log.txt")
-        result = Path(folder, "result.json")
+    with temporary_folder() as folder:
+        log, result = folder / "log.txt", folder / "result.json"
         code = _run(task, arguments, log, result, advance, time_limit_s)
         if code == 0:
             return

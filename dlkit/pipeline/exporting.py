@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,7 @@ from dlkit.report import Report
 from dlkit.schemes import SCHEMES, Scheme
 from dlkit.targets import TARGETS, Target
 from dlkit.trained import Trained
-from dlkit.writing import check_writable, refuse_existing
+from dlkit.writing import check_writable, refuse_existing, temporary_folder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,8 +70,8 @@ def export(
     check_writable(folder.parent)
     with progress.step("Reading samples"):
         samples = _samples(trained, chosen, data)
-    with tempfile.TemporaryDirectory(prefix="dlkit-") as temporary:
-        made = _made(trained, chosen, samples, Path(temporary), progress)
+    with temporary_folder() as temporary:
+        made = _made(trained, chosen, samples, temporary, progress)
         with progress.step("Proving it against the float model") as advance:
             report, reference = prove(made, trained, samples, chosen, device, advance)
         few = _few(samples.gate)

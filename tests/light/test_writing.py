@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dlkit.errors import OutputError
-from dlkit.writing import check_writable, new_folder, refuse_existing, write_bytes
+from dlkit.writing import check_writable, new_folder, refuse_existing, temporary_folder, write_bytes
 
 ROOT = Path(__file__).parents[2]
 
@@ -222,3 +223,29 @@ def test_refuse_existing_sees_a_dangling_link(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="exists already"):
         refuse_existing(tmp_path / "a", replace=False)
     refuse_existing(tmp_path / "a", replace=True)
+
+
+def test_a_temporary_folder_goes_with_its_block_however_it_ends() -> None:
+    """With all that is in it, and no one else could look into it."""
+    with contextlib.suppress(KeyboardInterrupt), temporary_folder() as folder:
+        (folder / "x").write_text("x")
+        assert folder.stat().st_mode & 0o777 == 0o700
+        raise KeyboardInterrupt
+    assert not folder.exists()
+
+
+def test_a_temporary_folder_whose_making_is_interrupted_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The signal comes after the system has made it and before Python knows."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    mkdir = Path.mkdir
+
+    def interrupted(path: Path, mode: int = 0o777) -> None:
+        mkdir(path, mode)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "mkdir", interrupted)
+    with pytest.raises(KeyboardInterrupt), temporary_folder():
+        pass
+    assert list(tmp_path.iterdir()) == []
