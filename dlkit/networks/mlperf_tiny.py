@@ -11,8 +11,12 @@ from dlkit.networks import network
     input=(32, 32, 3),
     classes=10,
     parameters=78_666,
+    trainable=78_186,
     multiply_adds=12_501_632,
     paper="Banbury et al. 2021, arXiv:2106.07597 (image classification)",
+    reference="mlcommons/tiny resnet_v1_eembc",
+    variant="16 filters, as the reference file; the code of today defaults to 26",
+    small={"input_shape": [8, 8, 1], "width": 4},
 )
 def resnet8(
     input_shape: tuple[int, int, int] = (32, 32, 3),

@@ -11,8 +11,11 @@ from dlkit.networks import network
     input=(28, 28),
     classes=10,
     parameters=24_458,
+    trainable=24_458,
     multiply_adds=660_096,
     paper="Hochreiter & Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735; forget gate: Gers et al. 2000",
+    reference="keras.layers.LSTM",
+    small={"input_shape": [8, 8], "units": 8},
 )
 def lstm(
     input_shape: tuple[int, int] = (28, 28),

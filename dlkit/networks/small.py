@@ -15,8 +15,11 @@ from dlkit.networks import network
     input=(28, 28, 1),
     classes=10,
     parameters=55_338,
+    trainable=55_338,
     multiply_adds=1_066_560,
     paper="after LeCun et al. 1998, doi:10.1109/5.726791, figure 2",
+    reference="none: the figure's layer sequence with today's parts",
+    small={"input_shape": [8, 8, 1]},
     smallest=4,
 )
 def cnn(
