@@ -96,7 +96,7 @@ def _by_class(file: Any, model: keras.Model) -> list[StoredLayer]:
     groups = {key: group for key, group in file["layers"].items() if group is not None}
     found = {}
     for key, group in groups.items():
-        shapes = [tuple(item.shape) for name, item in _datasets(group) if "seed_generator" not in name]
+        shapes = [tuple(item.shape) for item in _datasets(group) if item.dtype.kind == "f"]  # others are random states
         if shapes:
             found[key] = StoredLayer(str(group["vars"].attrs.get("name", key) if "vars" in group else key), shapes)
     wanted = [key for key, layer in zip(_keys(model), model.layers, strict=True) if layer.weights]
@@ -121,7 +121,7 @@ def _in_order(file: Any) -> list[StoredLayer]:
     if not names:
         raise KeyError("layer_names")
     texts = [name.decode() if isinstance(name, bytes) else str(name) for name in names]
-    layers = [StoredLayer(name, [tuple(item.shape) for _, item in _datasets(root[name])]) for name in texts]
+    layers = [StoredLayer(name, [tuple(item.shape) for item in _datasets(root[name])]) for name in texts]
     return [layer for layer in layers if layer.shapes]
 
 
@@ -132,10 +132,10 @@ def _parts(attributes: Any, name: str) -> list[str]:
     return list(itertools.takewhile(lambda key: key in attributes, (f"{name}{i}" for i in itertools.count())))
 
 
-def _datasets(group: Any) -> list[tuple[str, Any]]:
+def _datasets(group: Any) -> list[Any]:
     """Every array below `group`; links to other places or files are not followed."""
     import h5py
 
-    found: list[tuple[str, Any]] = []
-    group.visititems(lambda name, item: found.append((name, item)) if isinstance(item, h5py.Dataset) else None)
+    found: list[Any] = []
+    group.visititems(lambda name, item: found.append(item) if isinstance(item, h5py.Dataset) else None)
     return found
