@@ -65,9 +65,9 @@ def build_network(
     with progress.step(f"Building {name}"):
         make_deterministic(0)
         model = network.build(options or {})
-    shape = tuple(model.input_shape[1:])
+    shape = tuple(model.inputs[0].shape[1:])
     preprocessing = preprocessing_for(network.preprocessing, shape, image_behind(shape), (0.0, 255.0), "crop")
-    labels = tuple(str(number) for number in range(model.output_shape[-1]))
+    labels = tuple(str(number) for number in range(model.outputs[0].shape[-1]))  # auxiliary heads come after it
     unsaved = Trained(name, out / name / "model.keras", name, None, preprocessing, labels, trained=False)
     return save_model(model, unsaved, [], progress), model
 
