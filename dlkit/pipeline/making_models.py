@@ -72,7 +72,7 @@ def build_network(
     with progress.step(f"Building {name}"):
         make_deterministic(0)
         model = network.build(options)
-    shape = tuple(model.input_shape[1:])
+    shape = tuple(model.inputs[0].shape[1:])
     preprocessing = _preprocessing_of_network(network, shape)
     labels = tuple(str(i) for i in range(arguments.get("classes", network.classes)) if network.gives_scores(arguments))
     if weights is not None:
