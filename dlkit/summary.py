@@ -87,11 +87,15 @@ def layer_multiply_adds(layer: keras.layers.Layer) -> int:
     if isinstance(layer, (layers.Conv1D, layers.Conv2D, layers.DepthwiseConv2D, layers.Dense)):
         return _positions(layer) * math.prod(layer.kernel.shape)
     if isinstance(layer, layers.Bidirectional):
-        return layer_multiply_adds(layer.forward_layer) + layer_multiply_adds(layer.backward_layer)
+        directions = (layer.forward_layer, layer.backward_layer)  # neither of which knows its own input
+        return layer.input.shape[1] * sum(_multiply_adds_of_a_step(direction) for direction in directions)
     if isinstance(layer, (layers.SimpleRNN, layers.LSTM, layers.GRU)):
-        kernels = (layer.cell.kernel, layer.cell.recurrent_kernel)
-        return layer.input.shape[1] * sum(math.prod(k.shape) for k in kernels)
+        return layer.input.shape[1] * _multiply_adds_of_a_step(layer)
     return 0
+
+
+def _multiply_adds_of_a_step(layer: keras.layers.RNN) -> int:
+    return math.prod(layer.cell.kernel.shape) + math.prod(layer.cell.recurrent_kernel.shape)
 
 
 def _positions(layer: keras.layers.Layer) -> int:
