@@ -40,7 +40,7 @@ class Network:
         family: the family it is listed under, for instance "VGG".
         builder: the function; its keyword arguments are the network's options.
         input: canonical input shape without the batch, for instance (224, 224, 3).
-        classes: canonical number of classes; 0 where the task is another than classification.
+        classes: canonical number of classes; 0 where there are none.
         parameters: all weights, trained and not (what Keras calls `count_params`).
         trainable: those that training changes; the others are statistics of batch normalisation.
         multiply_adds: of convolution, dense and recurrent kernels for one input (bias,

@@ -17,7 +17,7 @@ from dlkit.frameworks import keras
 def custom_layers() -> dict[str, type[Any]]:
     """Class name → class; made on demand because their base is Keras'."""
     register = keras.saving.register_keras_serializable(package="dlkit")
-    return {cls.__name__: register(cls) for cls in (_local_response_normalization(),)}
+    return {cls.__name__: register(cls) for cls in (_local_response_normalization(), _sampling())}
 
 
 def _local_response_normalization() -> type[Any]:
@@ -60,3 +60,44 @@ def _local_response_normalization() -> type[Any]:
 def local_response_normalization(**options: Any) -> keras.layers.Layer:
     """A `LocalResponseNormalization` layer."""
     return custom_layers()["LocalResponseNormalization"](**options)
+
+
+def _sampling() -> type[Any]:
+    ops = keras.ops
+
+    class Sampling(keras.layers.Layer):
+        """z ~ N(mean, exp(log variance)), the reparameterised draw; Kingma & Welling 2013, section 2.4 and appendix B.
+
+        Inputs are [mean, log variance], (N, latent) each. A draw in training, the mean otherwise. Adds
+        `weight` times the Kullback-Leibler divergence from N(0, 1), a mean over the batch, to the loss.
+
+        Attributes:
+            weight: of the divergence in the loss.
+            seed: of the draws.
+        """
+
+        def __init__(self, weight: float = 1.0, seed: int | None = None, **options: Any) -> None:
+            super().__init__(**options)
+            self.weight, self.seed = weight, seed
+            self.draws = keras.random.SeedGenerator(seed)
+
+        def call(self, inputs: Any, training: bool = False) -> Any:
+            mean, log_variance = inputs
+            divergence = 0.5 * ops.sum(ops.square(mean) + ops.exp(log_variance) - log_variance - 1, axis=-1)
+            self.add_loss(self.weight * ops.mean(divergence))
+            if not training:
+                return mean
+            return mean + ops.exp(0.5 * log_variance) * keras.random.normal(ops.shape(mean), seed=self.draws)
+
+        def compute_output_shape(self, input_shape: list[tuple[int | None, ...]]) -> tuple[int | None, ...]:
+            return input_shape[0]
+
+        def get_config(self) -> dict[str, Any]:
+            return {**super().get_config(), "weight": self.weight, "seed": self.seed}
+
+    return Sampling
+
+
+def sampling(**options: Any) -> keras.layers.Layer:
+    """A `Sampling` layer."""
+    return custom_layers()["Sampling"](**options)
