@@ -23,6 +23,7 @@ import numpy as np
 import torch
 import torchvision
 from named_weights import named_input, named_weight, sampled
+from pytorchcv.models import densenet_cifar
 
 OUT = Path(__file__).with_name("references.json")
 
@@ -66,8 +67,64 @@ _VGG11_BN = {
     for number, suffix in ((first, ""), (first + 1, "_bn"))
 }  # fmt: skip
 
+def _densenet(name: str) -> str:
+    """keras.applications' names of torchvision's modules."""
+    fixed = {"features.conv0": "conv1_conv", "features.norm0": "conv1_bn", "features.norm5": "bn"}
+    if name in fixed or name == "classifier":
+        return fixed.get(name, "predictions")
+    _, block, *layer, part = name.split(".")
+    if not layer:  # features.transition1.norm
+        return f"pool{int(block[-1]) + 1}_{'bn' if part == 'norm' else 'conv'}"
+    number = int(part[-1]) - 1 if part.startswith("norm") else int(part[-1])
+    kind = "bn" if part.startswith("norm") else "conv"
+    return f"conv{int(block[-1]) + 1}_block{layer[0].removeprefix('denselayer')}_{number}_{kind}"
+
+
+def _cifar_densenet(name: str) -> str:
+    """keras.applications' names of pytorchcv's modules."""
+    fixed = {"features.init_block": "conv1_conv", "features.post_activ.bn": "bn", "output": "predictions"}
+    if name in fixed:
+        return fixed[name]
+    _, stage, unit, conv, kind = name.split(".")
+    if unit.startswith("trans"):
+        return f"pool{stage[-1]}_{kind}"
+    number = int(conv.removeprefix("conv") or "1")
+    return f"conv{int(stage[-1]) + 1}_block{unit.removeprefix('unit')}_{number - (kind == 'bn')}_{kind}"
+
+
+def _densenet40() -> torch.nn.Module:
+    """pytorchcv's layers as in the paper: 16 channels first, and transitions that keep all channels."""
+    net = densenet_cifar.CIFARDenseNet([[16 + 144 * s + 12 * u for u in range(1, 13)] for s in range(3)], 16, False)
+    channels = 16 + 144
+    for stage in (net.features.stage2, net.features.stage3):
+        stage[0] = densenet_cifar.TransitionBlock(channels, channels)
+        for unit in range(1, 13):
+            stage[unit] = densenet_cifar.DenseSimpleUnit(channels, channels + 12, 0.0)
+            channels += 12
+    net.features.post_activ = densenet_cifar.PreResActivation(channels)
+    net.output = torch.nn.Linear(channels, 10)
+    return net
+
+
 _models = torchvision.models
 SOURCES: dict[str, Source] = {
+    "densenet40": Source("pytorchcv", "CIFARDenseNet", _densenet40, (32, 32, 3), {}, _cifar_densenet),
+    "densenet100_bc": Source(
+        "pytorchcv",
+        "densenet100_k12_bc_cifar10",
+        densenet_cifar.densenet100_k12_bc_cifar10,
+        (32, 32, 3),
+        {},
+        _cifar_densenet,
+    ),
+    "densenet264": Source(
+        "torchvision",
+        "DenseNet(32, (6, 12, 64, 48), 64)",
+        lambda: _models.DenseNet(32, (6, 12, 64, 48), 64),
+        (101, 128, 3),
+        {},
+        _densenet,
+    ),
     "vgg11": Source(
         "torchvision", "vgg11_bn", _models.vgg11_bn, (224, 224, 3), {"batch_norm": True}, _vgg, {"fc1": (512, 7, 7)}
     ),
