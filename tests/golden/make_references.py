@@ -67,6 +67,7 @@ _VGG11_BN = {
     for number, suffix in ((first, ""), (first + 1, "_bn"))
 }  # fmt: skip
 
+
 def _densenet(name: str) -> str:
     """keras.applications' names of torchvision's modules."""
     fixed = {"features.conv0": "conv1_conv", "features.norm0": "conv1_bn", "features.norm5": "bn"}
@@ -106,6 +107,47 @@ def _densenet40() -> torch.nn.Module:
     return net
 
 
+def _resnet_keras(name: str) -> str:
+    """keras.applications counts stages from 2, blocks and convolutions from 1, and has the shortcut as number 0."""
+    parts = name.split(".")
+    if len(parts) == 1:
+        return {"conv1": "conv1_conv", "bn1": "conv1_bn", "fc": "predictions"}[name]
+    stage, block, kind = int(parts[0][-1]) + 1, int(parts[1]) + 1, parts[2]
+    here = ("0_conv", "0_bn")[int(parts[3])] if kind == "downsample" else f"{kind[-1]}_{kind[:-1]}"
+    return f"conv{stage}_block{block}_{here}"
+
+
+def _resnext_cifar(name: str) -> str:
+    """The names that torchvision would give to the modules of pytorchcv."""
+    if name.startswith("features.init_block"):
+        return {"conv": "conv1", "bn": "bn1"}[name.rpartition(".")[2]]
+    if name == "output":
+        return "fc"
+    _, stage, unit, *inner = name.split(".")
+    here = f"layer{stage[-1]}_{int(unit[-1]) - 1}"
+    if inner[0] == "identity_conv":
+        return f"{here}_downsample_{('conv', 'bn').index(inner[1])}"
+    return f"{here}_{inner[2]}{inner[1][-1]}"
+
+
+def _resnext29() -> torch.nn.Module:
+    from pytorchcv.models.resnext_cifar import get_resnext_cifar
+
+    return get_resnext_cifar(num_classes=10, blocks=29, cardinality=8, bottleneck_width=64)
+
+
+def _timm(name: str) -> Callable[[], torch.nn.Module]:
+    def make() -> torch.nn.Module:
+        import timm
+
+        return timm.create_model(name)
+
+    return make
+
+
+_ODD_AND_EVEN = (97, 70, 3)  # 49, 25, 13, 7, 4 and 35, 18, 9, 5, 3: both are halved in every stage
+_V1_5 = {"variant": "v1.5"}
+
 _models = torchvision.models
 SOURCES: dict[str, Source] = {
     "densenet40": Source("pytorchcv", "CIFARDenseNet", _densenet40, (32, 32, 3), {}, _cifar_densenet),
@@ -127,6 +169,21 @@ SOURCES: dict[str, Source] = {
     ),
     "vgg11": Source(
         "torchvision", "vgg11_bn", _models.vgg11_bn, (224, 224, 3), {"batch_norm": True}, _vgg, {"fc1": (512, 7, 7)}
+    ),
+    "alexnet_single_column": Source(
+        "torchvision", "alexnet", _models.alexnet, (224, 224, 3), flat={"classifier_1": (256, 6, 6)}
+    ),
+    "resnet18": Source("torchvision", "resnet18", _models.resnet18, _ODD_AND_EVEN),
+    "resnet34": Source("torchvision", "resnet34", _models.resnet34, _ODD_AND_EVEN),
+    "resnet50": Source("torchvision", "resnet50", _models.resnet50, _ODD_AND_EVEN, _V1_5, _resnet_keras),
+    "resnet101": Source("torchvision", "resnet101", _models.resnet101, _ODD_AND_EVEN, _V1_5, _resnet_keras),
+    "resnet152": Source("torchvision", "resnet152", _models.resnet152, _ODD_AND_EVEN, _V1_5, _resnet_keras),
+    "resnext50_32x4d": Source("torchvision", "resnext50_32x4d", _models.resnext50_32x4d, _ODD_AND_EVEN),
+    "resnext101_32x4d": Source("timm", "resnext101_32x4d", _timm("resnext101_32x4d"), _ODD_AND_EVEN),
+    "resnext101_32x8d": Source("torchvision", "resnext101_32x8d", _models.resnext101_32x8d, _ODD_AND_EVEN),
+    "resnext101_64x4d": Source("torchvision", "resnext101_64x4d", _models.resnext101_64x4d, _ODD_AND_EVEN),
+    "resnext29_8x64d": Source(
+        "pytorchcv", "get_resnext_cifar(29, 8, 64)", _resnext29, (32, 32, 3), rename=_resnext_cifar
     ),
 }
 
