@@ -69,8 +69,7 @@ class Converted:
 def converted(network: Network, model: Any, folder: Path) -> Converted:
     """Save `model`, convert it and quantize it, all in `folder`."""
     from dlkit.conversion import tflite
-    from dlkit.conversion.making import quantization_task
-    from dlkit.conversion.worker import TASKS
+    from dlkit.conversion.quantizer import can_quantize, quantize_flatbuffer
 
     paths = {
         name: str(folder / name) for name in ("m.keras", "inputs.npy", "reference.npy", "sm", "f.tflite", "q.tflite")
@@ -81,9 +80,9 @@ def converted(network: Network, model: Any, folder: Path) -> Converted:
     tflite.convert(
         paths["m.keras"], paths["inputs.npy"], paths["sm"], paths["f.tflite"], paths["reference.npy"], ignore
     )
-    task = quantization_task(inspect_file(Path(paths["f.tflite"])))
-    source = {"quantize_saved_model": "sm", "quantize_flatbuffer": "f.tflite"}[task]
-    TASKS[task](paths[source], paths["inputs.npy"], paths["q.tflite"], advance=ignore)
+    by_flatbuffer = can_quantize(inspect_file(Path(paths["f.tflite"])).ops)
+    quantize, source = (quantize_flatbuffer, "f.tflite") if by_flatbuffer else (tflite.quantize_saved_model, "sm")
+    quantize(paths[source], paths["inputs.npy"], paths["q.tflite"], ignore)
     return Converted(Path(paths["f.tflite"]), Path(paths["q.tflite"]), inputs, np.load(paths["reference.npy"]))
 
 
