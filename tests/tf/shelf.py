@@ -4,17 +4,36 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from named_weights import named_weight
 
-from dlkit.networks import Network
+from dlkit.networks import NETWORKS, Network
 from dlkit.progress import ignore
 from dlkit.runtime.inspection import inspect_file
 
 SAMPLES = 8
+DEEP = {
+    "densenet100_bc", "densenet169", "densenet201", "densenet264", "inception_resnet_v1", "inception_resnet_v2",
+    "inception_v4", "resnet101", "resnet101v2", "resnet110", "resnet152", "resnet152v2", "resnext101_32x4d",
+    "resnext101_32x8d", "resnext101_64x4d",
+}  # fmt: skip
+"""So many layers that even a narrow one takes half a minute; their families have a shallower one."""
+
+
+def in_lanes(names: Iterable[str], heavy: Callable[[str], bool] = DEEP.__contains__) -> list[Any]:
+    """Parameters for a test: what is heavy goes to the slow lane."""
+    return [pytest.param(name, marks=pytest.mark.slow if heavy(name) else ()) for name in names]
+
+
+def takes_long_at_full_width(name: str) -> bool:
+    """Whether making the weights alone, or one answer, takes many seconds."""
+    network = NETWORKS[name]
+    return name in DEEP or network.parameters > 50e6 or network.multiply_adds > 4.2e9
 
 
 def outlined(network: Network, **options: Any):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from named_weights import named_input, named_weight
+from shelf import in_lanes, takes_long_at_full_width
 
 from dlkit.networks import NETWORKS
 
@@ -34,7 +35,7 @@ def compare(ours: Any, theirs: Any) -> None:
     assert np.abs(a - b).max() <= TOLERANCE * np.abs(b).max()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", in_lanes(NAMES, takes_long_at_full_width))
 def test_same_weights_same_answers(name: str) -> None:
     """Weights fit in order, layer by layer, and the outputs before the softmax differ by rounding alone."""
     network = NETWORKS[name]

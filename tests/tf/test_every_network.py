@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from graph import unfolded
-from shelf import Converted, converted, golden_operations, inputs_for, lively
+from shelf import Converted, converted, golden_operations, in_lanes, inputs_for, lively
 
 from dlkit.conversion.tflite import load_model
 from dlkit.networks import NETWORKS, Network
@@ -28,7 +28,7 @@ LOSSES = {
 GOLDEN = golden_operations()
 
 
-@pytest.fixture(scope="module", params=list(NETWORKS))
+@pytest.fixture(scope="module", params=in_lanes(NETWORKS))
 def built(request: pytest.FixtureRequest):
     import keras
 

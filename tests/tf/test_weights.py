@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from shelf import in_lanes
 
 from dlkit.errors import DataError, DlkitError, ModelFileError
 from dlkit.networks import NETWORKS
@@ -129,7 +130,7 @@ def test_weights_that_are_no_numbers(donor: Any, tmp_path: Path) -> None:
         load_weights(built("vgg16"), NETWORKS["vgg16"], {}, str(tmp_path / "w.weights.h5"))
 
 
-@pytest.mark.parametrize("name", list(NETWORKS))
+@pytest.mark.parametrize("name", in_lanes(NETWORKS))
 def test_every_network_takes_its_own_weights_back(name: str, tmp_path: Path) -> None:
     """Whatever layers it is made of, Keras' file of it is understood."""
     network = NETWORKS[name]
