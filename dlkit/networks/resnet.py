@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from dlkit.frameworks import keras
 from dlkit.networks import WIDTH, network
-from dlkit.networks._blocks import classifier, residual, resnet_stem, scaled, symmetric_conv_bn
+from dlkit.networks._blocks import classifier, scaled
+from dlkit.networks._residual import residual, resnet_stem, symmetric_conv_bn
 
 _PAPER = "He et al. 2015, arXiv:1512.03385, table 1"
 _BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}

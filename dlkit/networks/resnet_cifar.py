@@ -6,7 +6,8 @@ from typing import Any
 
 from dlkit.frameworks import keras
 from dlkit.networks import WIDTH, network
-from dlkit.networks._blocks import classifier, scaled, symmetric_conv_bn
+from dlkit.networks._blocks import classifier, scaled
+from dlkit.networks._residual import symmetric_conv_bn
 
 
 def _resnet_cifar(

@@ -7,7 +7,8 @@ from typing import Any
 
 from dlkit.frameworks import keras
 from dlkit.networks import network
-from dlkit.networks._blocks import classifier, residual, resnet_stem, symmetric_conv_bn
+from dlkit.networks._blocks import classifier
+from dlkit.networks._residual import residual, resnet_stem, symmetric_conv_bn
 
 
 def _resnext(

@@ -2,7 +2,7 @@
 
 Needed only to make references.json anew, in an environment of its own:
 
-    pip install torch torchvision timm pytorchcv pretrainedmodels
+    pip install torch torchvision timm pytorchcv pretrainedmodels six
     PYTHONPATH=tests python tests/golden/make_references.py [NETWORK...]
 
 Our layers have the names of the reference's modules with "_" for ".", so both sides compute the same
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import timm
 import torch
 import torchvision
 from named_weights import named_input, named_weight, sampled
@@ -148,6 +150,40 @@ def _timm(name: str) -> Callable[[], torch.nn.Module]:
 _ODD_AND_EVEN = (97, 70, 3)  # 49, 25, 13, 7, 4 and 35, 18, 9, 5, 3: both are halved in every stage
 _V1_5 = {"variant": "v1.5"}
 
+
+def _inception_resnet_v1_trunk() -> torch.nn.Module:
+    """pytorchcv's, without its pooling and the bottleneck that FaceNet has before the classifier."""
+    import pytorchcv.models.inceptionresnetv1
+
+    features = pytorchcv.models.inceptionresnetv1.inceptionresnetv1().features
+    del features.final_pool
+    return features
+
+
+def _bninception() -> torch.nn.Module:
+    import pretrainedmodels  # needs six and does not say so
+
+    return pretrainedmodels.bninception(pretrained=None)
+
+
+def _inception_resnet(name: str) -> str:
+    """pytorchcv counts units in a stage; the first of the second and third is a reduction."""
+    suffix = "_bn" if name.endswith(".bn") else ""
+    if stem := re.match(r"init_block\.conv(\d)", name):
+        return f"conv_{('1a', '2a', '2b', '3b', '4a', '4b')[int(stem[1]) - 1]}{suffix}"
+    stage, unit, rest = re.fullmatch(r"stage(\d)\.unit(\d+)\.(.+)", name).groups()
+    if stage == "1":
+        block = f"block35_{unit}"
+    elif unit == "1":
+        block = {"2": "mixed_6a", "3": "mixed_7a"}[stage]
+    else:
+        block = f"{({'2': 'block17', '3': 'block8'})[stage]}_{int(unit) - 1}"
+    if rest == "conv":
+        return f"{block}_conv"
+    number, step = re.fullmatch(r"branches\.branch(\d)\.(?:conv_list\.conv(\d)|conv)\.(?:conv|bn)", rest).groups()
+    return f"{block}_branch{int(number) - 1}_{int(step or 1) - 1}{suffix}"
+
+
 _models = torchvision.models
 SOURCES: dict[str, Source] = {
     "densenet40": Source("pytorchcv", "CIFARDenseNet", _densenet40, (32, 32, 3), {}, _cifar_densenet),
@@ -167,6 +203,22 @@ SOURCES: dict[str, Source] = {
         {},
         _densenet,
     ),
+    "inception_resnet_v1": Source(
+        "pytorchcv",
+        "inceptionresnetv1 features",
+        _inception_resnet_v1_trunk,
+        (144, 139, 3),
+        {"include_top": False},
+        _inception_resnet,
+    ),
+    "inception_v1_bn": Source(
+        "torchvision",
+        "googlenet",
+        lambda: _models.googlenet(aux_logits=False, init_weights=False, transform_input=False),
+        (203, 224, 3),
+    ),
+    "inception_v2": Source("pretrainedmodels", "bninception", _bninception, (227, 226, 3)),
+    "inception_v4": Source("timm", "inception_v4", lambda: timm.create_model("inception_v4"), (144, 139, 3)),
     "vgg11": Source(
         "torchvision", "vgg11_bn", _models.vgg11_bn, (224, 224, 3), {"batch_norm": True}, _vgg, {"fc1": (512, 7, 7)}
     ),
