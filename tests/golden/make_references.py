@@ -67,6 +67,7 @@ _VGG11_BN = {
     for number, suffix in ((first, ""), (first + 1, "_bn"))
 }  # fmt: skip
 
+
 def _densenet(name: str) -> str:
     """keras.applications' names of torchvision's modules."""
     fixed = {"features.conv0": "conv1_conv", "features.norm0": "conv1_bn", "features.norm5": "bn"}
