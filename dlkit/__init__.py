@@ -27,6 +27,7 @@ _PUBLIC = {
     "Trained": "dlkit.trained",
     "build_network": "dlkit.pipeline",
     "build_recipe": "dlkit.pipeline",
+    "custom_layers": "dlkit.networks._layers",
     "evaluate": "dlkit.pipeline.evaluating",
     "export": "dlkit.pipeline",
     "inspect_file": "dlkit.runtime.inspection",

@@ -93,12 +93,16 @@ def system_reason(error: OSError) -> str:
 def suggestion(name: str, known: Iterable[str]) -> str:
     """A sentence with the nearest known names, or with all of them when none is near.
 
-    >>> suggestion("vgg61", ["vgg16", "lstm"])
+    Letters in the wrong order are nearer than other letters.
+
+    >>> suggestion("vgg61", ["vgg11", "vgg16", "lstm"])
     "did you mean 'vgg16'?"
     """
     names = sorted(known)
     lowered = {n.lower(): n for n in names}
-    near = [lowered[n] for n in difflib.get_close_matches(name.lower(), list(lowered), n=3, cutoff=0.6)]
+    matches = difflib.get_close_matches(name.lower(), list(lowered), n=len(lowered) or 1, cutoff=0.6)
+    swapped = [match for match in matches if sorted(match) == sorted(name.lower())]
+    near = [lowered[match] for match in (swapped or matches)[:3]]
     if near:
         return "did you mean " + " or ".join(repr(n) for n in near) + "?"
     return "known: " + ", ".join(names) if names else "there are none"

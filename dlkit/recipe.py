@@ -22,7 +22,7 @@ from dlkit.targets import TARGETS
 LARGEST_BYTES = 2**20
 """No recipe is longer; a device or a wrong file may be."""
 
-Preprocess = Literal["unit", "signed", "caffe", "torch", "none"]
+Preprocess = Literal["unit", "signed", "lite", "caffe", "torch", "none"]
 Resize = Literal["crop", "pad", "stretch"]
 
 
@@ -46,8 +46,8 @@ class DataPart:
 
     Attributes:
         name: on the shelf of datasets.
-        preprocessing: "unit" 0…1, "signed" -1…1, "caffe" BGR less the ImageNet mean, "torch"
-            ImageNet mean and deviation, "none" raw values.
+        preprocessing: "unit" 0…1, "signed" -1…1, "lite" (pixel - 127) / 128, "caffe" BGR less the
+            ImageNet mean, "torch" ImageNet mean and deviation, "none" raw values.
         resize: how an image of another shape is fitted: "crop" fills and cuts the middle, "pad"
             keeps all of it on a ground of the lowest value, "stretch" ignores its proportions.
     """

@@ -17,6 +17,17 @@ def networks_and_recipes(ctx: click.Context, param: click.Parameter, incomplete:
     return _beginning(incomplete, [*NETWORKS, *_recipe_files()])
 
 
+def entries(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Names on the shelf of the kind that was typed, for networks their families too."""
+    from dlkit.cli.list import SHELVES
+
+    kind = ctx.params.get("kind")
+    if kind == "recipes":
+        return _beginning(incomplete, [Path(file).stem for file in _recipe_files()])
+    rows = SHELVES[kind]() if kind in SHELVES else []
+    return _beginning(incomplete, [row[key] for key in ("name", "family") for row in rows if key in row])
+
+
 def recipes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Recipes in ./recipes and in the folder that is being typed."""
     typed = Path(incomplete).parent

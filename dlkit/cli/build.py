@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dlkit.cli._completing import networks_and_recipes
 from dlkit.cli._output import (
     force_option,
+    json_option,
     options_again,
     out_option,
+    print_json,
     print_next,
     print_table,
     progress_for,
@@ -21,39 +25,48 @@ from dlkit.cli._output import (
     times,
 )  # fmt: skip
 
+if TYPE_CHECKING:
+    from dlkit.progress import Progress
+    from dlkit.summary import Summary
+    from dlkit.trained import Trained
+
 
 @click.command()
 @click.argument("name", metavar="NETWORK|RECIPE", shell_complete=networks_and_recipes)
+@click.option("--layers", "each_layer", is_flag=True, help="Show every layer, not only the stages.")
 @out_option
 @force_option
 @set_option
 @quiet_option
-def command(name: str, out: str, force: bool, overrides: tuple[str, ...], quiet: bool) -> None:
-    """Build a network with random weights and write model.keras.
+@json_option
+def command(
+    name: str, each_layer: bool, out: str, force: bool, overrides: tuple[str, ...], quiet: bool, as_json: bool
+) -> None:
+    """Build a network with random weights, write model.keras and show what it is made of.
 
     NETWORK is a name of 'dlkit list networks', built at its canonical size unless --set changes an
-    option of it; RECIPE is a .toml file, of which --set changes a value.
+    option of it; RECIPE is a .toml file, of which --set changes a value. A stage is a run of layers
+    at one resolution; activations are what must be kept in memory at once for one input.
 
     \b
     Example:
       dlkit build vgg16
       dlkit build vgg16 --set classes=10 --set activation=linear
-      dlkit build recipes/digits.toml
+      dlkit build resnet8 --layers
+      dlkit build recipes/digits.toml --json
     """
-    from dlkit.networks import NETWORKS
-    from dlkit.pipeline import build_network, build_recipe
-    from dlkit.reading import with_overrides
-    from dlkit.recipe import read_recipe
+    from dlkit.summary import summarize
 
-    progress = progress_for(quiet)
-    if name.endswith(".toml"):
-        recipe = read_recipe(name, overrides)
-        trained, model = build_recipe(recipe, Path(out), force=force, progress=progress)
-    else:
-        NETWORKS[name]  # an unknown name is told before Keras is loaded
-        options = with_overrides({}, overrides)
-        trained, model = build_network(name, Path(out), options, force=force, progress=progress)
-    _print_summary(model, quiet)
+    trained, model = _build(name, Path(out), force, overrides, progress_for(quiet))
+    summary = summarize(model)
+    if as_json:
+        layers = {"layers": [dataclasses.asdict(layer) for layer in summary.layers]} if each_layer else {}
+        print_json({**summary.as_dict(), **layers, "model": str(trained.model)})
+        return
+    if not quiet:
+        _print_layers(summary) if each_layer else _print_stages(summary)
+        click.echo()
+    _print_totals(summary)
     click.echo(f"\nwrote {trained.model} ({size(trained.model.stat().st_size)}, random weights)")
     if trained.recipe is not None:
         print_next([f"dlkit train {shlex.quote(name)}{options_again(out, overrides)}"], quiet)
@@ -62,18 +75,43 @@ def command(name: str, out: str, force: bool, overrides: tuple[str, ...], quiet:
         print_next([f"dlkit export --quantize --data FOLDER{again}    # a folder of about 100 images"], quiet)
 
 
-def _print_summary(model: object, quiet: bool) -> None:
-    from dlkit.summary import summarize
+def _build(name: str, out: Path, force: bool, overrides: tuple[str, ...], progress: Progress) -> tuple[Trained, Any]:
+    from dlkit.networks import NETWORKS
+    from dlkit.pipeline import build_network, build_recipe
+    from dlkit.reading import with_overrides
+    from dlkit.recipe import read_recipe
 
-    summary = summarize(model)
-    if not quiet:
-        rows = [
-            (layer.name, layer.kind, times(layer.output), f"{layer.parameters:,}", f"{layer.multiply_adds:,}")
-            for layer in summary.layers
-        ]
-        print_table(("layer", "kind", "output", "parameters", "multiply-adds"), rows, right=(3, 4))
-        click.echo()
-    click.echo(f"{summary.name}: input {times(summary.input)}, output {times(summary.output)}")
-    click.echo(f"parameters     {summary.parameters:,}")
+    if name.endswith(".toml"):
+        return build_recipe(read_recipe(name, overrides), out, force=force, progress=progress)
+    NETWORKS[name]  # an unknown name is told before Keras is loaded
+    return build_network(name, out, with_overrides({}, overrides), force=force, progress=progress)
+
+
+def _print_stages(summary: Summary) -> None:
+    rows = [
+        (stage.name, times(stage.output), f"{stage.parameters:,}", f"{stage.multiply_adds:,}", stage.contents)
+        for stage in summary.stages
+    ]
+    print_table(("stage", "output", "parameters", "multiply-adds", "layers"), rows, right=(2, 3))
+
+
+def _print_layers(summary: Summary) -> None:
+    rows = [
+        (layer.name, layer.kind, times(layer.output), f"{layer.parameters:,}", f"{layer.multiply_adds:,}")
+        for layer in summary.layers
+    ]
+    print_table(("layer", "kind", "output", "parameters", "multiply-adds"), rows, right=(3, 4))
+
+
+def _print_totals(summary: Summary) -> None:
+    ends = [
+        f"{end}{'s' if len(shapes) > 1 else ''} {' and '.join(times(shape) for shape in shapes)}"
+        for end, shapes in (("input", summary.inputs), ("output", summary.outputs))
+    ]
+    fixed = f" ({summary.trainable:,} trainable)" if summary.trainable != summary.parameters else ""
+    peak = summary.peak_elements
+    click.echo(f"{summary.name}: {', '.join(ends)}")
+    click.echo(f"parameters     {summary.parameters:,}{fixed}")
     click.echo(f"multiply-adds  {summary.multiply_adds:,}")
     click.echo(f"weights        {size(summary.float_bytes)} as float32, {size(summary.int8_bytes)} as int8")
+    click.echo(f"activations    {size(4 * peak)} as float32, {size(peak)} as int8, at most at once")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dlkit.report import Report
     from dlkit.trained import Trained
 
-MODES = ("unit", "signed", "caffe", "torch", "none")
+MODES = ("unit", "signed", "lite", "caffe", "torch", "none")
 
 
 @click.command()

@@ -2,45 +2,94 @@
 
 from __future__ import annotations
 
+import fnmatch
+import re
 from pathlib import Path
 from typing import Any
 
 import click
 
-from dlkit.cli._output import json_option, print_error, print_json, print_table, times
+from dlkit.cli._completing import entries
+from dlkit.cli._output import json_option, magnitude, print_error, print_json, print_table, times
+from dlkit.errors import DlkitError, suggestion
 
 KINDS = ("networks", "datasets", "schemes", "targets", "recipes")
+COLUMNS = {"networks": ("name", "family", "input", "parameters", "multiply_adds", "paper")}
+"""What the table shows of a kind whose entries hold more than fits on a line."""
 
 
 @click.command()
 @click.argument("kind", type=click.Choice(KINDS))
+@click.argument("pattern", required=False, metavar="[PATTERN]", shell_complete=entries)
 @json_option
-def command(kind: str, as_json: bool) -> None:
-    """List what there is to choose from.
+def command(kind: str, pattern: str | None, as_json: bool) -> None:
+    """List what there is to choose from, with PATTERN only the entries that it fits.
+
+    PATTERN is a part of a name or of a network's family, in small or capital letters, or with * and ?
+    all of one (quote it). --json tells all that is known of an entry, a network's options too.
 
     \b
     Example:
       dlkit list networks
-      dlkit list recipes --json
+      dlkit list networks resnet
+      dlkit list networks 'vgg1?' --json
+      dlkit list recipes
     """
-    rows, broken = _recipes() if kind == "recipes" else (SHELVES[kind](), [])
+    rows, broken = _recipes(pattern) if kind == "recipes" else (SHELVES[kind](), [])
+    chosen = [row for row in rows if _fits(pattern, _names(row))]
+    if pattern and not chosen and not broken:
+        raise DlkitError(_no_match(kind, pattern, rows))
     if as_json:
-        print_json(rows)
-    elif not rows and not broken:
+        print_json(chosen)
+    elif not chosen and not broken:
         click.echo(f"there are no {kind} in ./recipes" if kind == "recipes" else f"there are no {kind}")
-    elif rows:
-        head = list(rows[0])
-        numbers = [i for i, key in enumerate(head) if isinstance(rows[0][key], int)]
-        print_table([key.replace("_", " ") for key in head], [[_cell(row[k]) for k in head] for row in rows], numbers)
+    elif chosen:
+        _print_rows(chosen, COLUMNS.get(kind) or tuple(chosen[0]))
     for reason in broken:
         print_error(reason)
     click.get_current_context().exit(1 if broken else 0)
 
 
-def _cell(value: Any) -> str:
+def _names(row: dict[str, Any]) -> list[str]:
+    """What an entry can be found by: its name, its family if it has one; a recipe's file with and without folder."""
+    if "recipe" in row:
+        return [row["recipe"], Path(row["recipe"]).name, Path(row["recipe"]).stem]
+    return [row[key] for key in ("name", "family") if key in row]
+
+
+def _fits(pattern: str | None, names: list[str]) -> bool:
+    wanted, lowered = (pattern or "").lower(), [name.lower() for name in names]
+    if any(character in wanted for character in "*?["):
+        return any(fnmatch.fnmatchcase(name, wanted) for name in lowered)
+    return any(wanted in name for name in lowered)
+
+
+def _no_match(kind: str, pattern: str, rows: list[dict[str, Any]]) -> str:
+    near = suggestion(pattern.strip("*?"), {name for row in rows for name in _names(row)[:2]})
+    hint = near if near.startswith("did you mean") else f"see them all: dlkit list {kind}"
+    return f"none of the {kind} fits {pattern!r}; {hint}"
+
+
+def _print_rows(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
+    numbers = [i for i, key in enumerate(columns) if isinstance(rows[0][key], int)]
+    head = ["multiply-adds" if key == "multiply_adds" else key.replace("_", " ") for key in columns]
+    print_table(head, [[_cell(key, row[key]) for key in columns] for row in rows], numbers)
+
+
+def _cell(key: str, value: Any) -> str:
+    if key == "paper":
+        return _authors_and_identifier(value)
+    if key == "multiply_adds":
+        return magnitude(value)
     if isinstance(value, (list, tuple)):
         return times(value) if all(isinstance(n, int) for n in value) else ", ".join(str(v) for v in value)
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _authors_and_identifier(paper: str) -> str:
+    """The part by which a paper is found: "Simonyan & Zisserman 2014, arXiv:1409.1556, table 1" without the table."""
+    found = re.match(r"(.*?\d{4})\b.*?((?:arXiv|doi):[^\s,;()]+)", paper)
+    return f"{found[1]}, {found[2]}" if found else paper
 
 
 def _networks() -> list[dict[str, Any]]:
@@ -48,8 +97,10 @@ def _networks() -> list[dict[str, Any]]:
 
     return [
         {
-            "name": n.name, "family": n.family, "input": list(n.input), "parameters": n.parameters,
-            "multiply_adds": n.multiply_adds, "paper": n.paper,
+            "name": n.name, "family": n.family, "task": n.task, "input": list(n.input), "classes": n.classes,
+            "parameters": n.parameters, "trainable": n.trainable, "multiply_adds": n.multiply_adds,
+            "paper": n.paper, "reference": n.reference, "variant": n.variant, "preprocessing": n.preprocessing,
+            "smallest": n.smallest, "options": n.options,
         }
         for n in NETWORKS.values()
     ]  # fmt: skip
@@ -88,9 +139,8 @@ def _targets() -> list[dict[str, Any]]:
 SHELVES = {"networks": _networks, "datasets": _datasets, "schemes": _schemes, "targets": _targets}
 
 
-def _recipes() -> tuple[list[dict[str, Any]], list[str]]:
-    """A row for each recipe in ./recipes, and why those that have none cannot be read."""
-    from dlkit.errors import DlkitError
+def _recipes(pattern: str | None) -> tuple[list[dict[str, Any]], list[str]]:
+    """A row for each recipe in ./recipes, and why those that fit the pattern and have none cannot be read."""
     from dlkit.recipe import find_recipes, read_recipe
 
     folder = Path("recipes")
@@ -99,7 +149,8 @@ def _recipes() -> tuple[list[dict[str, Any]], list[str]]:
         try:
             recipe = read_recipe(folder / name)
         except DlkitError as error:
-            broken.append(str(error) if str(folder / name) in str(error) else f"{folder / name}: {error}")
+            if _fits(pattern, _names({"recipe": str(folder / name)})):
+                broken.append(str(error) if str(folder / name) in str(error) else f"{folder / name}: {error}")
             continue
         first_line = (folder / name).read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
         rows.append({

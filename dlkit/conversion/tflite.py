@@ -16,6 +16,7 @@ from dlkit.conversion.without_loops import without_loops
 from dlkit.errors import ConversionError, ModelFileError
 from dlkit.frameworks import keras
 from dlkit.frameworks import tensorflow as tf
+from dlkit.networks._layers import custom_layers
 from dlkit.progress import Advance
 
 
@@ -68,7 +69,7 @@ def load_model(path: Path) -> keras.Model:
     if not zipfile.is_zipfile(path):
         raise ModelFileError(f"{path}: is not a .keras file (no archive, or cut short)")
     try:
-        model = keras.models.load_model(path, compile=False, safe_mode=True)
+        model = keras.models.load_model(path, custom_objects=custom_layers(), compile=False, safe_mode=True)
     except Exception as error:  # Keras raises what its layers raise; each is about the file
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelFileError(f"{path}: Keras cannot load this file: {reason}") from None

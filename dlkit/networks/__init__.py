@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 COUNT, FRACTION = (1, math.inf), (0, 1)
 """What a whole number and what any other number among a builder's options can be, if nothing else is said."""
+PIXELS = (0.0, 255.0)
+"""Smallest and largest value of a pixel in an image file."""
 WIDTH = {"width": (0.05, 4.0)}
 """The range of a `width` that multiplies the filters of a network."""
 
@@ -50,7 +52,8 @@ class Network:
         small: options that make it small enough to be trained, converted and run in a test.
         applications: its name in `keras.applications`, whose weights fit; "" if it is not there.
         applications_options: what makes that the same network.
-        preprocessing: how the published weights want their input (see `runtime.preprocessing`).
+        preprocessing: how the published weights want their input (see `recipe.DataPart`); what is for
+            colour alone becomes "unit" where the input is not.
         raw_range: smallest and largest raw value of an input; pixels unless stated.
         smallest: smallest height and width the architecture allows; 1 if there is no limit.
         ranges: lowest and highest value of options that are neither a count (whole, from 1) nor a
@@ -73,7 +76,7 @@ class Network:
     applications: str = ""
     applications_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     preprocessing: str = "unit"
-    raw_range: tuple[float, float] = (0.0, 255.0)
+    raw_range: tuple[float, float] = PIXELS
     smallest: int = 1
     ranges: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
 

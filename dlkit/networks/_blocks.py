@@ -14,6 +14,18 @@ def scaled(filters: int, width: float, divisor: int = 1) -> int:
     return max(1, int(filters * width / divisor + 0.5)) * divisor
 
 
+def divisible(filters: float, divisor: int = 8) -> int:
+    """`filters` rounded to a multiple of `divisor`, at least one of it and not under 90 % of `filters`.
+
+    The rule of the MobileNets and EfficientNets.
+
+    >>> divisible(33.6), divisible(11.2), divisible(2.4)
+    (32, 16, 8)
+    """
+    nearest = max(divisor, int(filters + divisor / 2) // divisor * divisor)
+    return nearest if nearest >= 0.9 * filters else nearest + divisor
+
+
 def classifier(
     x: keras.KerasTensor,
     classes: int,

@@ -26,7 +26,7 @@ def adopt(path: Path, preprocessing: str | None) -> Trained:
     if preprocessing is None:
         raise DataError(
             f"{path}: say how its inputs are prepared: add --preprocessing unit (0…1), signed (-1…1), "
-            "caffe, torch or none (0…255)"
+            "lite, caffe, torch or none (0…255)"
         )
     from dlkit.conversion.tflite import load_model
 

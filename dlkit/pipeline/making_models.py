@@ -11,7 +11,8 @@ import numpy as np
 from dlkit.datasets import DATASETS, Split
 from dlkit.digest import sha256_of_arrays
 from dlkit.frameworks import make_deterministic
-from dlkit.networks import NETWORKS
+from dlkit.networks import NETWORKS, PIXELS, Network
+from dlkit.pipeline.weights import IMAGENET, check_source, imagenet_labels, load_weights
 from dlkit.progress import SILENT, Progress
 from dlkit.recipe import Recipe
 from dlkit.runtime.preprocessing import Preprocessing, image_behind, preprocessing_for
@@ -47,28 +48,40 @@ def build_network(
     out: Path = EXPORTED,
     options: dict[str, Any] | None = None,
     *,
+    weights: str | None = None,
     force: bool = False,
     progress: Progress = SILENT,
 ) -> tuple[Trained, keras.Model]:
-    """The network `name` with random weights (seed 0), written to `out`/name/.
+    """The network `name`, written to `out`/name/.
 
     Args:
         options: of its builder; without them its canonical size.
+        weights: "imagenet", or a file of Keras weights; without it they are random (seed 0).
 
     Raises:
         UnknownName: no network is called that.
-        RecipeError, DataError: an option is unknown, mistyped or impossible.
+        RecipeError, DataError: an option is unknown, mistyped or impossible, or weights cannot be had.
+        ModelFileError: the file of weights cannot be read, or is of another network.
         OutputError: there is a model already and `force` is false, or `out` cannot be written.
     """
-    network = NETWORKS[name]
+    network, options = NETWORKS[name], options or {}
+    arguments = network.read_options(options, "network options")
+    if weights is not None:
+        check_source(network, arguments, weights)
     check_destination(out / name, force)
     with progress.step(f"Building {name}"):
         make_deterministic(0)
-        model = network.build(options or {})
-    shape = tuple(model.input_shape[1:])
-    preprocessing = preprocessing_for(network.preprocessing, shape, image_behind(shape), (0.0, 255.0), "crop")
-    labels = tuple(str(number) for number in range(model.output_shape[-1]))
-    unsaved = Trained(name, out / name / "model.keras", name, None, preprocessing, labels, trained=False)
+        model = network.build(options)
+    shape = tuple(model.inputs[0].shape[1:])
+    preprocessing = _preprocessing_of_network(network, shape)
+    labels = tuple(str(i) for i in range(arguments.get("classes", network.classes)) if network.gives_scores(arguments))
+    if weights is not None:
+        with progress.step(f"Loading weights: {weights}"):
+            load_weights(model, network, arguments, weights)
+            if weights == IMAGENET and labels:
+                labels = imagenet_labels()
+    trained = weights is not None
+    unsaved = Trained(name, out / name / "model.keras", name, None, preprocessing, labels, trained=trained)
     return save_model(model, unsaved, [], progress), model
 
 
@@ -128,6 +141,18 @@ def save_model(model: keras.Model, unsaved: Trained, history: History, progress:
     with progress.step(f"Writing {saved.model}"), saved.new_model(history) as new:
         model.save(new)
     return saved
+
+
+def _preprocessing_of_network(network: Network, shape: tuple[int, ...]) -> Preprocessing:
+    """From raw values to the input of a bare network.
+
+    Raw values that are no pixels (sound, noise, a series) have no image behind them. What is defined
+    for colour is not for other inputs, and neither are the weights that want it: those take 0…1.
+    """
+    image = image_behind(shape) if network.raw_range == PIXELS else None
+    colour = image is not None and image[2] == 3
+    mode = network.preprocessing if colour or network.preprocessing not in ("caffe", "torch") else "unit"
+    return preprocessing_for(mode, shape, image, network.raw_range, "crop")
 
 
 def _unsaved(recipe: Recipe, out: Path, *, trained: bool) -> Trained:

@@ -2,7 +2,7 @@
 
 Needed only to make references.json anew, in an environment of its own:
 
-    pip install torch torchvision timm pytorchcv pretrainedmodels
+    pip install torch torchvision timm pytorchcv pretrainedmodels six
     PYTHONPATH=tests python tests/golden/make_references.py [NETWORK...]
 
 Our layers have the names of the reference's modules with "_" for ".", so both sides compute the same
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
@@ -20,9 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import timm
 import torch
 import torchvision
 from named_weights import named_input, named_weight, sampled
+from pytorchcv.models import densenet_cifar
 
 OUT = Path(__file__).with_name("references.json")
 
@@ -66,10 +69,173 @@ _VGG11_BN = {
     for number, suffix in ((first, ""), (first + 1, "_bn"))
 }  # fmt: skip
 
+
+def _densenet(name: str) -> str:
+    """keras.applications' names of torchvision's modules."""
+    fixed = {"features.conv0": "conv1_conv", "features.norm0": "conv1_bn", "features.norm5": "bn"}
+    if name in fixed or name == "classifier":
+        return fixed.get(name, "predictions")
+    _, block, *layer, part = name.split(".")
+    if not layer:  # features.transition1.norm
+        return f"pool{int(block[-1]) + 1}_{'bn' if part == 'norm' else 'conv'}"
+    number = int(part[-1]) - 1 if part.startswith("norm") else int(part[-1])
+    kind = "bn" if part.startswith("norm") else "conv"
+    return f"conv{int(block[-1]) + 1}_block{layer[0].removeprefix('denselayer')}_{number}_{kind}"
+
+
+def _cifar_densenet(name: str) -> str:
+    """keras.applications' names of pytorchcv's modules."""
+    fixed = {"features.init_block": "conv1_conv", "features.post_activ.bn": "bn", "output": "predictions"}
+    if name in fixed:
+        return fixed[name]
+    _, stage, unit, conv, kind = name.split(".")
+    if unit.startswith("trans"):
+        return f"pool{stage[-1]}_{kind}"
+    number = int(conv.removeprefix("conv") or "1")
+    return f"conv{int(stage[-1]) + 1}_block{unit.removeprefix('unit')}_{number - (kind == 'bn')}_{kind}"
+
+
+def _densenet40() -> torch.nn.Module:
+    """pytorchcv's layers as in the paper: 16 channels first, and transitions that keep all channels."""
+    net = densenet_cifar.CIFARDenseNet([[16 + 144 * s + 12 * u for u in range(1, 13)] for s in range(3)], 16, False)
+    channels = 16 + 144
+    for stage in (net.features.stage2, net.features.stage3):
+        stage[0] = densenet_cifar.TransitionBlock(channels, channels)
+        for unit in range(1, 13):
+            stage[unit] = densenet_cifar.DenseSimpleUnit(channels, channels + 12, 0.0)
+            channels += 12
+    net.features.post_activ = densenet_cifar.PreResActivation(channels)
+    net.output = torch.nn.Linear(channels, 10)
+    return net
+
+
+def _resnet_keras(name: str) -> str:
+    """keras.applications counts stages from 2, blocks and convolutions from 1, and has the shortcut as number 0."""
+    parts = name.split(".")
+    if len(parts) == 1:
+        return {"conv1": "conv1_conv", "bn1": "conv1_bn", "fc": "predictions"}[name]
+    stage, block, kind = int(parts[0][-1]) + 1, int(parts[1]) + 1, parts[2]
+    here = ("0_conv", "0_bn")[int(parts[3])] if kind == "downsample" else f"{kind[-1]}_{kind[:-1]}"
+    return f"conv{stage}_block{block}_{here}"
+
+
+def _resnext_cifar(name: str) -> str:
+    """The names that torchvision would give to the modules of pytorchcv."""
+    if name.startswith("features.init_block"):
+        return {"conv": "conv1", "bn": "bn1"}[name.rpartition(".")[2]]
+    if name == "output":
+        return "fc"
+    _, stage, unit, *inner = name.split(".")
+    here = f"layer{stage[-1]}_{int(unit[-1]) - 1}"
+    if inner[0] == "identity_conv":
+        return f"{here}_downsample_{('conv', 'bn').index(inner[1])}"
+    return f"{here}_{inner[2]}{inner[1][-1]}"
+
+
+def _resnext29() -> torch.nn.Module:
+    from pytorchcv.models.resnext_cifar import get_resnext_cifar
+
+    return get_resnext_cifar(num_classes=10, blocks=29, cardinality=8, bottleneck_width=64)
+
+
+def _timm(name: str) -> Callable[[], torch.nn.Module]:
+    def make() -> torch.nn.Module:
+        import timm
+
+        return timm.create_model(name)
+
+    return make
+
+
+_ODD_AND_EVEN = (97, 70, 3)  # 49, 25, 13, 7, 4 and 35, 18, 9, 5, 3: both are halved in every stage
+_V1_5 = {"variant": "v1.5"}
+
+
+def _inception_resnet_v1_trunk() -> torch.nn.Module:
+    """pytorchcv's, without its pooling and the bottleneck that FaceNet has before the classifier."""
+    import pytorchcv.models.inceptionresnetv1
+
+    features = pytorchcv.models.inceptionresnetv1.inceptionresnetv1().features
+    del features.final_pool
+    return features
+
+
+def _bninception() -> torch.nn.Module:
+    import pretrainedmodels  # needs six and does not say so
+
+    return pretrainedmodels.bninception(pretrained=None)
+
+
+def _inception_resnet(name: str) -> str:
+    """pytorchcv counts units in a stage; the first of the second and third is a reduction."""
+    suffix = "_bn" if name.endswith(".bn") else ""
+    if stem := re.match(r"init_block\.conv(\d)", name):
+        return f"conv_{('1a', '2a', '2b', '3b', '4a', '4b')[int(stem[1]) - 1]}{suffix}"
+    stage, unit, rest = re.fullmatch(r"stage(\d)\.unit(\d+)\.(.+)", name).groups()
+    if stage == "1":
+        block = f"block35_{unit}"
+    elif unit == "1":
+        block = {"2": "mixed_6a", "3": "mixed_7a"}[stage]
+    else:
+        block = f"{({'2': 'block17', '3': 'block8'})[stage]}_{int(unit) - 1}"
+    if rest == "conv":
+        return f"{block}_conv"
+    number, step = re.fullmatch(r"branches\.branch(\d)\.(?:conv_list\.conv(\d)|conv)\.(?:conv|bn)", rest).groups()
+    return f"{block}_branch{int(number) - 1}_{int(step or 1) - 1}{suffix}"
+
+
 _models = torchvision.models
 SOURCES: dict[str, Source] = {
+    "densenet40": Source("pytorchcv", "CIFARDenseNet", _densenet40, (32, 32, 3), {}, _cifar_densenet),
+    "densenet100_bc": Source(
+        "pytorchcv",
+        "densenet100_k12_bc_cifar10",
+        densenet_cifar.densenet100_k12_bc_cifar10,
+        (32, 32, 3),
+        {},
+        _cifar_densenet,
+    ),
+    "densenet264": Source(
+        "torchvision",
+        "DenseNet(32, (6, 12, 64, 48), 64)",
+        lambda: _models.DenseNet(32, (6, 12, 64, 48), 64),
+        (101, 128, 3),
+        {},
+        _densenet,
+    ),
+    "inception_resnet_v1": Source(
+        "pytorchcv",
+        "inceptionresnetv1 features",
+        _inception_resnet_v1_trunk,
+        (144, 139, 3),
+        {"include_top": False},
+        _inception_resnet,
+    ),
+    "inception_v1_bn": Source(
+        "torchvision",
+        "googlenet",
+        lambda: _models.googlenet(aux_logits=False, init_weights=False, transform_input=False),
+        (203, 224, 3),
+    ),
+    "inception_v2": Source("pretrainedmodels", "bninception", _bninception, (227, 226, 3)),
+    "inception_v4": Source("timm", "inception_v4", lambda: timm.create_model("inception_v4"), (144, 139, 3)),
     "vgg11": Source(
         "torchvision", "vgg11_bn", _models.vgg11_bn, (224, 224, 3), {"batch_norm": True}, _vgg, {"fc1": (512, 7, 7)}
+    ),
+    "alexnet_single_column": Source(
+        "torchvision", "alexnet", _models.alexnet, (224, 224, 3), flat={"classifier_1": (256, 6, 6)}
+    ),
+    "resnet18": Source("torchvision", "resnet18", _models.resnet18, _ODD_AND_EVEN),
+    "resnet34": Source("torchvision", "resnet34", _models.resnet34, _ODD_AND_EVEN),
+    "resnet50": Source("torchvision", "resnet50", _models.resnet50, _ODD_AND_EVEN, _V1_5, _resnet_keras),
+    "resnet101": Source("torchvision", "resnet101", _models.resnet101, _ODD_AND_EVEN, _V1_5, _resnet_keras),
+    "resnet152": Source("torchvision", "resnet152", _models.resnet152, _ODD_AND_EVEN, _V1_5, _resnet_keras),
+    "resnext50_32x4d": Source("torchvision", "resnext50_32x4d", _models.resnext50_32x4d, _ODD_AND_EVEN),
+    "resnext101_32x4d": Source("timm", "resnext101_32x4d", _timm("resnext101_32x4d"), _ODD_AND_EVEN),
+    "resnext101_32x8d": Source("torchvision", "resnext101_32x8d", _models.resnext101_32x8d, _ODD_AND_EVEN),
+    "resnext101_64x4d": Source("torchvision", "resnext101_64x4d", _models.resnext101_64x4d, _ODD_AND_EVEN),
+    "resnext29_8x64d": Source(
+        "pytorchcv", "get_resnext_cifar(29, 8, 64)", _resnext29, (32, 32, 3), rename=_resnext_cifar
     ),
 }
 

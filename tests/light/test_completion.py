@@ -40,6 +40,8 @@ def _offered(words: str, cwd: Path = ROOT) -> list[str]:
         ("export --scheme in", "int8"),
         ("export --target c", "cpu"),
         ("list net", "networks"),
+        ("list networks lst", "lstm"),
+        ("list recipes digits-l", "digits-lstm"),
         ("predict exported/digits-t", "exported/digits-tiny/cpu-int8"),
     ],
 )

@@ -16,7 +16,7 @@ NUMBERS = [
     (name, option, default)
     for name, network in NETWORKS.items()
     for option, default in network.options.items()
-    if isinstance(default, (int, float))
+    if isinstance(default, (int, float)) and not isinstance(default, bool)
 ]
 
 
@@ -47,7 +47,10 @@ def odd(
 
 
 def network(**facts: Any) -> Network:
-    return Network("odd", "", odd, (8, 8), 3, 0, 0, "", **facts)
+    return Network(
+        name="odd", family="", builder=odd, input=(8, 8), classes=3, parameters=0, trainable=0, multiply_adds=0,
+        paper="", reference="", small={}, **facts,
+    )  # fmt: skip
 
 
 def test_a_range_of_its_own() -> None:

@@ -179,7 +179,11 @@ def test_list_networks_as_json(dlkit) -> None:
     rows = json.loads(dlkit("list", "networks", "--json").out)
     assert [row["name"] for row in rows] == list(NETWORKS)
     for row in rows:
-        assert set(row) == {"name", "family", "input", "parameters", "multiply_adds", "paper"}
+        assert set(row) == {
+            "name", "family", "task", "input", "classes", "parameters", "trainable", "multiply_adds", "paper",
+            "reference", "variant", "preprocessing", "smallest", "options",
+        }  # fmt: skip
+        assert row["options"]["input_shape"] == row["input"]
     assert all(isinstance(row["parameters"], int) and isinstance(row["input"], list) for row in rows)
 
 

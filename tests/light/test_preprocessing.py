@@ -47,10 +47,10 @@ def raw(preprocessing: Preprocessing, content: bytes) -> np.ndarray:
 @pytest.mark.parametrize(
     ("mode", "value", "wanted"),
     [("unit", 0, 0.0), ("unit", 255, 1.0), ("unit", 51, 0.2), ("signed", 0, -1.0), ("signed", 255, 1.0),
-     ("signed", 127.5, 0.0), ("none", 200, 200.0)],
+     ("signed", 127.5, 0.0), ("lite", 127, 0.0), ("lite", 255, 1.0), ("none", 200, 200.0)],
 )  # fmt: skip
 def test_modes_of_one_scale(mode: str, value: float, wanted: float) -> None:
-    """unit is 0…1, signed -1…1, none the raw value."""
+    """unit is 0…1, signed -1…1, lite (pixel - 127) / 128, none the raw value."""
     np.testing.assert_allclose(grey(mode).apply(uniform(value)), uniform(wanted), atol=1e-6)
 
 

@@ -87,7 +87,10 @@ def odd(input_shape: tuple[int, int, int] = (8, 8, 1), width: int = 1) -> None:
 )
 def test_options_that_cannot_be_built_are_refused_in_one_line(options: dict, message: str) -> None:
     """Whoever finds out, the recipe or Keras."""
-    network = Network("odd", "", odd, (8, 8, 1), 1, 0, 0, "", smallest=4)
+    network = Network(
+        name="odd", family="", builder=odd, input=(8, 8, 1), classes=1, parameters=0, trainable=0, multiply_adds=0,
+        paper="", reference="", small={}, smallest=4,
+    )  # fmt: skip
     with pytest.raises(DlkitError, match=message) as caught:
         network.build(options, "my.toml")
     assert "\n" not in str(caught.value)

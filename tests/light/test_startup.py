@@ -28,6 +28,7 @@ LIGHT = [
     *([command, "--help"] for command in COMMANDS),
     *(["list", kind] for kind in KINDS),
     *(["list", kind, "--json"] for kind in KINDS),
+    ["list", "networks", "vgg"],
     *(["completion", shell] for shell in ("bash", "zsh", "fish")),
 ]
 

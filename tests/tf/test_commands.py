@@ -178,3 +178,20 @@ def test_build_with_options_of_the_network(place: Path) -> None:
     done = dlkit("build", "resnet8", "--set", "classes=4", "--set", "input_shape=[16, 16, 1]", "-q", cwd=place)
     assert "resnet8: input 16×16×1, output 4\n" in done.stdout
     assert json.loads((place / "exported/resnet8/model.json").read_text())["labels"] == ["0", "1", "2", "3"]
+
+
+def test_build_shows_stages_layers_or_json(place: Path) -> None:
+    """A row for each stage, unless every layer is asked for; in JSON the same numbers."""
+    done = dlkit("build", "resnet8", "--out", "shown", cwd=place)
+    head, *rows = done.stdout.partition("\n\n")[0].splitlines()
+    assert head.split() == ["stage", "output", "parameters", "multiply-adds", "layers"]
+    assert [row.split()[0] for row in rows] == ["stage1", "stage2", "stage3", "predictions"]
+    done = dlkit("build", "resnet8", "--out", "shown", "--layers", cwd=place)
+    assert any(row.split()[:2] == ["stage1_conv1", "Conv2D"] for row in done.stdout.splitlines())
+    done = dlkit("build", "resnet8", "--out", "shown", "--json", cwd=place)
+    said = json.loads(done.stdout)
+    assert [stage["name"] for stage in said["stages"]] == ["stage1", "stage2", "stage3", "predictions"]
+    assert (said["parameters"], said["trainable"], said["multiply_adds"]) == (78_666, 78_186, 12_501_632)
+    assert said["weight_bytes"] == {"float32": 4 * 78_666, "int8": 78_666}
+    assert said["peak_activation_bytes"]["float32"] == 4 * 3 * 32 * 32 * 16
+    assert (place / said["model"]).is_file()

@@ -591,6 +591,8 @@ def preprocessing_for(
         scale, offset = (1 / span,), (-low / span,)
     elif mode == "signed":
         scale, offset = (2 / span,), (-2 * low / span - 1,)
+    elif mode == "lite":
+        scale, offset = (255 / 128 / span,), (-low * 255 / 128 / span - 127 / 128,)
     elif mode == "none":
         scale, offset = (1.0,), (0.0,)
     elif mode == "torch":

@@ -1,0 +1,108 @@
+"""Weights from elsewhere → into a network that was just built.
+
+A file is held against the network layer by layer before Keras reads a number of it; no model in it is
+revived. ImageNet weights come through `keras.applications`, which knows where they are and their checksums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlkit.errors import DataError, ModelFileError
+from dlkit.frameworks import keras
+from dlkit.networks import NETWORKS, Network
+from dlkit.pipeline.weight_files import SUFFIXES, StoredLayer, refuse_difference, shapes_of, stored_layers
+
+IMAGENET = "imagenet"
+
+
+def load_weights(model: keras.Model, network: Network, options: Mapping[str, Any], source: str) -> None:
+    """Give `model` the weights of `source`: "imagenet", or a file.
+
+    Args:
+        options: that `model` was built with.
+
+    Raises:
+        DataError: there are no such weights for this network, or they cannot be fetched.
+        ModelFileError: the file is missing, is no weights file, or is of another network; the text
+            names the first layer that differs.
+    """
+    if source == IMAGENET:
+        _load_imagenet(model, network, options)
+    else:
+        _load_file(model, Path(source))
+
+
+def imagenet_labels() -> tuple[str, ...]:
+    """The thousand classes in the order of the outputs. Raises DataError if they cannot be fetched."""
+    decode = keras.applications.imagenet_utils.decode_predictions
+    return tuple(name for [(_, name, _)] in _fetched("class names", decode, np.eye(1000), top=1))
+
+
+def check_source(network: Network, options: Mapping[str, Any], source: str) -> None:
+    """Raise what `load_weights` would of a source that cannot fit, before anything is built."""
+    if source != IMAGENET:
+        path = Path(source)
+        if not path.name.endswith(SUFFIXES):
+            known = "imagenet, or a .keras, .weights.h5 or .h5 file"
+            raise ModelFileError(f"--weights {source}: is no weights file that Keras reads; it takes {known}")
+        if not path.is_file():
+            raise ModelFileError(f"--weights {source}: there is no such file")
+        return
+    if not network.applications:
+        have = ", ".join(name for name, other in NETWORKS.items() if other.applications)
+        raise DataError(f"there are no ImageNet weights of {network.name}; there are of {have}")
+    classes = options.get("classes", network.classes)
+    if classes != network.classes and network.gives_scores(options):
+        raise DataError(
+            f"the ImageNet weights of {network.name} are for {network.classes} classes, not {classes}; leave classes "
+            "out, or leave the classifier out: --set include_top=false"
+        )
+
+
+def _load_imagenet(model: keras.Model, network: Network, options: Mapping[str, Any]) -> None:
+    check_source(network, options, IMAGENET)
+    constructor = getattr(keras.applications, network.applications)
+    wanted = {
+        "include_top": network.gives_scores(options),
+        "input_shape": tuple(options.get("input_shape", network.input)),
+        **network.applications_options,
+    }
+    with keras.StatelessScope(initialize_variables=False):
+        outline = constructor(weights=None, **wanted)
+    theirs = [StoredLayer(layer.name, shapes_of(layer)) for layer in outline.layers if layer.weights]
+    refuse_difference(model, theirs, f"the ImageNet weights of {network.name}")
+    model.set_weights(_fetched("ImageNet weights", constructor, weights=IMAGENET, **wanted).get_weights())
+
+
+def _fetched(what: str, fetch: Any, *arguments: Any, **options: Any) -> Any:
+    """What `fetch` downloads or finds in Keras' cache, checked against its checksum there."""
+    keras.utils.disable_interactive_logging()  # its bar would mix with ours
+    try:
+        return fetch(*arguments, **options)
+    except Exception as error:  # Keras raises plain Exception for the network, ValueError for a checksum
+        raise DataError(
+            f"cannot fetch the {what}: {_first_line(error)}; connect to the network, or build where there is one and "
+            "bring the file: --weights FILE"
+        ) from None
+    finally:
+        keras.utils.enable_interactive_logging()
+
+
+def _load_file(model: keras.Model, path: Path) -> None:
+    refuse_difference(model, stored_layers(path, model), str(path))
+    try:
+        model.load_weights(str(path))
+    except Exception as error:  # Keras raises what h5py and its layers raise; each is about the file
+        raise ModelFileError(f"{path}: Keras cannot load these weights: {_first_line(error)}") from None
+    for layer in model.layers:
+        if not all(np.isfinite(values).all() for values in layer.get_weights()):
+            raise ModelFileError(f"{path}: the weights of {layer.name!r} hold NaN or infinity")
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

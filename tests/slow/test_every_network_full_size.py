@@ -1,0 +1,49 @@
+"""Every network at its canonical size: built, saved, converted, quantized in child processes, and run.
+
+All of them take about an hour on two cores, so `-m slow` runs one of each family and `-m full` the
+others.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dlkit.conversion.making import make_file
+from dlkit.networks import NETWORKS
+from dlkit.progress import SILENT
+from dlkit.runtime.inspection import inspect_file
+from dlkit.runtime.litert import Session
+from dlkit.schemes import SCHEMES
+from dlkit.verify import broken_promises, float_tolerance
+
+pytestmark = pytest.mark.tf
+
+IN_CI: set[str] = set()
+SIZES = [pytest.param(name, marks=pytest.mark.slow if name in IN_CI else pytest.mark.full) for name in NETWORKS]
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_full_size(name: str, tmp_path: Path) -> None:
+    """A float file with the model's answers and an int8 file that keeps its promise; both run in LiteRT."""
+    import keras
+
+    network = NETWORKS[name]
+    model = network.build({})
+    rng = np.random.default_rng(0)
+    inputs = rng.random((2, *network.input), dtype=np.float32)
+    model.save(tmp_path / "model.keras")
+    parameters = model.count_params()
+    del model
+    keras.backend.clear_session()
+    made = make_file(tmp_path / "model.keras", SCHEMES["int8"], inputs, inputs, tmp_path, SILENT)
+    answers = Session(made.float_file.read_bytes()).run(inputs)
+    assert np.abs(answers - made.reference).max() <= float_tolerance(float(np.abs(made.reference).max()))
+    assert made.float_file.stat().st_size < 4.1 * parameters + 2**18
+    inspection = inspect_file(made.file)
+    assert broken_promises(inspection, SCHEMES["int8"]) == []
+    assert Session(made.file.read_bytes()).run(inputs).shape == made.reference.shape
+    shutil.rmtree(tmp_path)

@@ -1,0 +1,114 @@
+"""Every network, small: it learns, is saved and loaded, and becomes a float and an int8 file that run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from graph import unfolded
+from shelf import Converted, converted, golden_operations, in_lanes, inputs_for, lively
+
+from dlkit.conversion.tflite import load_model
+from dlkit.networks import NETWORKS, Network
+from dlkit.runtime.inspection import inspect_file
+from dlkit.runtime.litert import Session
+from dlkit.schemes import SCHEMES
+from dlkit.verify import broken_promises, float_tolerance
+
+pytestmark = pytest.mark.tf
+
+LOSSES = {
+    "classification": "sparse_categorical_crossentropy",
+    "discrimination": "binary_crossentropy",
+    "forecasting": "mse",
+    "reconstruction": "mse",
+    "generation": "mse",
+}
+GOLDEN = golden_operations()
+
+
+@pytest.fixture(scope="module", params=in_lanes(NETWORKS))
+def built(request: pytest.FixtureRequest):
+    import keras
+
+    keras.backend.clear_session()
+    network = NETWORKS[request.param]
+    return network, lively(network, **network.small)
+
+
+@pytest.fixture(scope="module")
+def files(built: tuple[Network, Any], tmp_path_factory: pytest.TempPathFactory) -> Converted:
+    network, model = built
+    return converted(network, model, tmp_path_factory.mktemp(network.name))
+
+
+def targets_for(network: Network, model: Any, x: np.ndarray) -> np.ndarray:
+    """Something to learn from `x`."""
+    rng = np.random.default_rng(1)
+    if network.task == "classification":
+        return rng.integers(0, model.output_shape[-1], len(x))
+    if network.task == "reconstruction":
+        return x
+    return rng.random((len(x), *model.output_shape[1:]), dtype=np.float32)
+
+
+def test_files_give_the_models_answers(files: Converted) -> None:
+    """The float file computes what the Keras model computes; LiteRT runs it."""
+    answers = Session(files.float32.read_bytes()).run(files.inputs)
+    assert np.isfinite(answers).all()
+    assert np.abs(answers - files.reference).max() <= float_tolerance(float(np.abs(files.reference).max()))
+
+
+def test_int8_file_is_int8_and_runs(files: Converted) -> None:
+    """Every tensor keeps the scheme's promise, input and output too, and LiteRT runs it."""
+    inspection = inspect_file(files.int8)
+    assert broken_promises(inspection, SCHEMES["int8"]) == []
+    answers = Session(files.int8.read_bytes()).run(files.inputs)
+    assert answers.shape == files.reference.shape
+    assert np.isfinite(answers).all()
+
+
+@pytest.mark.parametrize("kind", ["float32", "int8"])
+def test_nothing_a_small_runtime_lacks(files: Converted, kind: str) -> None:
+    """No operation of full TensorFlow, no control flow, no shape computed on the device."""
+    inspection = inspect_file(getattr(files, kind))
+    assert inspection.subgraphs == 1
+    assert not [name for name in inspection.ops if name.startswith(("CUSTOM", "FLEX"))]
+    assert not {"WHILE", "IF", "CALL_ONCE", "SHAPE"} & set(inspection.ops)
+    assert all(min(t.shape, default=1) > 0 for t in (*inspection.inputs, *inspection.outputs))
+
+
+def test_normalisation_and_activations_are_folded(files: Converted) -> None:
+    """Into the convolution or dense layer before them, wherever its result goes nowhere else."""
+    assert unfolded(files.float32) == []
+
+
+def test_operations_are_those_written_down(built: tuple[Network, Any], files: Converted) -> None:
+    """A changed operation shows as a difference; `make_operations.py` writes them anew."""
+    network, _ = built
+    assert files.operations == GOLDEN[network.name]
+
+
+def test_it_loads_in_safe_mode_with_the_same_answers(built: tuple[Network, Any], files: Converted) -> None:
+    """Nothing in the file is executed, and nothing is lost."""
+    _, model = built
+    again = load_model(files.float32.with_name("m.keras"))
+    assert np.array_equal(model(files.inputs, training=False), again(files.inputs, training=False))
+
+
+def test_a_training_step_lowers_the_loss(built: tuple[Network, Any]) -> None:
+    """On the batch it was taken on, with the same random numbers in dropout and noise."""
+    import keras
+
+    network, model = built
+    x = inputs_for(network, model.input_shape[1:])
+    y = targets_for(network, model, x)
+    model.compile(keras.optimizers.SGD(0.02, global_clipnorm=1.0), LOSSES[network.task], run_eagerly=True)
+    seeds = [(v, v.numpy()) for v in model.variables if "seed_generator" in v.path]
+    before = model.train_on_batch(x, y)
+    for variable, value in seeds:
+        variable.assign(value)
+    after = float(model.compute_loss(x, y, model(x, training=True)))
+    assert np.isfinite([before, after]).all()
+    assert after < before
