@@ -11,7 +11,7 @@ CAUSES = (
     ("Select TensorFlow op", "an operation that only full TensorFlow has; replace that layer"),
     ("needs Flex", "an operation that only full TensorFlow has; replace that layer"),
     ("custom op", "an operation the runtime does not have; replace that layer"),
-    ("Tensor data is null", "a loop in the network (a recurrent layer that is not a plain LSTM) cannot be quantized"),
+    ("Tensor data is null", "a loop in the network (a recurrent layer that could not be unrolled) cannot be quantized"),
     ("xf16>", "the model was built under mixed precision; build it under float32 and set the weights"),
     ("No space left on device", "the disk that holds temporary files is full; set TMPDIR to another one"),
     ("ResourceExhaustedError", "not enough memory"),

@@ -2,45 +2,17 @@
 
 Keras 3 writes an LSTM as a loop, which converts to WHILE and whose int8 calibration ends in a
 segmentation fault (tensorflow 2.21). The converter fuses a function that carries the attribute
-`tf.api_implements = "lstm_…"` and has the signature of tf_keras' `standard_lstm`; a clone of the
-model in which each LSTM calls such a function is therefore converted in the model's place.
+`tf.api_implements = "lstm_…"` and has the signature of tf_keras' `standard_lstm`; `FusedLSTM` is a
+layer that calls such a function.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
 from typing import Any
 
 from dlkit.frameworks import keras
 from dlkit.frameworks import tensorflow as tf
-
-
-def with_fused_lstm(model: keras.Model) -> keras.Model:
-    """`model` with every LSTM that the runtime has an operation for in fusable form, weights copied.
-
-    The same model comes back if there is none. An LSTM with other activations than tanh and
-    sigmoid, without bias, stateful or returning its state is left as it is.
-    """
-    if not any(can_be_fused(layer) for layer in _every_layer(model)):
-        return model
-    fused_class = _fused_class()
-
-    def fused(layer: keras.layers.Layer) -> keras.layers.Layer:
-        cls = fused_class if can_be_fused(layer) else layer.__class__
-        return cls.from_config(layer.get_config())
-
-    clone = keras.models.clone_model(model, clone_function=fused, recursive=True)
-    clone.set_weights(model.get_weights())
-    return clone
-
-
-def _every_layer(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    """The layers of a model and of the models inside it."""
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from _every_layer(layer)
-        else:
-            yield layer
 
 
 def can_be_fused(layer: keras.layers.Layer) -> bool:
@@ -50,23 +22,35 @@ def can_be_fused(layer: keras.layers.Layer) -> bool:
         and layer.activation is keras.activations.tanh
         and layer.recurrent_activation is keras.activations.sigmoid
         and layer.use_bias
-        and not (layer.stateful or layer.return_state or layer.go_backwards)
+        and not (layer.stateful or layer.return_state)
     )
 
 
-def _fused_class() -> type[Any]:
+@functools.cache
+def fused_lstm() -> type[Any]:
     """An LSTM layer that calls the annotated function; made on demand because its base is Keras'."""
 
     class FusedLSTM(keras.layers.LSTM):
+        apart = False
+        """Whether the result is a tensor of its own, which a concatenation cannot give the range of what is beside it.
+
+        The int8 kernel reads the state it wrote in the result's range, but the converter gives the state a
+        range of its own: of two LSTMs side by side, 7 to 15 dB in place of 34. The operation that parts
+        them clips at ±1, which changes nothing: a result is a sigmoid times a tanh.
+        """
+
         def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
             if mask is not None or initial_state is not None:
                 return super().call(sequences, initial_state=initial_state, mask=mask, training=training)
+            if self.go_backwards:
+                sequences = sequences[:, ::-1]
             zeros = tf.zeros((sequences.shape[0], self.units))
             # As tensors: the converter crashes on variables that are passed to the function.
             cell = self.cell
             weights = [tf.convert_to_tensor(w.value) for w in (cell.kernel, cell.recurrent_kernel, cell.bias)]
             last, every, *_ = _standard_lstm(self.name)(sequences, zeros, zeros, *weights)
-            return every if self.return_sequences else last
+            result = every if self.return_sequences else last
+            return tf.clip_by_value(result, -1.0, 1.0) if self.apart else result
 
     return FusedLSTM
 

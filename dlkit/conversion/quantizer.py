@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from dlkit.progress import Advance
+
+
+def can_quantize(ops: Iterable[str]) -> bool:
+    """Whether litert-quantizer has all of these operations in int8; around one that it has not, the file stays float.
+
+    It has none for a fused LSTM, LEAKY_RELU or REVERSE_V2, for instance. It has one for SPLIT, but the
+    runtime refused the files it made of recurrent layers with one ("failed to delegate SPLIT").
+    """
+    from litert_quantizer import default_policy
+
+    names = set(json.loads(default_policy.DEFAULT_JSON_POLICY)["ops_per_config"]["static_wi8_ai8"])
+    known = names - {"SPLIT"} | {"TRANSPOSE_CONV"}  # which the list calls CONV_2D_TRANSPOSE
+    return known.issuperset(ops)
 
 
 def quantize_flatbuffer(float_tflite: str, calibration: str, tflite: str, advance: Advance) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dlkit.conversion.fused_lstm import with_fused_lstm
+from dlkit.conversion.without_loops import without_loops
 from dlkit.errors import ConversionError, ModelFileError
 from dlkit.frameworks import keras
 from dlkit.frameworks import tensorflow as tf
@@ -32,12 +32,12 @@ def convert(model: str, inputs: str, saved_model: str, tflite: str, reference: s
     """
     loaded = load_model(Path(model))
     np.save(reference, loaded.predict(np.load(inputs), batch_size=8, verbose=0).astype(np.float32))
-    _save(with_fused_lstm(loaded), saved_model)
+    _save(without_loops(loaded), saved_model)
     Path(tflite).write_bytes(tf.lite.TFLiteConverter.from_saved_model(saved_model).convert())
 
 
 def quantize_saved_model(saved_model: str, calibration: str, tflite: str, advance: Advance) -> None:
-    """Quantize with the TFLite converter to full int8; the only way for a fused LSTM.
+    """Quantize with the TFLite converter to full int8; the way for what litert-quantizer has no int8 form of.
 
     Args:
         saved_model: folder that `convert` wrote.
