@@ -21,5 +21,5 @@ def sha256_of_arrays(arrays: Iterable[NDArray[Any]]) -> str:
     """sha256 of the numbers of `arrays`, one after the other, in hexadecimal."""
     digest = hashlib.sha256()
     for array in arrays:
-        digest.update(array.tobytes())
+        digest.update(array.reshape(-1).view("uint8").data)  # not a copy, unless its numbers lie out of order
     return digest.hexdigest()

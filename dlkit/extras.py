@@ -10,6 +10,7 @@ from dlkit.errors import ExtraMissing
 # What a device that has only numpy, click and ai-edge-litert may lack, and what it is for.
 PURPOSES = {
     "PIL": ("Pillow", "reading images"),
+    "matplotlib": ("matplotlib", "drawing"),
     "tensorflow": ("tensorflow", "building, training and converting"),
     "keras": ("keras", "building, training and converting"),
     "ai_edge_litert": ("ai-edge-litert", "reading or running a .tflite file"),

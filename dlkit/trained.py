@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dlkit.digest import sha256_of
-from dlkit.errors import DlkitError, ModelFileError, suggestion
+from dlkit.errors import ModelFileError, suggestion
 from dlkit.recipe import Recipe, recipe_from
 from dlkit.runtime.preprocessing import Preprocessing, preprocessing_from
 from dlkit.writing import new_file
@@ -117,11 +117,11 @@ def _facts_in(folder: Path) -> dict[str, Any]:
 
 
 def only_built(folder: Path) -> bool:
-    """Whether `folder` holds a model, whole and with random weights."""
-    try:
-        return not load_trained(folder).trained
-    except DlkitError:
-        return False
+    """Whether `folder` holds a model of ours with random weights, whole or not.
+
+    Whether it is whole would take reading all of it and change nothing: half of one is worth no more.
+    """
+    return is_ours(folder) and _facts_in(folder)["trained"] is False
 
 
 def newest_model(root: Path) -> Path:

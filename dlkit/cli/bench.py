@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from dlkit.cli._completing import bundles
-from dlkit.cli._output import json_option, print_json, print_table, progress_for, quiet_option, size
+from dlkit.cli._output import json_option, print_json, print_table, progress_for, quiet_option
+from dlkit.quantities import size
 
 
 @click.command()

@@ -21,9 +21,8 @@ from dlkit.cli._output import (
     progress_for,
     quiet_option,
     set_option,
-    size,
-    times,
-)  # fmt: skip
+)
+from dlkit.quantities import size, times
 
 if TYPE_CHECKING:
     from dlkit.progress import Progress
@@ -34,13 +33,21 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("name", metavar="NETWORK|RECIPE", shell_complete=networks_and_recipes)
 @click.option("--layers", "each_layer", is_flag=True, help="Show every layer, not only the stages.")
+@click.option("--plot", is_flag=True, help="Draw the network as network.png beside its model.keras.")
 @out_option
 @force_option
 @set_option
 @quiet_option
 @json_option
 def command(
-    name: str, each_layer: bool, out: str, force: bool, overrides: tuple[str, ...], quiet: bool, as_json: bool
+    name: str,
+    each_layer: bool,
+    plot: bool,
+    out: str,
+    force: bool,
+    overrides: tuple[str, ...],
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Build a network with random weights, write model.keras and show what it is made of.
 
@@ -53,21 +60,29 @@ def command(
       dlkit build vgg16
       dlkit build vgg16 --set classes=10 --set activation=linear
       dlkit build resnet8 --layers
+      dlkit build vgg16 --plot
       dlkit build recipes/digits.toml --json
     """
+    from dlkit.extras import require
     from dlkit.summary import summarize
 
-    trained, model = _build(name, Path(out), force, overrides, progress_for(quiet))
+    if plot:
+        require("matplotlib")  # what is missing is told before the work
+    progress = progress_for(quiet)
+    trained, model = _build(name, Path(out), force, overrides, progress)
     summary = summarize(model)
+    picture = _draw(trained, summary, progress) if plot else None
     if as_json:
         layers = {"layers": [dataclasses.asdict(layer) for layer in summary.layers]} if each_layer else {}
-        print_json({**summary.as_dict(), **layers, "model": str(trained.model)})
+        print_json({**summary.as_dict(), **layers, "model": str(trained.model), "picture": picture and str(picture)})
         return
     if not quiet:
         _print_layers(summary) if each_layer else _print_stages(summary)
         click.echo()
     _print_totals(summary)
     click.echo(f"\nwrote {trained.model} ({size(trained.model.stat().st_size)}, random weights)")
+    if picture:
+        click.echo(f"drew {picture}")
     if trained.recipe is not None:
         print_next([f"dlkit train {shlex.quote(name)}{options_again(out, overrides)}"], quiet)
     else:
@@ -85,6 +100,17 @@ def _build(name: str, out: Path, force: bool, overrides: tuple[str, ...], progre
         return build_recipe(read_recipe(name, overrides), out, force=force, progress=progress)
     NETWORKS[name]  # an unknown name is told before Keras is loaded
     return build_network(name, out, with_overrides({}, overrides), force=force, progress=progress)
+
+
+def _draw(trained: Trained, summary: Summary, progress: Progress) -> Path:
+    from dlkit.drawing import draw_network
+    from dlkit.networks import NETWORKS
+    from dlkit.writing import new_file
+
+    picture = trained.model.with_name("network.png")
+    with progress.step(f"Drawing {picture}"), new_file(picture) as new:
+        draw_network(summary, NETWORKS[trained.network].paper, new)
+    return picture
 
 
 def _print_stages(summary: Summary) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 import click
 
 from dlkit import __version__
-from dlkit.cli._output import json_option, print_json, print_table, size
+from dlkit.cli._output import json_option, print_json, print_table
+from dlkit.quantities import size
 
 
 @click.command()

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dlkit.cli._output import json_option, print_json, print_table, size, times
+from dlkit.cli._output import json_option, print_json, print_table
 from dlkit.errors import printable
+from dlkit.quantities import size, times
 
 if TYPE_CHECKING:
     from dlkit.runtime.dtypes import TensorFormat

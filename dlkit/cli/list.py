@@ -10,8 +10,9 @@ from typing import Any
 import click
 
 from dlkit.cli._completing import entries
-from dlkit.cli._output import json_option, magnitude, print_error, print_json, print_table, times
+from dlkit.cli._output import json_option, print_error, print_json, print_table
 from dlkit.errors import DlkitError, suggestion
+from dlkit.quantities import magnitude, times
 
 KINDS = ("networks", "datasets", "schemes", "targets", "recipes")
 COLUMNS = {"networks": ("name", "family", "input", "parameters", "multiply_adds", "paper")}

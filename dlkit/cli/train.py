@@ -16,8 +16,8 @@ from dlkit.cli._output import (
     progress_for,
     quiet_option,
     set_option,
-    size,
 )
+from dlkit.quantities import size
 
 if TYPE_CHECKING:
     from dlkit.pipeline import TrainingResult

@@ -137,7 +137,8 @@ def check_destination(folder: Path, force: bool) -> None:
 
 def save_model(model: keras.Model, unsaved: Trained, history: History, progress: Progress) -> Trained:
     """Write model.keras and model.json, whole or not at all; the model as it now is on disk."""
-    saved = dataclasses.replace(unsaved, weights_sha256=sha256_of_arrays(model.get_weights()))
+    weights = (np.asarray(weight.value) for weight in model.weights)  # where they are; get_weights copies them all
+    saved = dataclasses.replace(unsaved, weights_sha256=sha256_of_arrays(weights))
     with progress.step(f"Writing {saved.model}"), saved.new_model(history) as new:
         model.save(new)
     return saved

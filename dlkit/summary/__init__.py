@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from dlkit.summary.blocks import described
 from dlkit.summary.layers import Layer, layers_of
 from dlkit.summary.memory import peak_elements
 from dlkit.summary.stages import Stage, stages_of
@@ -77,7 +78,7 @@ class Summary:
             "multiply_adds": self.multiply_adds,
             "weight_bytes": {"float32": self.float_bytes, "int8": self.int8_bytes},
             "peak_activation_bytes": {"float32": 4 * self.peak_elements, "int8": self.peak_elements},
-            "stages": [stage.as_dict() for stage in self.stages],
+            "stages": [stage.as_dict() | {"blocks": described(stage)} for stage in self.stages],
         }
 
 

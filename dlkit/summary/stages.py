@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from dlkit.quantities import times
 from dlkit.summary.layers import IN_PLACE, PADDING, RECURRENT, VIEWS, Layer
 
 FACTOR = 1.5
@@ -52,7 +53,7 @@ class Stage:
         heard.sort(key=lambda layer: layer.multiply_adds == 0)
         counts: dict[str, collections.Counter[str]] = {}
         for layer in heard:
-            window = "×".join(str(n) for n in layer.window) if layer.multiply_adds else ""
+            window = times(layer.window) if layer.multiply_adds else ""
             counts.setdefault(layer.kind, collections.Counter())[window] += 1
         return ", ".join(text for kind, windows in counts.items() for text in _counted(kind, windows))
 
@@ -75,8 +76,8 @@ def _counted(kind: str, windows: collections.Counter[str]) -> list[str]:
 
 
 def stages_of(layers: Sequence[Layer]) -> tuple[Stage, ...]:
-    """The stages in the order of their first layers."""
-    members = _merged(layers, _assigned(layers))
+    """The stages in the order of their first layers; those of further outputs after those of the deepest."""
+    members = _heads_last(layers, _merged(layers, _assigned(layers)))
     names = _names([[layers[i] for i in positions] for positions in members])
     users = _users(layers)
     stages = []
@@ -108,7 +109,20 @@ def _assigned(layers: Sequence[Layer]) -> list[int]:
         # A side branch comes back to where it left; a padding is a part of what it is there for.
         if levels[back] < levels[position] or layers[position].kind in PADDING:
             levels[position], stages[position] = levels[back], stages[back]
-    return stages
+    return _connected(layers, stages)
+
+
+def _connected(layers: Sequence[Layer], stages: list[int]) -> list[int]:
+    """The same with parts that do not touch told apart, as two heads of one kind; numbered by their last layers."""
+    numbers = list(range(len(layers)))
+    users = _users(layers)
+    for position in reversed(range(len(layers))):
+        beside = [numbers[user] for user in users[position] if stages[user] == stages[position]]
+        if beside:
+            numbers[position] = beside[0]
+        if len(set(beside)) > 1:
+            numbers = [beside[0] if number in beside else number for number in numbers]
+    return numbers
 
 
 def _main_input(layers: Sequence[Layer], position: int, levels: list[int]) -> int | None:
@@ -165,6 +179,25 @@ def _merged(layers: Sequence[Layer], stages: list[int]) -> list[list[int]]:
     for position, stage in enumerate(stages):
         members.setdefault(stage, []).append(position)
     return list(members.values())
+
+
+def _heads_last(layers: Sequence[Layer], stages: list[list[int]]) -> list[list[int]]:
+    """First, in order, the stages that lead to the deepest output; then those of others, the shallowest first."""
+    ways = sorted((_leading_to(layers, i) for i, layer in enumerate(layers) if layer.is_output), key=len)
+    ordered: list[list[int]] = []
+    for way in [*ways[-1:], *ways[:-1], set(range(len(layers)))]:
+        ordered += [positions for positions in stages if positions not in ordered and not way.isdisjoint(positions)]
+    return ordered
+
+
+def _leading_to(layers: Sequence[Layer], position: int) -> set[int]:
+    """Positions of the layers that this one depends on, and its own."""
+    found, left = {position}, [position]
+    while left:
+        new = set(layers[left.pop()].inputs) - found
+        found |= new
+        left += new
+    return found
 
 
 def _names(stages: list[list[Layer]]) -> list[str]:

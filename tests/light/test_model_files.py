@@ -30,9 +30,14 @@ from dlkit.progress import SILENT
 from dlkit.runtime.preprocessing import preprocessing_for
 from dlkit.trained import Trained
 
+class Weight:
+    def __init__(self, value):
+        self.value = value
+
 class Model:
-    def get_weights(self):
-        return [np.full(9, self.number)]
+    @property
+    def weights(self):
+        return [Weight(np.full(9, self.number))]
     def save(self, path):
         with path.open("wb") as file:
             for _ in range(20):

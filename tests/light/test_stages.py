@@ -6,6 +6,7 @@ import dataclasses
 import math
 from typing import Any
 
+from dlkit.summary.blocks import described, repeated
 from dlkit.summary.layers import Layer
 from dlkit.summary.memory import peak_elements
 from dlkit.summary.stages import stages_of
@@ -201,6 +202,45 @@ def test_dense_and_recurrent_layers_are_stages() -> None:
         ("predictions", "Dense", (10,), "lstm2"),
     )
     assert [name for name, _, _ in stages(rows)] == ["lstm1", "lstm2", "predictions"]
+
+
+def test_blocks_of_a_stage() -> None:
+    """What lies between a fork and its join is one block; equal ones are counted."""
+    blocks = [described(stage) for stage in stages_of(RESIDUAL)]
+    assert blocks == [["conv 3×3"], ["[3×3, 3×3] + shortcut"], ["dense"]]
+    rows: list[tuple[Any, ...]] = [("x", "InputLayer", (8, 8, 4)), ("stem", "Conv2D", (8, 8, 4), "x")]
+    for block in "abc":
+        source = rows[-1][0]
+        rows += [
+            (f"{block}1", "Conv2D", (8, 8, 4), source),
+            (f"{block}2", "Conv2D", (8, 8, 4), f"{block}1"),
+            (f"{block}_join", "Concatenate", (8, 8, 8), source, f"{block}2"),
+        ]
+    assert described(stages_of(network(*rows))[0]) == ["conv 3×3", "3 × [3×3, 3×3] + concat"]
+
+
+def test_repetitions() -> None:
+    """The shortest unit that covers most; two of a kind among others are told one by one."""
+    assert repeated(["a", "b", "a", "b", "a", "b"]) == [(3, ("a", "b"))]
+    assert repeated(["a", "a"]) == [(2, ("a",))]
+    assert repeated(["a", "b", "b"]) == [(1, ("a", "b", "b"))]
+    assert repeated(["a", "b", "b", "b"]) == [(1, ("a",)), (3, ("b",))]
+    assert repeated([]) == []
+
+
+def test_a_head_on_the_side_comes_after_the_others() -> None:
+    """First the way to the deepest output, whatever the order in which Keras computes."""
+    layers = network(
+        ("x", "InputLayer", (8, 8, 3)),
+        ("conv1", "Conv2D", (8, 8, 4), "x"),
+        ("side_pool", "GlobalAveragePooling2D", (4,), "conv1"),
+        ("side", "Dense", (2,), "side_pool"),
+        ("conv2", "Conv2D", (4, 4, 4), "conv1"),
+        ("pool", "GlobalAveragePooling2D", (4,), "conv2"),
+        ("main", "Dense", (2,), "pool"),
+    )
+    layers[3] = dataclasses.replace(layers[3], is_output=True)
+    assert [stage.name for stage in stages_of(layers)] == ["conv1", "conv2", "main", "side"]
 
 
 def test_many_windows_are_told_together() -> None:

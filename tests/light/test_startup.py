@@ -12,7 +12,7 @@ from dlkit.cli import COMMANDS
 from dlkit.cli.list import KINDS
 
 FRAMEWORKS = {"tensorflow", "keras", "tf_keras", "tensorflow_model_optimization"}
-HEAVY = FRAMEWORKS | {"numpy", "ai_edge_litert", "litert_quantizer", "PIL", "rich"}
+HEAVY = FRAMEWORKS | {"numpy", "ai_edge_litert", "litert_quantizer", "PIL", "matplotlib", "rich"}
 
 PROGRAM = """
 import json, sys

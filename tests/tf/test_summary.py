@@ -93,7 +93,7 @@ def test_auxiliary_heads() -> None:
         heads.append(layers.Dense(10, name=f"head{place}")(pooled))
     summary = summarize(keras.Model(image, heads[::-1], name="heads"))
     assert summary.outputs == ((10,), (10,))
-    assert [stage.name for stage in summary.stages] == ["conv1", "conv2", "head1", "head2"]
+    assert [stage.name for stage in summary.stages] == ["conv1", "conv2", "head2", "head1"]
 
 
 def test_trainable_are_those_that_training_changes() -> None:
