@@ -32,6 +32,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name", metavar="NETWORK|RECIPE", shell_complete=networks_and_recipes)
+@click.option(
+    "--weights",
+    type=click.Path(),
+    metavar="imagenet|FILE",
+    help="Weights to start from: those of keras.applications, or a .keras, .weights.h5 or .h5 file.",
+)
 @click.option("--layers", "each_layer", is_flag=True, help="Show every layer, not only the stages.")
 @click.option("--plot", is_flag=True, help="Draw the network as network.png beside its model.keras.")
 @out_option
@@ -41,6 +47,7 @@ if TYPE_CHECKING:
 @json_option
 def command(
     name: str,
+    weights: str | None,
     each_layer: bool,
     plot: bool,
     out: str,
@@ -49,10 +56,11 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Build a network with random weights, write model.keras and show what it is made of.
+    """Build a network, write model.keras and show what it is made of.
 
     NETWORK is a name of 'dlkit list networks', built at its canonical size unless --set changes an
-    option of it; RECIPE is a .toml file, of which --set changes a value. A stage is a run of layers
+    option of it; RECIPE is a .toml file, of which --set changes a value. Weights are random unless
+    --weights says otherwise; those for ImageNet are downloaded once. A stage is a run of layers
     at one resolution; activations are what must be kept in memory at once for one input.
 
     \b
@@ -61,6 +69,8 @@ def command(
       dlkit build vgg16 --set classes=10 --set activation=linear
       dlkit build resnet8 --layers
       dlkit build vgg16 --plot
+      dlkit build mobilenet_v2 --weights imagenet
+      dlkit build vgg16 --set classes=10 --weights trained.weights.h5
       dlkit build recipes/digits.toml --json
     """
     from dlkit.extras import require
@@ -69,7 +79,7 @@ def command(
     if plot:
         require("matplotlib")  # what is missing is told before the work
     progress = progress_for(quiet)
-    trained, model = _build(name, Path(out), force, overrides, progress)
+    trained, model = _build(name, Path(out), force, overrides, weights, progress)
     summary = summarize(model)
     picture = _draw(trained, summary, progress) if plot else None
     if as_json:
@@ -80,26 +90,34 @@ def command(
         _print_layers(summary) if each_layer else _print_stages(summary)
         click.echo()
     _print_totals(summary)
-    click.echo(f"\nwrote {trained.model} ({size(trained.model.stat().st_size)}, random weights)")
+    click.echo(f"\nwrote {trained.model} ({size(trained.model.stat().st_size)}, {_origin(weights)} weights)")
     if picture:
         click.echo(f"drew {picture}")
     if trained.recipe is not None:
         print_next([f"dlkit train {shlex.quote(name)}{options_again(out, overrides)}"], quiet)
-    else:
+    elif trained.preprocessing.image is not None:
         again = options_again(out)
         print_next([f"dlkit export --quantize --data FOLDER{again}    # a folder of about 100 images"], quiet)
 
 
-def _build(name: str, out: Path, force: bool, overrides: tuple[str, ...], progress: Progress) -> tuple[Trained, Any]:
+def _origin(weights: str | None) -> str:
+    return {None: "random", "imagenet": "ImageNet"}.get(weights, f"{weights}'s")
+
+
+def _build(
+    name: str, out: Path, force: bool, overrides: tuple[str, ...], weights: str | None, progress: Progress
+) -> tuple[Trained, Any]:
     from dlkit.networks import NETWORKS
     from dlkit.pipeline import build_network, build_recipe
     from dlkit.reading import with_overrides
     from dlkit.recipe import read_recipe
 
     if name.endswith(".toml"):
+        if weights is not None:
+            raise click.UsageError("--weights is for a network by its name, not for a recipe")
         return build_recipe(read_recipe(name, overrides), out, force=force, progress=progress)
     NETWORKS[name]  # an unknown name is told before Keras is loaded
-    return build_network(name, out, with_overrides({}, overrides), force=force, progress=progress)
+    return build_network(name, out, with_overrides({}, overrides), weights=weights, force=force, progress=progress)
 
 
 def _draw(trained: Trained, summary: Summary, progress: Progress) -> Path:
