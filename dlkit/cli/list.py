@@ -79,7 +79,7 @@ def _print_rows(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
 
 def _cell(key: str, value: Any) -> str:
     if key == "paper":
-        return _authors_and_identifier(value)
+        return _short(value)
     if key == "multiply_adds":
         return magnitude(value)
     if isinstance(value, (list, tuple)):
@@ -87,10 +87,10 @@ def _cell(key: str, value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _authors_and_identifier(paper: str) -> str:
-    """The part by which a paper is found: "Simonyan & Zisserman 2014, arXiv:1409.1556, table 1" without the table."""
-    found = re.match(r"(.*?\d{4})\b.*?((?:arXiv|doi):[^\s,;()]+)", paper)
-    return f"{found[1]}, {found[2]}" if found else paper
+def _short(paper: str) -> str:
+    """Authors, year and arXiv number: "Simonyan & Zisserman 2014, arXiv:1409.1556" without its table or a long doi."""
+    authors, number = re.match(r".*?\d{4}\b", paper), re.search(r"arXiv:[\d.]*\d", paper)
+    return ", ".join(found[0] for found in (authors, number) if found) or paper
 
 
 def _networks() -> list[dict[str, Any]]:

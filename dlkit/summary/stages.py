@@ -28,7 +28,8 @@ class Stage:
     """A run of layers at one resolution.
 
     Attributes:
-        name: what the names of its layers begin with, if no other stage is called that; else its number, from 1.
+        name: what the names of its layers begin with, or of its only kernel, if no other stage is called that;
+            else its number, from 1.
         output: shape of what it hands on, without the batch.
         members: positions of its layers among all of the network.
     """
@@ -201,10 +202,13 @@ def _leading_to(layers: Sequence[Layer], position: int) -> set[int]:
 
 
 def _names(stages: list[list[Layer]]) -> list[str]:
-    """A name for each: what it shares, or else the number of the stage."""
-    shared = [_shared_name(layers) for layers in stages]
-    counts = collections.Counter(shared)
-    return [name if name and counts[name] == 1 else str(i) for i, name in enumerate(shared, start=1)]
+    """For each what its layers share, its only kernel's name, or its number: the first with which no other begins."""
+    kernels = [[layer.name for layer in layers if layer.multiply_adds] for layers in stages]
+    names = [_shared_name(layers) for layers in stages]
+    for otherwise in ([each[0] if len(each) == 1 else "" for each in kernels], map(str, range(1, len(stages) + 1))):
+        good = [name and sum(f"{other}_".startswith(f"{name}_") for other in names) == 1 for name in names]
+        names = [name if keep else other for keep, name, other in zip(good, names, otherwise, strict=True)]
+    return names
 
 
 def _shared_name(layers: Iterable[Layer]) -> str:

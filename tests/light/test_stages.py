@@ -243,6 +243,19 @@ def test_a_head_on_the_side_comes_after_the_others() -> None:
     assert [stage.name for stage in stages_of(layers)] == ["conv1", "conv2", "main", "side"]
 
 
+def test_a_stage_is_called_by_its_only_kernel_where_its_layers_share_nothing() -> None:
+    """As in "conv1", "bn1"; where all layers begin alike, that is no name either."""
+    layers = network(
+        ("x", "InputLayer", (8, 8, 3)),
+        ("main_0", "Conv2D", (8, 8, 4), "x"),
+        ("main_1", "BatchNormalization", (8, 8, 4), "main_0"),
+        ("main_2", "Conv2D", (4, 4, 4), "main_1"),
+        ("main_3", "Conv2D", (4, 4, 4), "main_2"),
+        ("main_4", "Conv2D", (2, 2, 4), "main_3"),
+    )
+    assert [stage.name for stage in stages_of(layers)] == ["main_0", "2", "main_4"]
+
+
 def test_many_windows_are_told_together() -> None:
     """So that an Inception stage fits on a line."""
     layers = [
