@@ -8,8 +8,6 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-import numpy as np
-
 from dlkit.frameworks import keras
 
 
@@ -21,6 +19,8 @@ def custom_layers() -> dict[str, type[Any]]:
 
 
 def _local_response_normalization() -> type[Any]:
+    import numpy as np  # here, because the shelf is listed without it
+
     ops = keras.ops
 
     class LocalResponseNormalization(keras.layers.Layer):
