@@ -34,7 +34,7 @@ _NAMES = "{} {}_bn {}_ac"
     preprocessing="signed",
     smallest=75,
     ranges=WIDTH,
-    small={"input_shape": [75, 75, 3], "classes": 10, "width": 0.0625, "repeats": [1, 1, 2]},
+    small={"input_shape": [75, 75, 3], "classes": 10, "width": 0.25, "repeats": [1, 1, 2]},
 )
 def inception_resnet_v1(
     *,
@@ -82,7 +82,7 @@ def inception_resnet_v1(
     preprocessing="signed",
     smallest=75,
     ranges=WIDTH,
-    small={"input_shape": [75, 75, 3], "classes": 10, "width": 0.0625, "repeats": [1, 1, 2]},
+    small={"input_shape": [75, 75, 3], "classes": 10, "width": 0.25, "repeats": [1, 1, 2]},
 )
 def inception_resnet_v2(
     *,

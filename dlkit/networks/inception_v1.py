@@ -93,7 +93,7 @@ def _named(names: str, name: str) -> list[str]:
     preprocessing="caffe",
     smallest=31,
     ranges=WIDTH,
-    small={"input_shape": [32, 32, 3], "classes": 10, "width": 0.125},
+    small={"input_shape": [32, 32, 3], "classes": 10, "width": 0.25},
 )
 def inception_v1(
     *,
@@ -152,7 +152,7 @@ def inception_v1(
     preprocessing="signed",
     smallest=15,
     ranges=WIDTH,
-    small={"input_shape": [32, 32, 3], "classes": 10, "width": 0.125, "momentum": 0.9},
+    small={"input_shape": [32, 32, 3], "classes": 10, "width": 0.25},
 )
 def inception_v1_bn(
     *,

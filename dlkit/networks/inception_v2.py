@@ -38,7 +38,7 @@ _FILTERS = {  # 1×1, 3×3 reduce, 3×3, double 3×3 reduce, double 3×3, pool p
     preprocessing="caffe",
     smallest=7,
     ranges=WIDTH,
-    small={"input_shape": [32, 32, 3], "classes": 10, "width": 0.125},
+    small={"input_shape": [32, 32, 3], "classes": 10, "width": 0.25},
 )
 def inception_v2(
     *,

@@ -26,7 +26,7 @@ from dlkit.networks._inception import branch, conv_bn
     preprocessing="signed",
     smallest=75,
     ranges=WIDTH,
-    small={"input_shape": [75, 75, 3], "classes": 10, "width": 0.0625},
+    small={"input_shape": [75, 75, 3], "classes": 10, "width": 0.125},
 )
 def inception_v3(
     *,

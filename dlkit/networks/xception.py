@@ -24,7 +24,7 @@ from dlkit.networks._inception import conv_bn
     preprocessing="signed",
     smallest=7,
     ranges=WIDTH,
-    small={"input_shape": [39, 39, 3], "classes": 10, "width": 0.0625, "repeats": 1},
+    small={"input_shape": [39, 39, 3], "classes": 10, "width": 0.125, "repeats": 1},
 )
 def xception(
     *,

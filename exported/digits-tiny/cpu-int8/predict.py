@@ -114,12 +114,16 @@ def system_reason(error: OSError) -> str:
 def suggestion(name: str, known: Iterable[str]) -> str:
     """A sentence with the nearest known names, or with all of them when none is near.
 
-    >>> suggestion("vgg61", ["vgg16", "lstm"])
+    Letters in the wrong order are nearer than other letters.
+
+    >>> suggestion("vgg61", ["vgg11", "vgg16", "lstm"])
     "did you mean 'vgg16'?"
     """
     names = sorted(known)
     lowered = {n.lower(): n for n in names}
-    near = [lowered[n] for n in difflib.get_close_matches(name.lower(), list(lowered), n=3, cutoff=0.6)]
+    matches = difflib.get_close_matches(name.lower(), list(lowered), n=len(lowered) or 1, cutoff=0.6)
+    swapped = [match for match in matches if sorted(match) == sorted(name.lower())]
+    near = [lowered[match] for match in (swapped or matches)[:3]]
     if near:
         return "did you mean " + " or ".join(repr(n) for n in near) + "?"
     return "known: " + ", ".join(names) if names else "there are none"
@@ -170,7 +174,7 @@ def sha256_of_arrays(arrays: Iterable[NDArray[Any]]) -> str:
     """sha256 of the numbers of `arrays`, one after the other, in hexadecimal."""
     digest = hashlib.sha256()
     for array in arrays:
-        digest.update(array.tobytes())
+        digest.update(array.reshape(-1).view("uint8").data)  # not a copy, unless its numbers lie out of order
     return digest.hexdigest()
 
 
@@ -179,6 +183,7 @@ def sha256_of_arrays(arrays: Iterable[NDArray[Any]]) -> str:
 # What a device that has only numpy, click and ai-edge-litert may lack, and what it is for.
 PURPOSES = {
     "PIL": ("Pillow", "reading images"),
+    "matplotlib": ("matplotlib", "drawing"),
     "tensorflow": ("tensorflow", "building, training and converting"),
     "keras": ("keras", "building, training and converting"),
     "ai_edge_litert": ("ai-edge-litert", "reading or running a .tflite file"),
