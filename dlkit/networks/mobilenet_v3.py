@@ -105,7 +105,11 @@ def _top(
 
 
 def _squeeze_excite(x: keras.KerasTensor, units: int, here: str) -> keras.KerasTensor:
-    """x, every channel weighted by what is made of all channels' means."""
+    """x, every channel weighted by what is made of all channels' means.
+
+    The hard sigmoid is the reference's relu6(x + 3) × ⅙, layer by layer. Keras' activation of that
+    name divides by 6; that rounding alone grows to 3e-5 of the scores in the large network.
+    """
     layers = keras.layers
     y = layers.GlobalAveragePooling2D(keepdims=True, name=f"{here}_avg_pool")(x)  # (N, 1, 1, C)
     y = layers.Conv2D(units, 1, activation="relu", name=f"{here}_conv")(y)
