@@ -34,7 +34,7 @@ def _offered(words: str, cwd: Path = ROOT) -> list[str]:
     ("words", "expected"),
     [
         ("ev", "evaluate"),
-        ("build vg", "vgg16"),
+        ("build xc", "xception"),
         ("build recipes/digits-l", "recipes/digits-lstm.toml"),
         ("run recipes/digits-t", "recipes/digits-tiny.toml"),
         ("export --scheme in", "int8"),

@@ -100,7 +100,7 @@ def test_a_bad_value_is_refused_by_file_and_key(good: Path, override: str, messa
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("network.name=cnnn", "unknown network 'cnnn'; did you mean 'cnn'?"),
+        ("network.name=cnnn", "unknown network 'cnnn'; did you mean 'cnn'"),
         ("data.name=digit", "unknown dataset 'digit'; did you mean 'digits'?"),
         ("export.scheme=int9", "unknown scheme 'int9'; did you mean 'int8'?"),
         ("export.target=cpuu", "unknown target 'cpuu'; did you mean 'cpu'?"),

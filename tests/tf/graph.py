@@ -25,7 +25,9 @@ def unfolded(file: Path) -> list[str]:
     operators = [graph.Operators(i) for i in range(graph.OperatorsLength())]
     names = [operation_name(model.OperatorCodes(op.OpcodeIndex())) for op in operators]
     reads = [[op.Inputs(i) for i in range(op.InputsLength())] for op in operators]
-    made_by = {op.Outputs(i): n for op, n in zip(operators, names, strict=True) for i in range(op.OutputsLength())}
+    # What is rectified already takes no further constant in: a name of its own.
+    names_made = [f"{n} and rectified" if _is_rectified(op, n) else n for op, n in zip(operators, names, strict=True)]
+    made_by = {op.Outputs(i): n for op, n in zip(operators, names_made, strict=True) for i in range(op.OutputsLength())}
     uses = Counter(tensor for inputs in reads for tensor in inputs)
     uses.update(graph.Outputs(i) for i in range(graph.OutputsLength()))
 
@@ -40,3 +42,20 @@ def unfolded(file: Path) -> list[str]:
         if name in ("MUL", "ADD", "SUB") and LINEAR & set(before) and any(map(constant, inputs)):
             found.append(f"{name} of a constant after {before}")
     return found
+
+
+def _is_rectified(operator: schema.Operator, name: str) -> bool:
+    """Whether a linear operation or a sum computes an activation in the same pass."""
+    options = {
+        "CONV_2D": schema.Conv2DOptions,
+        "DEPTHWISE_CONV_2D": schema.DepthwiseConv2DOptions,
+        "FULLY_CONNECTED": schema.FullyConnectedOptions,
+        "ADD": schema.AddOptions,
+        "MUL": schema.MulOptions,
+    }.get(name)
+    table = operator.BuiltinOptions()
+    if options is None or table is None:
+        return False
+    read = options()
+    read.Init(table.Bytes, table.Pos)
+    return bool(read.FusedActivationFunction())

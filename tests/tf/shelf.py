@@ -18,7 +18,8 @@ from dlkit.runtime.inspection import inspect_file
 
 SAMPLES = 8
 DEEP = {
-    "densenet100_bc", "densenet169", "densenet201", "densenet264", "inception_resnet_v1", "inception_resnet_v2",
+    "densenet100_bc", "densenet121", "densenet169", "densenet201", "densenet264", "efficientnet_lite1",
+    "efficientnet_lite2", "efficientnet_lite3", "efficientnet_lite4", "inception_resnet_v1", "inception_resnet_v2",
     "inception_v4", "resnet101", "resnet101v2", "resnet110", "resnet152", "resnet152v2", "resnext101_32x4d",
     "resnext101_32x8d", "resnext101_64x4d",
 }  # fmt: skip
