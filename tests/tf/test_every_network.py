@@ -98,17 +98,33 @@ def test_it_loads_in_safe_mode_with_the_same_answers(built: tuple[Network, Any],
 
 
 def test_a_training_step_lowers_the_loss(built: tuple[Network, Any]) -> None:
-    """On the batch it was taken on, with the same random numbers in dropout and noise."""
-    import keras
+    """On the batch it was taken on, with the same random numbers in dropout and noise.
 
+    Where normalisation over a few numbers makes the slope steep, the step is to be a shorter one.
+    """
     network, model = built
     x = inputs_for(network, model.input_shape[1:])
     y = targets_for(network, model, x)
-    model.compile(keras.optimizers.SGD(1e-3, global_clipnorm=1.0), LOSSES[network.task], run_eagerly=True)
-    seeds = [(v, v.numpy()) for v in model.variables if "seed_generator" in v.path]
-    before = model.train_on_batch(x, y)
-    for variable, value in seeds:
+    state = [(variable, variable.numpy()) for variable in model.variables]
+    for rate in (1e-3, 1e-4, 1e-5):
+        before, after = losses_around_a_step(network, model, x, y, rate, state)
+        assert np.isfinite([before, after]).all()
+        if after < before:
+            return
+    raise AssertionError(f"no step lowers the loss: {before} before, {after} after")
+
+
+def losses_around_a_step(
+    network: Network, model: Any, x: np.ndarray, y: np.ndarray, rate: float, state: list[tuple[Any, np.ndarray]]
+) -> tuple[float, float]:
+    """The loss in training before and after a step from `state`."""
+    import keras
+
+    for variable, value in state:
         variable.assign(value)
-    after = float(model.compute_loss(x, y, model(x, training=True)))
-    assert np.isfinite([before, after]).all()
-    assert after < before
+    model.compile(keras.optimizers.SGD(rate, global_clipnorm=1.0), LOSSES[network.task], run_eagerly=True)
+    before = float(model.train_on_batch(x, y))
+    for variable, value in state:
+        if "seed_generator" in variable.path:
+            variable.assign(value)
+    return before, float(model.compute_loss(x, y, model(x, training=True)))

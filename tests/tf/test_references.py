@@ -19,7 +19,8 @@ from dlkit.networks import NETWORKS
 pytestmark = pytest.mark.tf
 
 REFERENCES = json.loads((Path(__file__).parents[1] / "golden" / "references.json").read_text())
-TOLERANCE = 1e-9
+TOLERANCE = 1e-7
+"""Keras keeps a Rescaling's factor with 32 bits: 1e-8 in Inception-ResNet; the others are below 1e-9."""
 
 
 @pytest.fixture
