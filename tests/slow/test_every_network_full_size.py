@@ -1,7 +1,6 @@
 """Every network at its canonical size: built, saved, converted, quantized in child processes, and run.
 
-All of them take about an hour on two cores, so `-m slow` runs one of each family and `-m full` the
-others.
+About twenty seconds each on two cores, so `-m slow` runs some of each kind and `-m full` the others.
 """
 
 from __future__ import annotations
