@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dlkit.conversion.ranges import workable
 from dlkit.progress import Advance
 
 
@@ -56,4 +57,4 @@ def quantize_flatbuffer(float_tflite: str, calibration: str, tflite: str, advanc
         qsv_update_func=qsv_utils.min_max_update,
     )
     ranges.calibrate({signature: CalibrationData()}, static._recipe_manager)
-    static.quantize(ranges.get_model_qsvs()).export_model(tflite, overwrite=True)
+    static.quantize(workable(float_tflite, ranges.get_model_qsvs())).export_model(tflite, overwrite=True)
