@@ -2,7 +2,7 @@
 
 model.tflite     labels and preprocessing also inside it (an archive at its end)
 manifest.json    what it is: recipe, versions, formats, preprocessing, sha256 of every file
-labels.txt       a class a line
+labels.txt       a class a line; empty where the outputs are no classes
 report.json      what was measured; report.txt, the same to read
 samples.npz      a few raw inputs with the outputs they must give
 reference.json   what the float model said on the test split, if there is one

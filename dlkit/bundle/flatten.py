@@ -23,6 +23,7 @@ MODULES = (
     "runtime/preprocessing",
     "runtime/inputs",
     "bundle/loading",
+    "bundle/answers",
     "bundle/runner",
 )
 

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,9 +16,6 @@ from dlkit.filing import read_file
 from dlkit.runtime.arrays import read_npz
 from dlkit.runtime.litert import Session
 from dlkit.runtime.preprocessing import Preprocessing, preprocessing_from
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 FORMAT = 1
 VOUCHED_FOR = ("model.tflite", "labels.txt", "samples.npz")
@@ -33,7 +30,7 @@ class Bundle:
     Attributes:
         folder: where it is.
         manifest: the contents of manifest.json.
-        labels: class names, in the order of the output.
+        labels: class names, in the order of the output; empty where the outputs are no classes.
         preprocessing: from raw values to network input.
     """
 
@@ -79,7 +76,7 @@ def load_bundle(folder: Path) -> Bundle:
             raise ModelFileError(f"{path}: bundle format {manifest['format']}; this dlkit reads {FORMAT}")
         _check_types(manifest)
         check_files(folder, manifest["sha256"])
-        labels = (folder / "labels.txt").read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        labels = (folder / "labels.txt").read_text(encoding="utf-8").split("\n")[:-1]
         return Bundle(folder, manifest, tuple(labels), preprocessing_from(manifest["preprocessing"]))
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from None
@@ -119,18 +116,3 @@ def _no_bundle(folder: Path) -> str:
     if nearby:
         return f"{folder} is not a bundle, but holds some: {', '.join(nearby)}"
     return f"{folder} is not a bundle (no manifest.json); 'dlkit export' makes one"
-
-
-def top_classes(outputs: NDArray[np.float32], labels: tuple[str, ...], count: int) -> list[tuple[str, float]]:
-    """The `count` highest of one sample's outputs (classes,) with their labels, highest first.
-
-    Raises ModelFileError unless there is a label for each output and each output is a number.
-    """
-    if outputs.shape != (len(labels),):
-        raise ModelFileError(
-            f"the model's output has the shape {outputs.shape}, but the bundle has {len(labels)} labels"
-        )
-    if not np.isfinite(outputs).all():
-        raise ModelFileError("the model's output holds NaN or infinity; its weights are broken: export it again")
-    order = np.argsort(-outputs, kind="stable")[:count]
-    return [(labels[i], float(outputs[i])) for i in order]

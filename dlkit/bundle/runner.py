@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dlkit.bundle.loading import Bundle, load_bundle, top_classes
+from dlkit.bundle.answers import answer_text
+from dlkit.bundle.loading import Bundle, load_bundle
 from dlkit.errors import DlkitError, printable, system_reason
 from dlkit.runtime.inputs import read_inputs
 
@@ -61,8 +62,7 @@ def _predict(bundle: Bundle, arguments: argparse.Namespace) -> int:
     session = bundle.session(arguments.threads)
     for sample in read_inputs(arguments.inputs, bundle.preprocessing):
         outputs = session.run(bundle.preprocessing.apply(np.asarray(sample.raw)[np.newaxis]))[0]
-        best = top_classes(outputs, bundle.labels, arguments.top)
-        print(f"{printable(sample.name)}  " + "  ".join(f"{label} {value:.4f}" for label, value in best), flush=True)
+        print(f"{printable(sample.name)}  {answer_text(outputs, bundle.labels, arguments.top)}", flush=True)
     return 0
 
 

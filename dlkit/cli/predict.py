@@ -21,7 +21,7 @@ from dlkit.errors import VerificationRefused, printable
 @click.option("--check", is_flag=True, help="Prove the bundle on this device with its own samples.")
 @json_option
 def command(bundle: str, inputs: tuple[str, ...], top: int, threads: int | None, check: bool, as_json: bool) -> None:
-    """Label each INPUT with the model of BUNDLE.
+    """Label each INPUT with the model of BUNDLE; where it names no classes, say what it computes (--json: all of it).
 
     INPUT is an image, a .npy array (one sample or a batch), a .csv table (a sample a line), a folder
     of images, or - for one of these on standard input. Needs no TensorFlow.
@@ -51,7 +51,8 @@ def command(bundle: str, inputs: tuple[str, ...], top: int, threads: int | None,
 def _predict(loaded: object, inputs: list[str], top: int, threads: int | None, as_json: bool) -> None:
     import numpy as np
 
-    from dlkit.bundle.loading import Bundle, top_classes
+    from dlkit.bundle.answers import answer_text, check_numbers, top_classes
+    from dlkit.bundle.loading import Bundle
     from dlkit.runtime.inputs import read_inputs
 
     assert isinstance(loaded, Bundle)
@@ -59,11 +60,14 @@ def _predict(loaded: object, inputs: list[str], top: int, threads: int | None, a
     answers = []
     for sample in read_inputs(inputs, loaded.preprocessing):
         outputs = session.run(loaded.preprocessing.apply(np.asarray(sample.raw)[np.newaxis]))[0]
-        best = top_classes(outputs, loaded.labels, top)
-        if as_json:
+        if not as_json:
+            click.echo(f"{printable(sample.name)}  {answer_text(outputs, loaded.labels, top)}")
+        elif loaded.labels:
+            best = top_classes(outputs, loaded.labels, top)
             labels, values = [label for label, _ in best], [value for _, value in best]
             answers.append({"input": sample.name, "labels": labels, loaded.manifest["answers"]: values})
         else:
-            click.echo(f"{printable(sample.name)}  " + "  ".join(f"{label} {value:.4f}" for label, value in best))
+            check_numbers(outputs)
+            answers.append({"input": sample.name, "outputs": outputs.tolist()})
     if as_json:
         print_json(answers)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dlkit.bundle.loading import Bundle, top_classes
+from dlkit.bundle.answers import top_classes
+from dlkit.bundle.loading import Bundle
 from dlkit.datasets import DATASETS
 from dlkit.errors import DataError, ModelFileError, suggestion
 from dlkit.progress import Advance, ignore
@@ -41,8 +42,11 @@ def evaluate(bundle: Bundle, data: Path | None = None, advance: Advance = ignore
     """Accuracy on the test split of the bundle's dataset, or on a folder of images by class.
 
     Raises:
-        DataError: the bundle has no dataset and no folder is given, or the data is not what it was.
+        DataError: the bundle names no classes; it has no dataset and no folder is given; or the data is
+            not what it was.
     """
+    if not bundle.labels:
+        raise DataError(f"{bundle.folder}: its outputs are no classes, so there is no accuracy to measure")
     if data is not None:
         return _on_folder(bundle, data, advance)
     recipe = bundle.manifest["recipe"]

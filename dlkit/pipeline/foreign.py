@@ -35,7 +35,8 @@ def adopt(path: Path, preprocessing: str | None) -> Trained:
     if image_behind(shape) is None:
         found = "×".join(str(n) for n in shape)
         raise DataError(f"{path}: takes inputs of shape {found}; a model from elsewhere is exported if it reads images")
-    classes = model.outputs[0].shape[-1]
+    output = model.outputs[0].shape
+    classes = output[1] if len(output) == 2 and output[1] > 1 else 0
     return Trained(
         name=path.stem,
         model=path,

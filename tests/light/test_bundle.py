@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from as_files import npy
 
-from dlkit.bundle.loading import load_bundle, top_classes
+from dlkit.bundle.answers import answer_text, top_classes
+from dlkit.bundle.loading import load_bundle
 from dlkit.datasets import DATASETS
 from dlkit.errors import DlkitError, ModelFileError
 from dlkit.runtime.preprocessing import preprocessing_for
@@ -268,7 +269,14 @@ def test_labels_may_hold_odd_characters(bundle: Path, vouch: Callable) -> None:
     assert load_bundle(bundle).labels == tuple(labels)
 
 
-# --- the classes it names ---
+# --- what it answers ---
+
+
+def test_a_picture_is_told_by_its_shape_and_range() -> None:
+    """Where there are no labels and many numbers."""
+    assert answer_text(np.linspace(-1, 2, 48, dtype=np.float32).reshape(4, 4, 3), (), 1) == (
+        "4×4×3 numbers from -1.0000 to 2.0000"
+    )
 
 
 def test_top_classes_are_the_highest_first() -> None:

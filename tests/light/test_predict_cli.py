@@ -11,7 +11,8 @@ import pytest
 from as_files import encoded, npy
 from PIL import Image
 
-from dlkit.bundle.loading import load_bundle, top_classes
+from dlkit.bundle.answers import top_classes
+from dlkit.bundle.loading import load_bundle
 
 
 @pytest.fixture
@@ -52,6 +53,35 @@ def test_json(dlkit, tiny_bundle, png, best) -> None:
     answer = {"input": str(png), "labels": [b[0] for b in best[:3]], "probabilities": [b[1] for b in best[:3]]}
     assert said.code == 0
     assert said.out == json.dumps([answer, answer], indent=2) + "\n"
+
+
+@pytest.fixture
+def without_labels(bundle: Path, vouch: Callable) -> Path:
+    """A bundle whose outputs are no classes."""
+    (bundle / "labels.txt").write_text("")
+    vouch(bundle)
+    return bundle
+
+
+def test_outputs_that_are_no_classes(dlkit, without_labels, png, best) -> None:
+    """A few numbers are printed in the order of the outputs."""
+    in_order = [value for _, value in sorted(best)]
+    assert dlkit("predict", without_labels, png).out == f"{png}  " + "  ".join(f"{v:.4f}" for v in in_order) + "\n"
+
+
+def test_json_of_outputs_that_are_no_classes(dlkit, without_labels, png, best) -> None:
+    """All of them, nested as their shape is."""
+    said = json.loads(dlkit("predict", without_labels, png, "--json").out)
+    assert said == [{"input": str(png), "outputs": [value for _, value in sorted(best)]}]
+
+
+def test_there_is_no_accuracy_without_classes(dlkit, without_labels) -> None:
+    """One line says so."""
+    said = dlkit("evaluate", without_labels)
+    assert (said.code, said.out) == (1, "")
+    assert said.err.endswith(
+        f"error: {without_labels}: its outputs are no classes, so there is no accuracy to measure\n"
+    )
 
 
 @pytest.mark.parametrize("kind", ["png", "npy", "csv"])

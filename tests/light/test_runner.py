@@ -103,6 +103,15 @@ def test_its_errors_are_those_of_dlkit_predict(runner, dlkit, bundle, tmp_path, 
     assert (said.code, said.out, said.err) == (1, "", wanted.err)
 
 
+def test_its_answers_without_labels_are_those_of_dlkit_predict(runner, dlkit, bundle, vouch, digit_png) -> None:
+    """The numbers themselves."""
+    (bundle / "labels.txt").write_text("")
+    vouch(bundle)
+    wanted = dlkit("predict", bundle, "-", stdin=digit_png)
+    said = runner("-", stdin=digit_png)
+    assert (said.code, said.out) == (0, wanted.out)
+
+
 def test_check(runner, dlkit, bundle, digit_png, tmp_path) -> None:
     """The same proof; an input named beside it is labelled too."""
     wanted = dlkit("predict", bundle, "--check").out

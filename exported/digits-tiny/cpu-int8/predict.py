@@ -30,7 +30,9 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 from typing import BinaryIO
+from typing import TYPE_CHECKING
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -808,7 +810,7 @@ class Bundle:
     Attributes:
         folder: where it is.
         manifest: the contents of manifest.json.
-        labels: class names, in the order of the output.
+        labels: class names, in the order of the output; empty where the outputs are no classes.
         preprocessing: from raw values to network input.
     """
 
@@ -854,7 +856,7 @@ def load_bundle(folder: Path) -> Bundle:
             raise ModelFileError(f"{path}: bundle format {manifest['format']}; this dlkit reads {FORMAT}")
         _check_types(manifest)
         check_files(folder, manifest["sha256"])
-        labels = (folder / "labels.txt").read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        labels = (folder / "labels.txt").read_text(encoding="utf-8").split("\n")[:-1]
         return Bundle(folder, manifest, tuple(labels), preprocessing_from(manifest["preprocessing"]))
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from None
@@ -896,6 +898,26 @@ def _no_bundle(folder: Path) -> str:
     return f"{folder} is not a bundle (no manifest.json); 'dlkit export' makes one"
 
 
+# --- bundle/answers ---
+
+FEW_NUMBERS = 16
+"""As many are printed; of more, for instance a picture, the shape and the range."""
+
+
+def answer_text(outputs: NDArray[np.float32], labels: tuple[str, ...], count: int) -> str:
+    """One sample's outputs in a line: the `count` best classes; where there are no labels, the numbers.
+
+    Raises what `top_classes` does.
+    """
+    if labels:
+        return "  ".join(f"{label} {value:.4f}" for label, value in top_classes(outputs, labels, count))
+    check_numbers(outputs)
+    if outputs.size <= FEW_NUMBERS:
+        return "  ".join(f"{value:.4f}" for value in outputs.flat)
+    shape = "×".join(str(n) for n in outputs.shape)
+    return f"{shape} numbers from {outputs.min():.4f} to {outputs.max():.4f}"
+
+
 def top_classes(outputs: NDArray[np.float32], labels: tuple[str, ...], count: int) -> list[tuple[str, float]]:
     """The `count` highest of one sample's outputs (classes,) with their labels, highest first.
 
@@ -905,10 +927,15 @@ def top_classes(outputs: NDArray[np.float32], labels: tuple[str, ...], count: in
         raise ModelFileError(
             f"the model's output has the shape {outputs.shape}, but the bundle has {len(labels)} labels"
         )
-    if not np.isfinite(outputs).all():
-        raise ModelFileError("the model's output holds NaN or infinity; its weights are broken: export it again")
+    check_numbers(outputs)
     order = np.argsort(-outputs, kind="stable")[:count]
     return [(labels[i], float(outputs[i])) for i in order]
+
+
+def check_numbers(outputs: NDArray[np.float32]) -> None:
+    """Raise ModelFileError unless each output is a number."""
+    if not np.isfinite(outputs).all():
+        raise ModelFileError("the model's output holds NaN or infinity; its weights are broken: export it again")
 
 
 # --- bundle/runner ---
@@ -960,8 +987,7 @@ def _predict(bundle: Bundle, arguments: argparse.Namespace) -> int:
     session = bundle.session(arguments.threads)
     for sample in read_inputs(arguments.inputs, bundle.preprocessing):
         outputs = session.run(bundle.preprocessing.apply(np.asarray(sample.raw)[np.newaxis]))[0]
-        best = top_classes(outputs, bundle.labels, arguments.top)
-        print(f"{printable(sample.name)}  " + "  ".join(f"{label} {value:.4f}" for label, value in best), flush=True)
+        print(f"{printable(sample.name)}  {answer_text(outputs, bundle.labels, arguments.top)}", flush=True)
     return 0
 
 
