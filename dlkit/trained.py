@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dlkit.digest import sha256_of
+from dlkit.archive import contents_sha256, damaged_part
 from dlkit.errors import ModelFileError, suggestion
 from dlkit.recipe import Recipe, recipe_from
 from dlkit.runtime.preprocessing import Preprocessing, preprocessing_from
 from dlkit.writing import new_file
 
-FACTS = {"name", "network", "trained", "labels", "preprocessing", "recipe", "sha256", "weights_sha256", "history"}
+FACTS = {"name", "network", "trained", "labels", "preprocessing", "recipe", "contents", "history"}
 """The keys of model.json."""
 
 
@@ -31,7 +31,6 @@ class Trained:
         preprocessing: from raw values to network input.
         labels: class names in the order of the output.
         trained: False for random weights.
-        weights_sha256: of the weights' numbers, which do not change with the date in the file.
     """
 
     name: str
@@ -41,7 +40,6 @@ class Trained:
     preprocessing: Preprocessing
     labels: tuple[str, ...]
     trained: bool
-    weights_sha256: str = ""
 
     @contextlib.contextmanager
     def new_model(self, history: list[dict[str, float]]) -> Iterator[Path]:
@@ -52,9 +50,11 @@ class Trained:
         """
         with new_file(self.model.with_name("model.json")) as facts, new_file(self.model) as model:
             yield model
-            facts.write_text(json.dumps(self._facts(sha256_of(model), history), indent=1) + "\n", encoding="utf-8")
+            facts.write_text(
+                json.dumps(self._facts(contents_sha256(model), history), indent=1) + "\n", encoding="utf-8"
+            )
 
-    def _facts(self, sha256: str, history: list[dict[str, float]]) -> dict[str, Any]:
+    def _facts(self, contents: str, history: list[dict[str, float]]) -> dict[str, Any]:
         return {
             "name": self.name,
             "network": self.network,
@@ -62,8 +62,7 @@ class Trained:
             "labels": self.labels,
             "preprocessing": dataclasses.asdict(self.preprocessing),
             "recipe": self.recipe.as_dict() if self.recipe else None,
-            "sha256": sha256,
-            "weights_sha256": self.weights_sha256,
+            "contents": contents,
             "history": history,
         }
 
@@ -75,8 +74,10 @@ def load_trained(folder: Path) -> Trained:
         raise ModelFileError(f"{folder} holds no model.keras with its model.json; make them: dlkit train RECIPE")
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
-        if sha256_of(model) != facts["sha256"]:
+        if not facts["contents"] or contents_sha256(model) != facts["contents"]:
             raise ModelFileError(f"{model} is not the file {path} speaks of; build or train it again with --force")
+        if part := damaged_part(model):
+            raise ModelFileError(f"{model} is damaged ({part}); build or train it again with --force")
         return Trained(
             name=facts["name"],
             model=model,
@@ -85,7 +86,6 @@ def load_trained(folder: Path) -> Trained:
             preprocessing=preprocessing_from(facts["preprocessing"]),
             labels=tuple(facts["labels"]),
             trained=facts["trained"],
-            weights_sha256=facts["weights_sha256"],
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ModelFileError(f"{path} is corrupt; build or train the model again with --force") from None
@@ -98,8 +98,8 @@ def is_ours(folder: Path) -> bool:
 
 def is_whole(folder: Path) -> bool:
     """Whether `folder` holds a model of ours that belongs to its facts."""
-    model = folder / "model.keras"
-    return is_ours(folder) and model.is_file() and sha256_of(model) == _facts_in(folder)["sha256"]
+    contents = contents_sha256(folder / "model.keras")
+    return is_ours(folder) and contents != "" and contents == _facts_in(folder)["contents"]
 
 
 def is_unfinished(folder: Path) -> bool:
@@ -117,10 +117,7 @@ def _facts_in(folder: Path) -> dict[str, Any]:
 
 
 def only_built(folder: Path) -> bool:
-    """Whether `folder` holds a model of ours with random weights, whole or not.
-
-    Whether it is whole would take reading all of it and change nothing: half of one is worth no more.
-    """
+    """Whether `folder` holds a model of ours with random weights, whole or not: half of one is worth no more."""
     return is_ours(folder) and _facts_in(folder)["trained"] is False
 
 

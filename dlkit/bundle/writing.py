@@ -53,6 +53,7 @@ def write_bundle(
     samples: NDArray[Any],
     reference: Reference | None,
     *,
+    weights_sha256: str,
     replace: bool,
 ) -> Bundle:
     """Write the bundle `folder` and read it back.
@@ -60,6 +61,7 @@ def write_bundle(
     Args:
         tflite: the proven file; it is copied.
         samples: (N, ...) a few raw held-out samples for the bundle's own check.
+        weights_sha256: of the float model's weights; unlike the date in its file, they say what was exported.
 
     Raises:
         OutputError: `folder` exists and `replace` is false, or cannot be written.
@@ -85,7 +87,7 @@ def write_bundle(
             "scheme": report.scheme,
             "network": trained.network,
             "trained": trained.trained,
-            "weights_sha256": trained.weights_sha256,
+            "weights_sha256": weights_sha256,
             "input": dataclasses.asdict(session.input),
             "output": dataclasses.asdict(session.output),
             "answers": "probabilities" if gives_probabilities((new / "model.tflite").read_bytes()) else "scores",

@@ -28,12 +28,14 @@ class Made:
         float_file: the float .tflite file it was made from.
         reference: (N, ...) float32, the Keras model's own answers to the inputs given.
         quantizer: what made the file, with its version.
+        weights_sha256: of the numbers of the model's weights.
     """
 
     file: Path
     float_file: Path
     reference: NDArray[np.float32]
     quantizer: str
+    weights_sha256: str
 
 
 def make_file(
@@ -54,7 +56,8 @@ def make_file(
         ConversionError: converter or quantizer failed, crashed or hung.
         IllegalCombination: the network cannot have the scheme.
     """
-    paths = {name: str(folder / name) for name in ("inputs.npy", "calibration.npy", "reference.npy")}
+    names = ("inputs.npy", "calibration.npy", "reference.npy", "weights.sha256")
+    paths = {name: str(folder / name) for name in names}
     saved_model, float_file, file = folder / "saved_model", folder / "float.tflite", folder / "quantized.tflite"
     np.save(paths["inputs.npy"], inputs)
     np.save(paths["calibration.npy"], calibration)
@@ -67,10 +70,11 @@ def make_file(
             saved_model=str(saved_model),
             tflite=str(float_file),
             reference=paths["reference.npy"],
+            weights_sha256=paths["weights.sha256"],
         )
-    reference = np.load(paths["reference.npy"])
+    reference, identity = np.load(paths["reference.npy"]), Path(paths["weights.sha256"]).read_text(encoding="ascii")
     if scheme.quantizer == "none":
-        return Made(float_file, float_file, reference, f"TensorFlow converter {_version('tensorflow')}")
+        return Made(float_file, float_file, reference, f"TensorFlow converter {_version('tensorflow')}", identity)
     ops = inspect_file(float_file).ops
     if "WHILE" in ops:
         raise IllegalCombination(
@@ -100,7 +104,7 @@ def make_file(
                 tflite=str(file),
             )
             quantizer = f"TensorFlow converter {_version('tensorflow')}"
-    return Made(file, float_file, reference, quantizer)
+    return Made(file, float_file, reference, quantizer, identity)
 
 
 def append_files(tflite: Path, contents: dict[str, bytes]) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from dlkit.conversion.without_loops import without_loops
+from dlkit.digest import sha256_of_arrays
 from dlkit.errors import ConversionError, ModelFileError
 from dlkit.frameworks import keras
 from dlkit.frameworks import tensorflow as tf
@@ -20,7 +21,9 @@ from dlkit.networks._layers import custom_layers
 from dlkit.progress import Advance
 
 
-def convert(model: str, inputs: str, saved_model: str, tflite: str, reference: str, advance: Advance) -> None:
+def convert(
+    model: str, inputs: str, saved_model: str, tflite: str, reference: str, weights_sha256: str, advance: Advance
+) -> None:
     """Convert a .keras file to a float32 .tflite file, and run the model itself on held-out inputs.
 
     Args:
@@ -29,8 +32,11 @@ def convert(model: str, inputs: str, saved_model: str, tflite: str, reference: s
         saved_model: folder for the SavedModel in between.
         tflite: file for the result.
         reference: .npy for what the Keras model answers to `inputs`, (N, ...) float32.
+        weights_sha256: text file for the sha256 of the model's weights.
     """
     loaded = load_model(Path(model))
+    weights = (np.asarray(weight.value) for weight in loaded.weights)  # where they are; get_weights copies them all
+    Path(weights_sha256).write_text(sha256_of_arrays(weights), encoding="ascii")
     np.save(reference, loaded.predict(np.load(inputs), batch_size=8, verbose=0).astype(np.float32))
     _save(without_loops(loaded), saved_model)
     Path(tflite).write_bytes(tf.lite.TFLiteConverter.from_saved_model(saved_model).convert())

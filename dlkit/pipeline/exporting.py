@@ -75,7 +75,10 @@ def export(
         with progress.step("Proving it against the float model") as advance:
             report, reference = prove(made, trained, samples, chosen, device, advance)
         few = _few(samples.gate)
-        bundle = write_bundle(folder, made.file, trained, report, few, reference, replace=force)
+        identity = made.weights_sha256
+        bundle = write_bundle(
+            folder, made.file, trained, report, few, reference, weights_sha256=identity, replace=force
+        )
     return bundle, report
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dlkit.digest import sha256_of_arrays
 from dlkit.errors import DataError, ModelFileError
 from dlkit.runtime.preprocessing import image_behind, preprocessing_for
 from dlkit.trained import Trained
@@ -45,5 +44,4 @@ def adopt(path: Path, preprocessing: str | None) -> Trained:
         preprocessing=preprocessing_for(preprocessing, shape, image_behind(shape), (0.0, 255.0), "crop"),
         labels=tuple(str(number) for number in range(classes)),
         trained=True,
-        weights_sha256=sha256_of_arrays(model.get_weights()),
     )

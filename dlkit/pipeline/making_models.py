@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlkit.datasets import DATASETS, Split
-from dlkit.digest import sha256_of_arrays
 from dlkit.frameworks import make_deterministic
 from dlkit.networks import NETWORKS, PIXELS, Network
 from dlkit.pipeline.weights import IMAGENET, check_source, imagenet_labels, load_weights
@@ -137,11 +136,9 @@ def check_destination(folder: Path, force: bool) -> None:
 
 def save_model(model: keras.Model, unsaved: Trained, history: History, progress: Progress) -> Trained:
     """Write model.keras and model.json, whole or not at all; the model as it now is on disk."""
-    weights = (np.asarray(weight.value) for weight in model.weights)  # where they are; get_weights copies them all
-    saved = dataclasses.replace(unsaved, weights_sha256=sha256_of_arrays(weights))
-    with progress.step(f"Writing {saved.model}"), saved.new_model(history) as new:
+    with progress.step(f"Writing {unsaved.model}"), unsaved.new_model(history) as new:
         model.save(new)
-    return saved
+    return unsaved
 
 
 def _preprocessing_of_network(network: Network, shape: tuple[int, ...]) -> Preprocessing:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,8 +16,8 @@ import numpy as np
 import pytest
 from as_files import npy
 
+from dlkit.archive import contents_sha256
 from dlkit.cli import COMMANDS
-from dlkit.digest import sha256_of
 
 ROOT = Path(__file__).parents[2]
 LONG = "x" * 300
@@ -226,14 +227,15 @@ def model(place: Path) -> Path:
     """exported/digits, as far as anything but Keras can tell a trained model."""
     folder = place / "exported" / "digits"
     folder.mkdir(parents=True)
-    (folder / "model.keras").write_bytes(b"not looked into")
+    with zipfile.ZipFile(folder / "model.keras", "w") as archive:
+        archive.writestr("config.json", "not looked into")
     facts = {
         "name": "digits", "network": "cnn", "trained": True, "labels": list("0123456789"), "recipe": None,
         "preprocessing": {
             "shape": [8, 8, 1], "image": [8, 8, 1], "raw_range": [0.0, 16.0], "color": "grey", "resize": "pad",
             "scale": [0.0625], "offset": [0.0],
         },
-        "sha256": sha256_of(folder / "model.keras"), "weights_sha256": "", "history": [],
+        "contents": contents_sha256(folder / "model.keras"), "history": [],
     }  # fmt: skip
     (folder / "model.json").write_text(json.dumps(facts))
     return folder
@@ -260,9 +262,10 @@ def unheavy(command: str, *arguments: str | Path) -> tuple[int, str]:
 @pytest.mark.parametrize("command", ["run", "train", "build"])
 def test_an_existing_model_is_not_replaced(model: Path, command: str) -> None:
     """Exit code 1 before any work."""
+    before = (model / "model.keras").read_bytes()
     code, said = unheavy(command, ROOT / "recipes" / "digits.toml")
     assert (code, said) == (1, "error: exported/digits/model.keras exists already; add --force to replace it\n")
-    assert (model / "model.keras").read_bytes() == b"not looked into"
+    assert (model / "model.keras").read_bytes() == before
 
 
 @pytest.mark.parametrize("command", ["run", "export"])
@@ -312,11 +315,19 @@ def test_export_with_too_few_images(model: Path, place: Path, refused, digit_png
     assert "9.png: the image is broken" in refused("export", "--quantize", "--data", "photos")
 
 
-@pytest.mark.parametrize("facts", ["", "[]", "{}", "null", "[" * 100_000, '{"sha256": 1}'])
+@pytest.mark.parametrize("facts", ["", "[]", "{}", "null", "[" * 100_000, '{"contents": 1}'])
 def test_a_corrupt_model_is_told(model: Path, refused, facts: str) -> None:
     """Its facts are no JSON, or JSON of another kind, or of another file."""
     (model / "model.json").write_text(facts)
     assert refused("export", "digits").endswith("with --force")
+
+
+def test_a_damaged_model_is_told(model: Path, refused) -> None:
+    """A part of it is not what the archive's list of contents says."""
+    path = model / "model.keras"
+    path.write_bytes(path.read_bytes().replace(b"not looked into", b"not looked int0"))
+    said = "exported/digits/model.keras is damaged (config.json); build or train it again with --force"
+    assert refused("export", "digits") == said
 
 
 # --- pipes, signals, terminals ---

@@ -91,14 +91,19 @@ def converted(network: Network, model: Any, folder: Path) -> Converted:
     from dlkit.conversion import tflite
     from dlkit.conversion.quantizer import can_quantize, quantize_flatbuffer
 
-    paths = {
-        name: str(folder / name) for name in ("m.keras", "inputs.npy", "reference.npy", "sm", "f.tflite", "q.tflite")
-    }
+    names = ("m.keras", "inputs.npy", "reference.npy", "weights.sha256", "sm", "f.tflite", "q.tflite")
+    paths = {name: str(folder / name) for name in names}
     inputs = inputs_for(network, model.input_shape[1:])
     np.save(paths["inputs.npy"], inputs)
     model.save(paths["m.keras"])
     tflite.convert(
-        paths["m.keras"], paths["inputs.npy"], paths["sm"], paths["f.tflite"], paths["reference.npy"], ignore
+        model=paths["m.keras"],
+        inputs=paths["inputs.npy"],
+        saved_model=paths["sm"],
+        tflite=paths["f.tflite"],
+        reference=paths["reference.npy"],
+        weights_sha256=paths["weights.sha256"],
+        advance=ignore,
     )
     by_flatbuffer = can_quantize(inspect_file(Path(paths["f.tflite"])).ops)
     quantize, source = (quantize_flatbuffer, "f.tflite") if by_flatbuffer else (tflite.quantize_saved_model, "sm")

@@ -36,6 +36,7 @@ def _inputs() -> np.ndarray:
 def _convert(model: Path, folder: Path) -> None:
     np.save(folder / "inputs.npy", np.zeros((1, *SHAPE), np.float32))
     names = {"inputs": "inputs.npy", "saved_model": "saved", "tflite": "f.tflite", "reference": "r.npy"}
+    names["weights_sha256"] = "weights.sha256"
     run_task("convert", ignore, model=str(model), **{key: str(folder / name) for key, name in names.items()})
 
 
@@ -79,8 +80,9 @@ def test_a_loop_converts_to_float(loop: Path, tmp_path: Path) -> None:
 
 def test_a_child_that_hangs_is_stopped(tmp_path: Path, loop: Path) -> None:
     """The time limit holds, and the error names it."""
+    files = dict.fromkeys(("inputs", "saved_model", "tflite", "reference", "weights_sha256"), "")
     with pytest.raises(ConversionError, match="no result after 1 s"):
-        run_task("convert", ignore, 1.0, model=str(loop), inputs="", saved_model="", tflite="", reference="")
+        run_task("convert", ignore, 1.0, model=str(loop), **files)
 
 
 def test_an_error_of_ours_comes_back_as_itself(tmp_path: Path) -> None:
