@@ -9,6 +9,8 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
+from dlkit.cli._rows import SHELVES
+
 
 def networks_and_recipes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Names of networks, and recipes in ./recipes."""
@@ -19,8 +21,6 @@ def networks_and_recipes(ctx: click.Context, param: click.Parameter, incomplete:
 
 def entries(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Names on the shelf of the kind that was typed, for networks their families too."""
-    from dlkit.cli.list import SHELVES
-
     kind = ctx.params.get("kind")
     if kind == "recipes":
         return _beginning(incomplete, [Path(file).stem for file in _recipe_files()])

@@ -11,6 +11,7 @@ import click
 
 from dlkit.cli._completing import entries
 from dlkit.cli._output import json_option, print_error, print_json, print_table
+from dlkit.cli._rows import SHELVES
 from dlkit.errors import DlkitError, suggestion
 from dlkit.quantities import magnitude, times
 
@@ -91,53 +92,6 @@ def _short(paper: str) -> str:
     """Authors, year and arXiv number: "Simonyan & Zisserman 2014, arXiv:1409.1556" without its table or a long doi."""
     authors, number = re.match(r".*?\d{4}\b", paper), re.search(r"arXiv:[\d.]*\d", paper)
     return ", ".join(found[0] for found in (authors, number) if found) or paper
-
-
-def _networks() -> list[dict[str, Any]]:
-    from dlkit.networks import NETWORKS
-
-    return [
-        {
-            "name": n.name, "family": n.family, "task": n.task, "input": list(n.input), "classes": n.classes,
-            "parameters": n.parameters, "trainable": n.trainable, "multiply_adds": n.multiply_adds,
-            "paper": n.paper, "reference": n.reference, "variant": n.variant, "preprocessing": n.preprocessing,
-            "smallest": n.smallest, "options": n.options,
-        }
-        for n in NETWORKS.values()
-    ]  # fmt: skip
-
-
-def _datasets() -> list[dict[str, Any]]:
-    from dlkit.datasets import DATASETS
-
-    return [
-        {
-            "name": d.name, "shape": list(d.shape), "classes": d.classes, "train": d.samples[0],
-            "validation": d.samples[1], "test": d.samples[2], "licence": d.licence, "source": d.source,
-        }
-        for d in DATASETS.values()
-    ]  # fmt: skip
-
-
-def _schemes() -> list[dict[str, Any]]:
-    from dlkit.schemes import SCHEMES
-
-    return [
-        {"name": s.name, "weights": s.weights, "activations": s.activations, "io": s.io, "summary": s.summary}
-        for s in SCHEMES.values()
-    ]
-
-
-def _targets() -> list[dict[str, Any]]:
-    from dlkit.targets import TARGETS
-
-    return [
-        {"name": t.name, "runtime": t.runtime, "schemes": list(t.schemes), "summary": t.summary}
-        for t in TARGETS.values()
-    ]
-
-
-SHELVES = {"networks": _networks, "datasets": _datasets, "schemes": _schemes, "targets": _targets}
 
 
 def _recipes(pattern: str | None) -> tuple[list[dict[str, Any]], list[str]]:
