@@ -5,11 +5,12 @@ Every threshold is written so that NaN fails it.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlkit.errors import ModelFileError, VerificationRefused
+from dlkit.errors import VerificationRefused
 from dlkit.progress import Advance, ignore
 from dlkit.report import Comparison
 from dlkit.runtime.inspection import FUSED_LSTM, Inspection
@@ -31,6 +32,7 @@ MINIMUM_SQNR_DB = 10.0
 SQNR_CAP_DB = 200.0
 
 
+@dataclasses.dataclass(frozen=True)
 class Judged:
     """One file on one set of inputs.
 
@@ -40,19 +42,17 @@ class Judged:
         ends_in_softmax: whether there is one.
     """
 
-    def __init__(self, content: bytes, inputs: NDArray[np.float32], advance: Advance = ignore) -> None:
-        self.outputs = Session(content).run(inputs, advance)
-        by_scores = with_scores_as_output(content)
-        self.ends_in_softmax = by_scores is not None
-        self.scores = self.outputs if by_scores is None else Session(by_scores).run(inputs, advance)
+    outputs: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    ends_in_softmax: bool
 
 
-def judged_export(content: bytes, inputs: NDArray[np.float32], advance: Advance = ignore) -> Judged:
-    """`Judged`, of a file that was just made: one that the runtime cannot run is refused, not the user's mistake."""
-    try:
-        return Judged(content, inputs, advance)
-    except ModelFileError as error:
-        raise VerificationRefused(f"the exported file was refused and no bundle was written: {error}") from None
+def judged(content: bytes, inputs: NDArray[np.float32], advance: Advance = ignore) -> Judged:
+    """What a whole .tflite file answers. Raises ModelFileError if the runtime refuses it."""
+    outputs, by_scores = Session(content).run(inputs, advance), with_scores_as_output(content)
+    if by_scores is None:
+        return Judged(outputs, outputs, ends_in_softmax=False)
+    return Judged(outputs, Session(by_scores).run(inputs, advance), ends_in_softmax=True)
 
 
 def compare(

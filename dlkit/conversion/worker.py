@@ -16,12 +16,13 @@ from dlkit.frameworks import quieten
 
 
 def _tasks() -> dict[str, Callable[..., None]]:
-    from dlkit.conversion import quantizer, tflite
+    from dlkit.conversion import answering, quantizer, tflite
 
     return {
         "convert": tflite.convert,
         "quantize_saved_model": tflite.quantize_saved_model,
         "quantize_flatbuffer": quantizer.quantize_flatbuffer,
+        "answer": answering.answer,
     }
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlkit.bundle.writing import Reference
+from dlkit.conversion.answering import judged_export
 from dlkit.conversion.making import Made
 from dlkit.conversion.samples import ExportSamples, HeldOut
 from dlkit.progress import Advance
@@ -15,7 +16,7 @@ from dlkit.runtime.inspection import Inspection, inspect_model
 from dlkit.schemes import Scheme
 from dlkit.targets import Target
 from dlkit.trained import Trained
-from dlkit.verify import Judged, check_conversion, compare, judged_export, refuse_unless_good
+from dlkit.verify import Judged, check_conversion, compare, refuse_unless_good
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,14 +34,14 @@ def prove(
         VerificationRefused: the file broke its promise or lost too much on the gate's samples. The
             test split is measured after that and decides nothing.
     """
-    content, original = made.file.read_bytes(), made.float_file.read_bytes()
+    content = made.file.read_bytes()
     inspection = inspect_model(content, made.file.name)
     count = len(samples.gate.raw)
 
     def judged(held_out: HeldOut) -> tuple[Judged, Judged]:
         inputs = trained.preprocessing.apply(held_out.raw)
-        before = judged_export(original, inputs, advance)
-        return before, before if made.file == made.float_file else judged_export(content, inputs, advance)
+        before = judged_export(made.float_file, inputs, advance)
+        return before, before if made.file == made.float_file else judged_export(made.file, inputs, advance)
 
     before, after = judged(samples.gate)
     check_conversion(made.reference[:count], before)
@@ -61,7 +62,7 @@ def prove(
         calibration_samples=len(samples.calibration) if scheme.needs_calibration else 0,
         calibration_source=samples.calibration_source if scheme.needs_calibration else "",
         bytes=len(content),
-        float_bytes=len(original),
+        float_bytes=made.float_file.stat().st_size,
         ops=inspection.ops,
         tensors=inspection.tensors,
         warnings=_warnings(gate, after.outputs, inspection),

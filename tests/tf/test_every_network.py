@@ -14,7 +14,7 @@ from dlkit.networks import NETWORKS, Network
 from dlkit.runtime.inspection import inspect_file
 from dlkit.runtime.litert import Session
 from dlkit.schemes import SCHEMES
-from dlkit.verify import MINIMUM_SQNR_DB, Judged, broken_promises, float_tolerance, sqnr_db
+from dlkit.verify import MINIMUM_SQNR_DB, broken_promises, float_tolerance, judged, sqnr_db
 
 pytestmark = pytest.mark.tf
 
@@ -73,7 +73,7 @@ def test_int8_answers_are_close_to_the_models(files: Converted) -> None:
     A sigmoid or tanh at the end of random weights hardly varies at all.
     """
     content = files.int8.read_bytes()
-    original, exported = Judged(files.float32.read_bytes(), files.inputs), Judged(content, files.inputs)
+    original, exported = judged(files.float32.read_bytes(), files.inputs), judged(content, files.inputs)
     noise = float(np.sqrt(np.mean((original.outputs - exported.outputs) ** 2)))
     far_above_noise = (
         sqnr_db(original.scores, exported.scores, softmax_follows=original.ends_in_softmax) >= MINIMUM_SQNR_DB

@@ -6,9 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from shelf import converted
 
+from dlkit.conversion.answering import judged_export
 from dlkit.conversion.making import make_file
-from dlkit.progress import SILENT
+from dlkit.errors import VerificationRefused
+from dlkit.networks import NETWORKS
+from dlkit.progress import SILENT, ignore
 from dlkit.runtime.litert import Session
 from dlkit.schemes import SCHEMES
 from dlkit.verify import sqnr_db
@@ -58,6 +62,26 @@ def test_units_that_never_fire(tmp_path: Path) -> None:
     x = layers.GlobalAveragePooling2D()(x)
     model = keras.Model(image, layers.Dense(5)(x))
     assert quantized_sqnr_db(model, tmp_path) > LEAST_DB
+
+
+def test_a_file_that_crashes_the_runtime_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the ranges as they were measured XNNPACK aborts on this one; an export lives on to say so.
+
+    Where XNNPACK takes another path, on another processor, it may see by itself that it cannot.
+    """
+    import keras
+
+    keras.utils.set_random_seed(0)
+    constant = keras.initializers.Constant
+    image = keras.Input((16, 16, 3))
+    x = keras.layers.Conv2D(8, 3, padding="same", activation="relu")(image)
+    dead = keras.layers.Conv2D(8, 3, padding="same", activation="relu", bias_initializer=constant(-100.0))(x)
+    x = keras.layers.Concatenate()([x, keras.layers.Activation("sigmoid")(dead)])
+    model = keras.Model(image, keras.layers.Dense(5)(keras.layers.GlobalAveragePooling2D()(x)))
+    monkeypatch.setattr("dlkit.conversion.quantizer.workable", lambda _, ranges: ranges)
+    files = converted(NETWORKS["cnn"], model, tmp_path)
+    with pytest.raises(VerificationRefused, match=r"no bundle was written: .*(crashed \(SIGABRT\)|refuses this file)"):
+        judged_export(files.int8, files.inputs, ignore)
 
 
 @pytest.mark.parametrize("kind", ["Conv2D", "DepthwiseConv2D", "Conv2DTranspose", "Dense"])
