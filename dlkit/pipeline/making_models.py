@@ -11,6 +11,7 @@ import numpy as np
 from dlkit.datasets import DATASETS, Split
 from dlkit.frameworks import make_deterministic
 from dlkit.networks import NETWORKS, PIXELS, Network
+from dlkit.pipeline.keras_file import write_keras
 from dlkit.pipeline.weights import IMAGENET, check_source, imagenet_labels, load_weights
 from dlkit.progress import SILENT, Progress
 from dlkit.recipe import Recipe
@@ -137,7 +138,7 @@ def check_destination(folder: Path, force: bool) -> None:
 def save_model(model: keras.Model, unsaved: Trained, history: History, progress: Progress) -> Trained:
     """Write model.keras and model.json, whole or not at all; the model as it now is on disk."""
     with progress.step(f"Writing {unsaved.model}"), unsaved.new_model(history) as new:
-        model.save(new)
+        write_keras(model, new)
     return unsaved
 
 

@@ -24,25 +24,23 @@ ROOT = Path(__file__).parents[2]
 WRITER = """
 import sys, zipfile
 from pathlib import Path
-from dlkit.pipeline.making_models import check_destination, save_model
-from dlkit.progress import SILENT
+from dlkit.pipeline.making_models import check_destination
 from dlkit.runtime.preprocessing import preprocessing_for
 from dlkit.trained import Trained
-
-class Model:
-    def save(self, path):
-        with zipfile.ZipFile(path, "w") as archive, archive.open("model.weights.h5", "w") as file:
-            for _ in range(20):
-                file.write(bytes([self.number % 256]) * 100_000)
 
 folder, rounds = Path(sys.argv[1]), int(sys.argv[2])
 preprocessing = preprocessing_for("unit", (8, 8, 1), (8, 8, 1), (0.0, 16.0), "pad")
 unsaved = Trained("m", folder / "model.keras", "cnn", None, preprocessing, ("0",), trained=True)
-model = Model()
 print("up", flush=True)
-for model.number in range(rounds):
-    check_destination(folder, force=model.number > 0 or "--force" in sys.argv)
-    save_model(model, unsaved, [], SILENT)
+for number in range(rounds):
+    check_destination(folder, force=number > 0 or "--force" in sys.argv)
+    with (
+        unsaved.new_model([]) as new,
+        zipfile.ZipFile(new, "w") as archive,
+        archive.open("model.weights.h5", "w") as file,
+    ):
+        for _ in range(20):
+            file.write(bytes([number % 256]) * 100_000)
 """
 
 

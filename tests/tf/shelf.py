@@ -90,12 +90,13 @@ def converted(network: Network, model: Any, folder: Path) -> Converted:
     """Save `model`, convert it and quantize it, all in `folder`."""
     from dlkit.conversion import tflite
     from dlkit.conversion.quantizer import can_quantize, quantize_flatbuffer
+    from dlkit.pipeline.keras_file import write_keras
 
     names = ("m.keras", "inputs.npy", "reference.npy", "weights.sha256", "sm", "f.tflite", "q.tflite")
     paths = {name: str(folder / name) for name in names}
     inputs = inputs_for(network, model.input_shape[1:])
     np.save(paths["inputs.npy"], inputs)
-    model.save(paths["m.keras"])
+    write_keras(model, Path(paths["m.keras"]))
     tflite.convert(
         model=paths["m.keras"],
         inputs=paths["inputs.npy"],

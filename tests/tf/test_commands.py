@@ -70,9 +70,10 @@ def test_next_commands_work_as_printed(place: Path) -> None:
 
 
 def test_same_recipe_and_seed_same_bytes(place: Path) -> None:
-    """Two runs in two processes give the same bundle, to the byte."""
+    """Two runs in two processes give the same model and the same bundle, to the byte."""
     done = dlkit("run", "short.toml", "--out", "again", "--quiet", cwd=place)
     assert done.returncode == 0, done.stderr
+    assert filecmp.cmp(place / "exported/short/model.keras", place / "again/short/model.keras", shallow=False)
     first, second = place / "exported/short/cpu-int8", place / "again/short/cpu-int8"
     names = sorted(path.name for path in first.iterdir())
     assert names == sorted(path.name for path in second.iterdir())
