@@ -31,12 +31,12 @@ def new_folder(destination: Path, *, replace: bool) -> Iterator[Path]:
         OutputError: `destination` exists and `replace` is false (now, or when the block ends), or its
             parent cannot be written.
     """
-    with _explained(destination):
+    with explained(destination):
         _clear_away(destination)
     refuse_existing(destination, replace=replace)
     with _neighbour(destination) as temporary:
         yield temporary
-        with _explained(destination):
+        with explained(destination):
             _move_in(temporary, destination, replace=replace)
 
 
@@ -47,11 +47,11 @@ def new_file(destination: Path) -> Iterator[Path]:
     Raises:
         OutputError: `destination` is a folder, or its parent cannot be written.
     """
-    with _explained(destination):
+    with explained(destination):
         _clear_away(destination)
     with _neighbour(destination) as temporary:
         yield temporary / destination.name
-        with _explained(destination):
+        with explained(destination):
             (temporary / destination.name).replace(destination)
 
 
@@ -72,13 +72,13 @@ def temporary_folder() -> Iterator[Path]:
 
 def write_bytes(destination: Path, content: bytes) -> None:
     """Write a file as `new_file` does."""
-    with new_file(destination) as new, _explained(destination):
+    with new_file(destination) as new, explained(destination):
         new.write_bytes(content)
 
 
 def refuse_existing(destination: Path, *, replace: bool) -> None:
     """Raise OutputError if `destination` exists and may not be replaced."""
-    with _explained(destination):
+    with explained(destination):
         exists = os.path.lexists(destination)
     if exists and not replace:
         raise OutputError(f"{destination} exists already; add --force to replace it")
@@ -86,7 +86,7 @@ def refuse_existing(destination: Path, *, replace: bool) -> None:
 
 def check_writable(folder: Path) -> None:
     """Raise OutputError now, before the work, if nothing can be written under `folder`; leaves no trace."""
-    with _explained(folder):
+    with explained(folder):
         missing = [f for f in (folder, *folder.parents) if not os.path.lexists(f)]
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -98,10 +98,22 @@ def check_writable(folder: Path) -> None:
                     made.rmdir()
 
 
+def check_room(folder: Path, sizes: list[int]) -> None:
+    """Raise OSError now if files of `sizes` bytes do not fit into `folder` together, by its disk, quota or limits.
+
+    For writers that come to grief where there is no room. Their space is taken and given back, where the system can.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    with contextlib.ExitStack() as files:
+        for size in sizes:
+            os.posix_fallocate(files.enter_context(tempfile.TemporaryFile(dir=folder)).fileno(), 0, size)
+
+
 @contextlib.contextmanager
 def _neighbour(destination: Path) -> Iterator[Path]:
     """A hidden folder beside `destination`, locked while its writer lives; whatever bears its name then goes."""
-    with _explained(destination):
+    with explained(destination):
         destination.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=_mark(destination), dir=destination.parent))
     try:
@@ -176,7 +188,8 @@ def _renamed(old: Path, new: Path, flag: int) -> bool:
 
 
 @contextlib.contextmanager
-def _explained(destination: Path) -> Iterator[None]:
+def explained(destination: Path) -> Iterator[None]:
+    """Any OSError of the block, such as a full disk, becomes an OutputError that names `destination`."""
     try:
         yield
     except OSError as error:

@@ -17,7 +17,7 @@ from dlkit.progress import SILENT, Progress
 from dlkit.recipe import Recipe
 from dlkit.runtime.preprocessing import Preprocessing, image_behind, preprocessing_for
 from dlkit.trained import Trained, is_unfinished, only_built
-from dlkit.writing import check_writable, refuse_existing
+from dlkit.writing import check_writable, explained, refuse_existing
 
 if TYPE_CHECKING:
     import keras
@@ -137,7 +137,7 @@ def check_destination(folder: Path, force: bool) -> None:
 
 def save_model(model: keras.Model, unsaved: Trained, history: History, progress: Progress) -> Trained:
     """Write model.keras and model.json, whole or not at all; the model as it now is on disk."""
-    with progress.step(f"Writing {unsaved.model}"), unsaved.new_model(history) as new:
+    with progress.step(f"Writing {unsaved.model}"), explained(unsaved.model), unsaved.new_model(history) as new:
         write_keras(model, new)
     return unsaved
 

@@ -196,3 +196,15 @@ def test_build_shows_stages_layers_or_json(place: Path) -> None:
     assert said["weight_bytes"] == {"float32": 4 * 78_666, "int8": 78_666}
     assert said["peak_activation_bytes"]["float32"] == 4 * 3 * 32 * 32 * 16
     assert (place / said["model"]).is_file()
+
+
+def test_a_model_that_does_not_fit(tmp_path: Path) -> None:
+    """Where files may not grow so large, as on a full disk: one line, and nothing half-written."""
+    command = f"ulimit -f 200; exec '{sys.executable}' -m dlkit build cnn --quiet"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: cannot write exported/cnn/model.keras: File too large; choose another place with --out DIR\n"
+    )
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
