@@ -3,8 +3,8 @@
 The public names below are loaded on first use; importing dlkit imports no framework.
 
 >>> import dlkit
->>> bundle = dlkit.load_bundle("exported/digits-tiny/cpu-int8")    # doctest: +SKIP
->>> bundle.session().run(bundle.preprocessing.apply(images))       # doctest: +SKIP
+>>> bundle = dlkit.load("exported/digits-tiny/cpu-int8")    # doctest: +SKIP
+>>> bundle.predict(images)                                  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ _PUBLIC = {
     "custom_layers": "dlkit.networks._layers",
     "evaluate": "dlkit.pipeline.evaluating",
     "export": "dlkit.pipeline",
+    "export_schemes": "dlkit.pipeline",
     "inspect_file": "dlkit.runtime.inspection",
+    "load": "dlkit.bundle.loading",
     "load_bundle": "dlkit.bundle.loading",
     "load_trained": "dlkit.trained",
     "read_recipe": "dlkit.recipe",

@@ -26,6 +26,7 @@ class Comparison:
         largest_output: largest absolute output of the float model.
         largest_gap: largest absolute difference of an output number.
         sqnr_db: signal-to-quantization-noise ratio of the scores in decibels, see `verify.sqnr_db`.
+        output: name of the output; "" where there is only one.
     """
 
     split: str
@@ -38,6 +39,7 @@ class Comparison:
     largest_output: Number
     largest_gap: Number
     sqnr_db: Number
+    output: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,8 +49,8 @@ class Report:
     Attributes:
         scheme, target: what was asked for.
         quantizer: what made the file, with its version.
-        gate: the comparison the file had to pass.
-        test: the same on the test split, looked at once, after the gate; None without labels.
+        gates: the comparison the file had to pass, for each output.
+        tests: the same on the test split, looked at once, after the gate; none without labels.
         calibration_samples: 0 where none were needed.
         calibration_source: where they are from; "" where none were needed.
         bytes: size of model.tflite.
@@ -61,8 +63,8 @@ class Report:
     scheme: str
     target: str
     quantizer: str
-    gate: Comparison
-    test: Comparison | None
+    gates: tuple[Comparison, ...]
+    tests: tuple[Comparison, ...]
     calibration_samples: int
     calibration_source: str
     bytes: int
@@ -70,6 +72,16 @@ class Report:
     ops: dict[str, int]
     tensors: dict[str, int]
     warnings: tuple[str, ...]
+
+    @property
+    def gate(self) -> Comparison:
+        """The comparison of the first output."""
+        return self.gates[0]
+
+    @property
+    def test(self) -> Comparison | None:
+        """The same on the test split; None where there is none."""
+        return self.tests[0] if self.tests else None
 
     def as_dict(self) -> dict[str, Any]:
         """The report as nested dictionaries, ready for JSON."""

@@ -15,7 +15,7 @@ from dlkit.recipe import Recipe, recipe_from
 from dlkit.runtime.preprocessing import Preprocessing, preprocessing_from
 from dlkit.writing import new_file
 
-FACTS = {"name", "network", "trained", "labels", "preprocessing", "recipe", "contents", "history"}
+FACTS = {"name", "network", "trained", "labels", "inputs", "recipe", "contents", "history"}
 """The keys of model.json."""
 
 
@@ -28,7 +28,7 @@ class Trained:
         model: the .keras file.
         network: name of its builder; "" for a model from elsewhere.
         recipe: what it was built or trained with; None for a bare network or a model from elsewhere.
-        preprocessing: from raw values to network input.
+        inputs: input name → from raw values to network input.
         labels: class names in the order of the output.
         trained: False for random weights.
     """
@@ -37,7 +37,7 @@ class Trained:
     model: Path
     network: str
     recipe: Recipe | None
-    preprocessing: Preprocessing
+    inputs: dict[str, Preprocessing]
     labels: tuple[str, ...]
     trained: bool
 
@@ -60,7 +60,7 @@ class Trained:
             "network": self.network,
             "trained": self.trained,
             "labels": self.labels,
-            "preprocessing": dataclasses.asdict(self.preprocessing),
+            "inputs": {name: dataclasses.asdict(preprocessing) for name, preprocessing in self.inputs.items()},
             "recipe": self.recipe.as_dict() if self.recipe else None,
             "contents": contents,
             "history": history,
@@ -83,7 +83,7 @@ def load_trained(folder: Path) -> Trained:
             model=model,
             network=facts["network"],
             recipe=recipe_from(facts["recipe"], str(path)) if facts["recipe"] else None,
-            preprocessing=preprocessing_from(facts["preprocessing"]),
+            inputs={name: preprocessing_from(table) for name, table in facts["inputs"].items()},
             labels=tuple(facts["labels"]),
             trained=facts["trained"],
         )

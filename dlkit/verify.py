@@ -6,7 +6,8 @@ Every threshold is written so that NaN fails it.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,15 +16,14 @@ from dlkit.progress import Advance, ignore
 from dlkit.report import Comparison
 from dlkit.runtime.inspection import FUSED_LSTM, Inspection
 from dlkit.runtime.litert import Session
-from dlkit.runtime.scores import with_scores_as_output
-from dlkit.schemes import Scheme
+from dlkit.runtime.scores import with_scores_as_outputs
+from dlkit.schemes import WHOLE_NUMBERS, Scheme
+from dlkit.schemes.float32 import FLOAT32
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# A float file computes what the model computes but for the order of its additions. Measured on this
-# project's networks: 5e-7 at most, in units of the largest output.
-FLOAT_GAP = 1e-4
+FLOAT_GAP = FLOAT32.gap or 0.0
 # Without labels a quantized file is held to its fidelity alone. Measured: 30 dB for VGG16 at full
 # size, 31 to 38 dB for the networks of recipes/. A small one on the digits, one hidden unit of which
 # was given 1, 30, 100, 300 and 1000 times its range: 40, 27, 15, 6 and 0 dB, with an accuracy of
@@ -37,63 +37,83 @@ class Judged:
     """One file on one set of inputs.
 
     Attributes:
-        outputs: (N, ...) float32, what a user gets.
-        scores: (N, ...) float32, what the last softmax is applied to; the outputs where there is none.
-        ends_in_softmax: whether there is one.
+        outputs: output name → (N, ...) float32, what a user gets.
+        scores: output name → (N, ...) float32, what its last softmax is applied to; the output where there is none.
+        end_in_softmax: the outputs that have one.
     """
 
-    outputs: NDArray[np.float32]
-    scores: NDArray[np.float32]
-    ends_in_softmax: bool
+    outputs: Mapping[str, NDArray[np.float32]]
+    scores: Mapping[str, NDArray[np.float32]]
+    end_in_softmax: frozenset[str]
 
 
-def judged(content: bytes, inputs: NDArray[np.float32], advance: Advance = ignore) -> Judged:
+def judged(content: bytes, inputs: Mapping[str, NDArray[Any]], advance: Advance = ignore) -> Judged:
     """What a whole .tflite file answers. Raises ModelFileError if the runtime refuses it."""
-    outputs, by_scores = Session(content).run(inputs, advance), with_scores_as_output(content)
-    if by_scores is None:
-        return Judged(outputs, outputs, ends_in_softmax=False)
-    return Judged(outputs, Session(by_scores).run(inputs, advance), ends_in_softmax=True)
+    outputs = Session(content).run_named(inputs, advance)
+    by_scores, bypassed = with_scores_as_outputs(content)
+    if not bypassed:
+        return Judged(outputs, outputs, frozenset())
+    scores = Session(by_scores).run_named(inputs, advance).values()
+    found = {name: (place, values) for place, (name, values) in enumerate(zip(outputs, scores, strict=True))}
+    end_in_softmax = {name: values for name, (place, values) in found.items() if place in bypassed}
+    return Judged(outputs, outputs | end_in_softmax, frozenset(end_in_softmax))
 
 
 def compare(
     split: str,
-    reference: NDArray[np.float32],
+    reference: Mapping[str, NDArray[np.float32]],
     original: Judged,
     exported: Judged,
     labels: NDArray[np.int64] | None,
-) -> Comparison:
-    """Measure `exported` against the float model.
+) -> tuple[Comparison, ...]:
+    """Measure each output of `exported` against the float model.
 
     Args:
-        reference: (N, ...) outputs of the Keras model.
+        reference: output name → (N, ...) outputs of the Keras model.
         original: the float file, for its scores.
         labels: (N,) the right classes, or None.
     """
+    return tuple(
+        _compare_output(split, name if len(reference) > 1 else "", outputs, original, exported, name, labels)
+        for name, outputs in reference.items()
+    )
+
+
+def _compare_output(
+    split: str,
+    shown: str,
+    reference: NDArray[np.float32],
+    original: Judged,
+    exported: Judged,
+    name: str,
+    labels: NDArray[np.int64] | None,
+) -> Comparison:
+    outputs, before, after = exported.outputs[name], original.scores[name], exported.scores[name]
     agreement = score_agreement = None
     if reference.ndim == 2 and reference.shape[1] > 1:
-        agreement = _same_first(reference, exported.outputs)
-        score_agreement = _same_first(original.scores, exported.scores)
+        agreement, score_agreement = _same_first(reference, outputs), _same_first(before, after)
     if original is exported:
-        sqnr = sqnr_db(reference, exported.outputs, softmax_follows=False)
+        sqnr = sqnr_db(reference, outputs, softmax_follows=False)
     else:
-        sqnr = sqnr_db(original.scores, exported.scores, softmax_follows=original.ends_in_softmax)
+        sqnr = sqnr_db(before, after, softmax_follows=name in original.end_in_softmax)
     if labels is not None:
-        metric, before, after = "accuracy", accuracy(reference, labels), accuracy(exported.outputs, labels)
+        metric, float_value, exported_value = "accuracy", accuracy(reference, labels), accuracy(outputs, labels)
     elif agreement is not None:
-        metric, before, after = "agreement", 1.0, agreement
+        metric, float_value, exported_value = "agreement", 1.0, agreement
     else:
-        metric, before, after = "sqnr_db", SQNR_CAP_DB, sqnr
+        metric, float_value, exported_value = "sqnr_db", SQNR_CAP_DB, sqnr
     return Comparison(
         split=split,
         samples=len(reference),
         metric=metric,
-        float=before,
-        exported=after,
+        float=float_value,
+        exported=exported_value,
         agreement=agreement,
         score_agreement=score_agreement,
         largest_output=float(np.max(np.abs(reference))),
-        largest_gap=float(np.max(np.abs(reference - exported.outputs))),
+        largest_gap=float(np.max(np.abs(reference - outputs))),
         sqnr_db=sqnr,
+        output=shown,
     )
 
 
@@ -134,13 +154,15 @@ def sqnr_db(signal: NDArray[np.float32], noisy: NDArray[np.float32], *, softmax_
 def broken_promises(inspection: Inspection, scheme: Scheme) -> list[str]:
     """What in the file is not as the scheme says; empty if all of it is."""
     broken = []
+    ends = (*inspection.inputs, *inspection.outputs)
     # The int8 kernel of the fused LSTM keeps its cell state in int16: one tensor for each.
-    states = {"int16": inspection.ops.get(FUSED_LSTM, 0)}
+    allowed = {"int16": inspection.ops.get(FUSED_LSTM, 0), scheme.io: len(ends)}
     for dtype, count in inspection.tensors.items():
-        if dtype not in scheme.tensors and count > states.get(dtype, 0):
+        if dtype not in scheme.tensors and count > allowed.get(dtype, 0):
             broken.append(f"{count} tensors are {dtype}, which a {scheme.name} file must not hold")
     for kind, tensors in (("input", inspection.inputs), ("output", inspection.outputs)):
-        broken += [f"{kind} {t.name} is {t.dtype}, not {scheme.io}" for t in tensors if t.dtype != scheme.io]
+        good = {scheme.io, *WHOLE_NUMBERS} if kind == "input" else {scheme.io}
+        broken += [f"{kind} {t.name} is {t.dtype}, not {scheme.io}" for t in tensors if t.dtype not in good]
     broken += [f"{name} is not an operation of the runtime" for name in inspection.ops if name.startswith("CUSTOM")]
     if scheme.weights not in inspection.constants:
         broken.append(f"no weights are {scheme.weights}")
@@ -150,24 +172,30 @@ def broken_promises(inspection: Inspection, scheme: Scheme) -> list[str]:
 def failed_gates(comparison: Comparison, scheme: Scheme, max_drop: float) -> list[str]:
     """Which measurements are not good enough; empty if all are.
 
-    A float file must give the model's own numbers. A quantized one may lose `max_drop` of the
-    metric where there are labels; where there are none its scores must be at least
+    A float file must give the model's own numbers, one of shorter floats nearly so. A quantized one
+    may lose `max_drop` of the metric where there are labels; where there are none its scores must be at least
     `MINIMUM_SQNR_DB` above their noise.
     """
     failed = []
-    if scheme.quantizer == "none":
-        if not comparison.largest_gap <= float_tolerance(comparison.largest_output):
-            failed.append(_float_gap(comparison.largest_gap, comparison.largest_output))
+    which = f"output {comparison.output!r}: " if comparison.output else ""
+    if scheme.gap is not None:
+        limit = scheme.gap * max(1.0, comparison.largest_output)
+        if not comparison.largest_gap <= limit:
+            failed.append(which + _float_gap(comparison.largest_gap, limit))
     elif comparison.metric == "accuracy":
         if not comparison.float - comparison.exported <= max_drop:
             failed.append(
-                f"accuracy fell from {comparison.float:.4f} to {comparison.exported:.4f} "
+                f"{which}accuracy fell from {comparison.float:.4f} to {comparison.exported:.4f} "
                 f"on {comparison.samples} samples (limit {max_drop:g})"
             )
     elif np.isnan(comparison.sqnr_db):
-        failed.append("there is no telling its scores from noise: the samples do not move the float model's output")
+        failed.append(
+            f"{which}there is no telling its scores from noise: the samples do not move the float model's output"
+        )
     elif not comparison.sqnr_db >= MINIMUM_SQNR_DB:
-        failed.append(f"its scores are {comparison.sqnr_db:.1f} dB above their noise (limit {MINIMUM_SQNR_DB:g} dB)")
+        failed.append(
+            f"{which}its scores are {comparison.sqnr_db:.1f} dB above their noise (limit {MINIMUM_SQNR_DB:g} dB)"
+        )
     return failed
 
 
@@ -176,26 +204,35 @@ def float_tolerance(largest_output: float) -> float:
     return FLOAT_GAP * max(1.0, largest_output)
 
 
-def _float_gap(gap: float, largest_output: float) -> str:
-    return f"its outputs are up to {gap:.3g} from the model's (limit {float_tolerance(largest_output):.3g})"
+def _float_gap(gap: float, limit: float) -> str:
+    return f"its outputs are up to {gap:.3g} from the model's (limit {limit:.3g})"
 
 
-def refuse_unless_good(inspection: Inspection, scheme: Scheme, comparison: Comparison, max_drop: float) -> None:
+def refuse_unless_good(
+    inspection: Inspection, scheme: Scheme, comparisons: Iterable[Comparison], max_drop: float
+) -> None:
     """Raise VerificationRefused, naming everything that is wrong, unless nothing is."""
-    wrong = broken_promises(inspection, scheme) + failed_gates(comparison, scheme, max_drop)
+    wrong = broken_promises(inspection, scheme)
+    for comparison in comparisons:
+        wrong += failed_gates(comparison, scheme, max_drop)
     if wrong:
-        advice = "" if scheme.quantizer == "none" else "; a file without loss: dlkit export --scheme float32"
+        advice = "" if scheme.name == FLOAT32.name else "; a file without loss: dlkit export --scheme float32"
         found = "; ".join(wrong)
         raise VerificationRefused(f"the {scheme.name} file was refused and no bundle was written: {found}{advice}")
 
 
-def check_conversion(reference: NDArray[np.float32], original: Judged) -> None:
+def check_conversion(reference: Mapping[str, NDArray[np.float32]], original: Judged) -> None:
     """Raise VerificationRefused unless the float file gives the Keras model's own numbers."""
-    if reference.shape != original.outputs.shape:
-        found = f"it computes {original.outputs.shape} for {reference.shape}"
-    else:
-        gap, largest = float(np.max(np.abs(reference - original.outputs))), float(np.max(np.abs(reference)))
-        if gap <= float_tolerance(largest):
-            return
-        found = _float_gap(gap, largest)
-    raise VerificationRefused(f"the float file was refused and no bundle was written: {found}")
+    if reference.keys() != original.outputs.keys():
+        found = f"it computes {', '.join(original.outputs)} for {', '.join(reference)}"
+        raise VerificationRefused(f"the float file was refused and no bundle was written: {found}")
+    for name, wanted in reference.items():
+        outputs, which = original.outputs[name], f"output {name!r}: " if len(reference) > 1 else ""
+        if wanted.shape != outputs.shape:
+            found = f"it computes {outputs.shape} for {wanted.shape}"
+        else:
+            gap, limit = float(np.max(np.abs(wanted - outputs))), float_tolerance(float(np.max(np.abs(wanted))))
+            if gap <= limit:
+                continue
+            found = _float_gap(gap, limit)
+        raise VerificationRefused(f"the float file was refused and no bundle was written: {which}{found}")

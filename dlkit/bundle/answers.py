@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,13 @@ if TYPE_CHECKING:
 
 FEW_NUMBERS = 16
 """As many are printed; of more, for instance a picture, the shape and the range."""
+
+
+def answers_text(outputs: Mapping[str, NDArray[np.float32]], labels: tuple[str, ...], count: int) -> str:
+    """One sample's outputs by name in a line, see `answer_text`; the names are said where there are several."""
+    if len(outputs) == 1:
+        return answer_text(next(iter(outputs.values())), labels, count)
+    return "  ".join(f"{name}: {answer_text(values, (), count)}" for name, values in outputs.items())
 
 
 def answer_text(outputs: NDArray[np.float32], labels: tuple[str, ...], count: int) -> str:

@@ -30,7 +30,7 @@ MODULES = (
 HEAD = '''#!/usr/bin/env python3
 """Run this bundle on a device: needs numpy and ai-edge-litert (and Pillow for images), not dlkit.
 
-    python predict.py INPUT...   label images, .npy or .csv files, folders, or - for standard input
+    python predict.py INPUT...   label images, .npy, .npz or .csv files, folders, or - for standard input
     python predict.py --check    prove that the model runs here as it did where it was made
 
 Made by dlkit from its own modules; edit those, not this.

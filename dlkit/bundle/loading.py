@@ -5,22 +5,28 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dlkit.digest import sha256_of
-from dlkit.errors import ModelFileError
+from dlkit.errors import DataError, ModelFileError
 from dlkit.filing import read_file
 from dlkit.runtime.arrays import read_npz
+from dlkit.runtime.inputs import read_samples
 from dlkit.runtime.litert import Session
 from dlkit.runtime.preprocessing import Preprocessing, preprocessing_from
 
-FORMAT = 1
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FORMAT = 2
 VOUCHED_FOR = ("model.tflite", "labels.txt", "samples.npz")
 """Files without whose sha256 a manifest says nothing."""
 LARGEST_MANIFEST_BYTES = 2**24
+LARGEST_SAMPLES_BYTES = 2**28
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,13 +37,13 @@ class Bundle:
         folder: where it is.
         manifest: the contents of manifest.json.
         labels: class names, in the order of the output; empty where the outputs are no classes.
-        preprocessing: from raw values to network input.
+        inputs: input name → from raw values to network input.
     """
 
     folder: Path
     manifest: dict[str, Any]
     labels: tuple[str, ...]
-    preprocessing: Preprocessing
+    inputs: dict[str, Preprocessing]
 
     @property
     def model(self) -> Path:
@@ -51,22 +57,84 @@ class Bundle:
         """A loaded model, ready to run."""
         return Session(self.model, threads)
 
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """Of the one input. Raises DataError if there are several."""
+        if len(self.inputs) != 1:
+            raise DataError(f"{self.folder}: takes {len(self.inputs)} inputs ({', '.join(self.inputs)}), not one")
+        return next(iter(self.inputs.values()))
+
+    @property
+    def answers(self) -> str:
+        """What the first output holds: "probabilities" or "scores"."""
+        return str(next(iter(self.manifest["outputs"].values()))["answers"])
+
+    def prepared(self, raw: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
+        """Raw values by input name, (N, ...) each → network inputs. Raises DataError for other names or shapes."""
+        if raw.keys() != self.inputs.keys():
+            raise DataError(f"inputs called {', '.join(raw)}, but this model takes {', '.join(self.inputs)}")
+        return {name: preprocessing.apply(raw[name]) for name, preprocessing in self.inputs.items()}
+
+    def predict(
+        self, x: NDArray[Any] | Mapping[str, NDArray[Any]] | str | Path, threads: int | None = None
+    ) -> NDArray[np.float32] | dict[str, NDArray[np.float32]]:
+        """What the model computes of raw values; loads the model anew, so give it all there is at once.
+
+        Args:
+            x: (N, ...) raw values, see `Preprocessing`; of several inputs a mapping, by name; or the name of what
+                `dlkit predict` reads: an image, a .npy, .npz or .csv file, or a folder of images.
+
+        Returns:
+            (N, ...) float32; of several outputs a dictionary, by name.
+
+        Raises:
+            DataError: `x` is not what the model takes.
+        """
+        if isinstance(x, (str, Path)):
+            raws = [sample.raw for sample in read_samples([str(x)], self.inputs)]
+            named: Mapping[str, NDArray[Any]] = {name: np.stack([raw[name] for raw in raws]) for name in self.inputs}
+        elif isinstance(x, Mapping):
+            named = {name: np.asarray(values) for name, values in x.items()}
+        else:
+            self.preprocessing.raw_batch(np.asarray(x))  # one input, and of its shape
+            named = {name: np.asarray(x) for name in self.inputs}
+        outputs = self.session(threads).run_named(self.prepared(named))
+        return outputs if len(outputs) > 1 else next(iter(outputs.values()))
+
     def check(self, threads: int | None = None) -> tuple[int, float, float]:
-        """Run the bundle's own samples: (how many, largest gap to the expected outputs, gap allowed)."""
-        raw, expected = read_npz(self.folder / "samples.npz", ("raw", "outputs"))
-        outputs = self.session(threads).run(self.preprocessing.apply(raw))
-        if not len(raw) or outputs.shape != expected.shape:
-            found = f"{len(raw)} inputs give {outputs.shape}, but outputs of {expected.shape} are expected"
-            raise ModelFileError(f"{self.folder}: samples.npz does not belong to the model: {found}")
-        return len(raw), float(np.max(np.abs(outputs - expected))), float(self.manifest["check"]["tolerance"])
+        """Run the bundle's own samples: (how many, largest gap to the expected outputs, gap allowed).
+
+        Of several outputs, the one that is nearest to its limit, or furthest beyond.
+        """
+        path = self.folder / "samples.npz"
+        try:
+            arrays = read_npz(read_file(path, LARGEST_SAMPLES_BYTES), str(path), LARGEST_SAMPLES_BYTES)
+            raw = {name: arrays[f"raw {name}"] for name in self.inputs}
+            expected = {name: arrays[f"output {name}"] for name in self.manifest["outputs"]}
+        except (DataError, OSError) as error:
+            raise ModelFileError(f"{error}; export the bundle again") from None
+        except KeyError as error:
+            raise ModelFileError(f"{path}: has no array {error}; export the bundle again") from None
+        outputs = self.session(threads).run_named(self.prepared(raw))
+        gaps = []
+        for name, wanted in expected.items():
+            found = outputs.get(name, np.empty(0))
+            if not len(wanted) or found.shape != wanted.shape:
+                told = f"they give {found.shape}, but outputs of {wanted.shape} are expected"
+                raise ModelFileError(f"{self.folder}: samples.npz does not belong to the model: {told}")
+            allowed = float(self.manifest["outputs"][name]["tolerance"])
+            gaps.append((float(np.max(np.abs(found - wanted))), allowed))
+        gap, allowed = max(gaps, key=lambda pair: pair[0] - pair[1] if np.isfinite(pair[0]) else math.inf)
+        return len(wanted), gap, allowed
 
 
-def load_bundle(folder: Path) -> Bundle:
+def load_bundle(folder: Path | str) -> Bundle:
     """The bundle in `folder`, every file held against its sha256.
 
     Raises:
         ModelFileError: it is no bundle, a file is missing, or a file is not as it was written.
     """
+    folder = Path(folder)
     path = folder / "manifest.json"
     if not path.is_file():
         raise ModelFileError(_no_bundle(folder))
@@ -77,11 +145,16 @@ def load_bundle(folder: Path) -> Bundle:
         _check_types(manifest)
         check_files(folder, manifest["sha256"])
         labels = (folder / "labels.txt").read_text(encoding="utf-8").split("\n")[:-1]
-        return Bundle(folder, manifest, tuple(labels), preprocessing_from(manifest["preprocessing"]))
+        inputs = {name: preprocessing_from(end["preprocessing"]) for name, end in manifest["inputs"].items()}
+        return Bundle(folder, manifest, tuple(labels), inputs)
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ModelFileError(f"{path}: is not a dlkit manifest, or is corrupt; export the bundle again") from None
+
+
+load = load_bundle
+"""`dlkit.load`: the short name."""
 
 
 def _check_types(manifest: dict[str, Any]) -> None:
@@ -89,9 +162,12 @@ def _check_types(manifest: dict[str, Any]) -> None:
     kinds: dict[str, Any] = {"name": str, "target": str, "scheme": str, "sha256": dict, "recipe": (dict, type(None))}
     if not all(isinstance(manifest[key], kind) for key, kind in kinds.items()):
         raise ValueError
-    if manifest["answers"] not in ("probabilities", "scores"):
+    ends = manifest["outputs"].values()
+    if not ends or not manifest["inputs"] or not set(VOUCHED_FOR) <= set(manifest["sha256"]):
         raise ValueError
-    if not 0 <= float(manifest["check"]["tolerance"]) < math.inf or not set(VOUCHED_FOR) <= set(manifest["sha256"]):
+    if not all(
+        end["answers"] in ("probabilities", "scores") and 0 <= float(end["tolerance"]) < math.inf for end in ends
+    ):
         raise ValueError
 
 

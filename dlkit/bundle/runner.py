@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dlkit.bundle.answers import answer_text
+from dlkit.bundle.answers import answers_text
 from dlkit.bundle.loading import Bundle, load_bundle
 from dlkit.errors import DlkitError, printable, system_reason
-from dlkit.runtime.inputs import read_inputs
+from dlkit.runtime.inputs import read_samples
 
 
 def main() -> int:
@@ -38,7 +38,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Run this bundle's model on this device.")
-    parser.add_argument("inputs", nargs="*", metavar="INPUT", help="image, .npy, .csv, folder of images, or -")
+    parser.add_argument("inputs", nargs="*", metavar="INPUT", help="image, .npy, .npz, .csv, folder of images, or -")
     parser.add_argument("--check", action="store_true", help="run the bundle's own samples and compare")
     parser.add_argument("--top", type=_positive, default=1, metavar="N", help="show the N best classes")
     parser.add_argument("--threads", type=_positive, default=None, metavar="N")
@@ -60,9 +60,10 @@ def _positive(text: str) -> int:
 
 def _predict(bundle: Bundle, arguments: argparse.Namespace) -> int:
     session = bundle.session(arguments.threads)
-    for sample in read_inputs(arguments.inputs, bundle.preprocessing):
-        outputs = session.run(bundle.preprocessing.apply(np.asarray(sample.raw)[np.newaxis]))[0]
-        print(f"{printable(sample.name)}  {answer_text(outputs, bundle.labels, arguments.top)}", flush=True)
+    for sample in read_samples(arguments.inputs, bundle.inputs):
+        outputs = session.run_named(bundle.prepared({name: raw[np.newaxis] for name, raw in sample.raw.items()}))
+        answer = answers_text({name: values[0] for name, values in outputs.items()}, bundle.labels, arguments.top)
+        print(f"{printable(sample.name)}  {answer}", flush=True)
     return 0
 
 

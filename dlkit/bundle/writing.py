@@ -6,6 +6,7 @@ import dataclasses
 import importlib.metadata
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ from dlkit.bundle.flatten import flattened_runner
 from dlkit.bundle.loading import FORMAT, Bundle, load_bundle
 from dlkit.digest import sha256_of
 from dlkit.report import Comparison, Report
+from dlkit.runtime.arrays import write_npz
+from dlkit.runtime.dtypes import TensorFormat
 from dlkit.runtime.litert import Session
 from dlkit.runtime.scores import gives_probabilities
 from dlkit.trained import Trained
@@ -50,7 +53,7 @@ def write_bundle(
     tflite: Path,
     trained: Trained,
     report: Report,
-    samples: NDArray[Any],
+    samples: Mapping[str, NDArray[Any]],
     reference: Reference | None,
     *,
     weights_sha256: str,
@@ -60,7 +63,7 @@ def write_bundle(
 
     Args:
         tflite: the proven file; it is copied.
-        samples: (N, ...) a few raw held-out samples for the bundle's own check.
+        samples: input name → (N, ...), a few raw held-out samples for the bundle's own check.
         weights_sha256: of the float model's weights; unlike the date in its file, they say what was exported.
 
     Raises:
@@ -69,8 +72,10 @@ def write_bundle(
     with new_folder(folder, replace=replace) as new:
         shutil.copyfile(tflite, new / "model.tflite")
         session = Session(new / "model.tflite")
-        outputs = session.run(trained.preprocessing.apply(samples))
-        np.savez_compressed(new / "samples.npz", raw=_smallest(samples), outputs=outputs)
+        outputs = session.run_named({name: inputs.apply(samples[name]) for name, inputs in trained.inputs.items()})
+        raw = {f"raw {name}": _smallest(values) for name, values in samples.items()}
+        arrays = raw | {f"output {name}": values for name, values in outputs.items()}
+        write_npz(new / "samples.npz", arrays, compress=True)
         (new / "labels.txt").write_text("".join(f"{label}\n" for label in trained.labels), encoding="utf-8")
         _write_json(new / "report.json", report.as_dict())
         (new / "report.txt").write_text(report_text(trained.name, report), encoding="utf-8")
@@ -78,8 +83,7 @@ def write_bundle(
         if reference is not None:
             table = {**dataclasses.asdict(reference), "classes": reference.classes.tolist()}
             (new / "reference.json").write_text(json.dumps(table) + "\n", encoding="utf-8")
-        rounding = CHECK_FLOAT * max(1.0, float(np.max(np.abs(outputs))))
-        tolerance = CHECK_STEPS * session.output.scale if session.output.quantized else rounding
+        content = (new / "model.tflite").read_bytes()
         manifest = {
             "format": FORMAT,
             "name": trained.name,
@@ -88,11 +92,18 @@ def write_bundle(
             "network": trained.network,
             "trained": trained.trained,
             "weights_sha256": weights_sha256,
-            "input": dataclasses.asdict(session.input),
-            "output": dataclasses.asdict(session.output),
-            "answers": "probabilities" if gives_probabilities((new / "model.tflite").read_bytes()) else "scores",
-            "preprocessing": dataclasses.asdict(trained.preprocessing),
-            "check": {"samples": len(samples), "tolerance": tolerance},
+            "inputs": {
+                name: dataclasses.asdict(end) | {"preprocessing": dataclasses.asdict(trained.inputs[name])}
+                for name, end in session.inputs.items()
+            },
+            "outputs": {
+                name: dataclasses.asdict(end)
+                | {
+                    "answers": "probabilities" if gives_probabilities(content, place) else "scores",
+                    "tolerance": _tolerance(end, outputs[name]),
+                }
+                for place, (name, end) in enumerate(session.outputs.items())
+            },
             "recipe": trained.recipe.as_dict() if trained.recipe else None,
             "versions": {"dlkit": __version__} | {name: importlib.metadata.version(name) for name in VERSIONED},
             "sha256": {path.name: sha256_of(path) for path in sorted(new.iterdir())},
@@ -114,15 +125,15 @@ def report_text(name: str, report: Report) -> str:
         f"operations   {_counts(report.ops)}",
         f"tensors      {_counts(report.tensors)}",
     ]
-    for comparison in (report.gate, report.test):
-        if comparison is not None:
-            lines += ["", *_comparison_lines(comparison)]
+    for comparison in (*report.gates, *report.tests):
+        lines += ["", *_comparison_lines(comparison)]
     lines += [f"\nwarning: {warning}" for warning in report.warnings]
     return "\n".join(lines) + "\n"
 
 
 def _comparison_lines(comparison: Comparison) -> list[str]:
-    lines = [f"on {comparison.samples} samples ({comparison.split})"]
+    output = f", output {comparison.output}" if comparison.output else ""
+    lines = [f"on {comparison.samples} samples ({comparison.split}){output}"]
     if comparison.metric == "accuracy":
         lines.append(f"accuracy     {comparison.float:.4f} float, {comparison.exported:.4f} exported")
     if comparison.agreement is not None:
@@ -136,6 +147,11 @@ def _comparison_lines(comparison: Comparison) -> list[str]:
 
 def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+def _tolerance(end: TensorFormat, outputs: NDArray[np.float32]) -> float:
+    """How far a processor may be from `outputs`, which this one computed."""
+    return CHECK_STEPS * end.scale if end.quantized else CHECK_FLOAT * max(1.0, float(np.max(np.abs(outputs))))
 
 
 def _smallest(raw: NDArray[Any]) -> NDArray[Any]:

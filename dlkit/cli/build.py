@@ -95,7 +95,7 @@ def command(
         click.echo(f"drew {picture}")
     if trained.recipe is not None:
         print_next([f"dlkit train {shlex.quote(name)}{options_again(out, overrides)}"], quiet)
-    elif trained.preprocessing.image is not None:
+    elif next(iter(trained.inputs.values())).image is not None:
         again = options_again(out)
         print_next([f"dlkit export --quantize --data FOLDER{again}    # a folder of about 100 images"], quiet)
 

@@ -10,6 +10,7 @@ import click
 
 from dlkit.cli._completing import models, schemes, targets
 from dlkit.cli._output import force_option, out_option, print_next, progress_for, quiet_option, set_option
+from dlkit.errors import suggestion
 
 if TYPE_CHECKING:
     from dlkit.bundle.loading import Bundle
@@ -25,9 +26,11 @@ MODES = ("unit", "signed", "lite", "caffe", "torch", "none")
 @click.option("--quantize", is_flag=True, help="The same as --scheme int8.")
 @click.option(
     "--scheme",
+    "names",
+    multiple=True,
     metavar="NAME",
     shell_complete=schemes,
-    help="A name of 'dlkit list schemes'.  [default: the recipe's, else float32]",
+    help="A name of 'dlkit list schemes'; several make a bundle each.  [default: the recipe's, else float32]",
 )
 @click.option(
     "--target",
@@ -42,7 +45,11 @@ MODES = ("unit", "signed", "lite", "caffe", "torch", "none")
     help="Images to calibrate with; for a model without a data set, to prove the file on too.",
 )
 @click.option(
-    "--preprocessing", type=click.Choice(MODES), help="How the inputs of a .keras file from elsewhere are prepared."
+    "--preprocessing",
+    "modes",
+    multiple=True,
+    metavar="[INPUT=]MODE",
+    help=f"How the inputs of a .keras file from elsewhere are prepared, each if they differ: {', '.join(MODES)}.",
 )
 @out_option
 @force_option
@@ -51,10 +58,10 @@ MODES = ("unit", "signed", "lite", "caffe", "torch", "none")
 def command(
     model: str | None,
     quantize: bool,
-    scheme: str | None,
+    names: tuple[str, ...],
     target: str | None,
     data: str | None,
-    preprocessing: str | None,
+    modes: tuple[str, ...],
     out: str,
     force: bool,
     overrides: tuple[str, ...],
@@ -70,32 +77,61 @@ def command(
     \b
     Example:
       dlkit build vgg16 && dlkit export --quantize --data photos/
-      dlkit export digits --scheme float32
+      dlkit export digits --scheme float32 --scheme float16 --scheme dynamic_int8
     """
-    from dlkit.pipeline import export
+    from dlkit.pipeline import export_schemes
     from dlkit.schemes import SCHEMES
     from dlkit.targets import TARGETS
 
-    if quantize and scheme not in (None, "int8"):
-        raise click.UsageError(f"--quantize means --scheme int8, but --scheme {scheme} is given too")
-    chosen = "int8" if quantize else scheme
-    if chosen:
-        SCHEMES[chosen]
+    if quantize and names and "int8" not in names:
+        raise click.UsageError(f"--quantize means --scheme int8, but --scheme {names[0]} is given too")
+    chosen = names or (("int8",) if quantize else ())
+    for name in chosen:
+        SCHEMES[name]
     if target:
         TARGETS[target]
     if overrides and not (model or "").endswith(".toml"):
         raise click.UsageError("--set changes a recipe; name a .toml file")
+    preprocessing = _preprocessing(modes)
     if preprocessing and not (model and _is_foreign(Path(model))):
         raise click.UsageError("--preprocessing is for a .keras file from elsewhere; a model made here has its own")
     progress = progress_for(quiet)
     trained = _find(model, Path(out), preprocessing, overrides, progress)
     images = Path(data) if data else None
-    bundle, report = export(trained, chosen, target, data=images, out=Path(out), force=force, progress=progress)
-    print_bundle(bundle, report, quiet)
+    results = export_schemes(trained, chosen, target, data=images, out=Path(out), force=force, progress=progress)
+    made = [result for result in results if isinstance(result, tuple)]
+    failed = [result for result in results if not isinstance(result, tuple)]
+    for number, (bundle, report) in enumerate(made):
+        if number:
+            click.echo()
+        print_bundle(bundle, report, quiet or len(results) > 1)
+    for error in failed[:-1]:
+        click.echo(f"error: {error}", err=True)
+    if failed:
+        raise failed[-1]
+
+
+def _preprocessing(modes: tuple[str, ...]) -> str | dict[str, str] | None:
+    """One mode for all inputs, or input → mode. Raises UsageError for what is no mode."""
+    pairs = [mode.rpartition("=")[::2] for mode in modes]
+    for _, mode in pairs:
+        if mode not in MODES:
+            raise click.UsageError(f"--preprocessing {mode!r} is none; {suggestion(mode, MODES)}")
+    if not pairs:
+        return None
+    if len(pairs) == 1 and not pairs[0][0]:
+        return pairs[0][1]
+    if not all(name for name, _ in pairs):
+        raise click.UsageError("--preprocessing is given several times; say of which input each: INPUT=MODE")
+    return dict(pairs)
 
 
 def _find(
-    model: str | None, out: Path, preprocessing: str | None, overrides: tuple[str, ...], progress: Progress
+    model: str | None,
+    out: Path,
+    preprocessing: str | dict[str, str] | None,
+    overrides: tuple[str, ...],
+    progress: Progress,
 ) -> Trained:
     """The model that is meant. Raises ModelFileError with the nearest names if none is."""
     from dlkit.recipe import read_recipe

@@ -24,7 +24,8 @@ def command(bundle: str, inputs: tuple[str, ...], top: int, threads: int | None,
     """Label each INPUT with the model of BUNDLE; where it names no classes, say what it computes (--json: all of it).
 
     INPUT is an image, a .npy array (one sample or a batch), a .csv table (a sample a line), a folder
-    of images, or - for one of these on standard input. Needs no TensorFlow.
+    of images, or - for one of these on standard input; for a model of several inputs, a .npz archive with an array
+    for each. Needs no TensorFlow.
 
     \b
     Example:
@@ -51,23 +52,26 @@ def command(bundle: str, inputs: tuple[str, ...], top: int, threads: int | None,
 def _predict(loaded: object, inputs: list[str], top: int, threads: int | None, as_json: bool) -> None:
     import numpy as np
 
-    from dlkit.bundle.answers import answer_text, check_numbers, top_classes
+    from dlkit.bundle.answers import answers_text, check_numbers, top_classes
     from dlkit.bundle.loading import Bundle
-    from dlkit.runtime.inputs import read_inputs
+    from dlkit.runtime.inputs import read_samples
 
     assert isinstance(loaded, Bundle)
     session = loaded.session(threads)
-    answers = []
-    for sample in read_inputs(inputs, loaded.preprocessing):
-        outputs = session.run(loaded.preprocessing.apply(np.asarray(sample.raw)[np.newaxis]))[0]
+    answers: list[dict[str, object]] = []
+    for sample in read_samples(inputs, loaded.inputs):
+        computed = session.run_named(loaded.prepared({name: raw[np.newaxis] for name, raw in sample.raw.items()}))
+        outputs = {name: values[0] for name, values in computed.items()}
         if not as_json:
-            click.echo(f"{printable(sample.name)}  {answer_text(outputs, loaded.labels, top)}")
+            click.echo(f"{printable(sample.name)}  {answers_text(outputs, loaded.labels, top)}")
         elif loaded.labels:
-            best = top_classes(outputs, loaded.labels, top)
+            best = top_classes(next(iter(outputs.values())), loaded.labels, top)
             labels, values = [label for label, _ in best], [value for _, value in best]
-            answers.append({"input": sample.name, "labels": labels, loaded.manifest["answers"]: values})
+            answers.append({"input": sample.name, "labels": labels, loaded.answers: values})
         else:
-            check_numbers(outputs)
-            answers.append({"input": sample.name, "outputs": outputs.tolist()})
+            for values in outputs.values():
+                check_numbers(values)
+            lists: dict[str, object] = {name: values.tolist() for name, values in outputs.items()}
+            answers.append({"input": sample.name, "outputs": lists if len(lists) > 1 else lists.popitem()[1]})
     if as_json:
         print_json(answers)

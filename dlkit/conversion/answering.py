@@ -3,34 +3,39 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
-
+from dlkit.conversion.batches import Batch, read_batch
 from dlkit.conversion.child import run_task
 from dlkit.errors import ConversionError, ModelFileError, VerificationRefused
 from dlkit.progress import Advance
+from dlkit.runtime.arrays import write_npz
 from dlkit.verify import Judged, judged
 from dlkit.writing import temporary_folder
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
-
-def judged_export(tflite: Path, inputs: NDArray[np.float32], advance: Advance) -> Judged:
+def judged_export(tflite: Path, inputs: Batch, advance: Advance) -> Judged:
     """`verify.judged` of the file `tflite`. Raises VerificationRefused if the runtime refuses it or crashes on it."""
     with temporary_folder() as folder:
-        answers = folder / "answers.npz"
-        np.save(folder / "inputs.npy", inputs)
+        paths = {name: str(folder / f"{name}.npz") for name in ("inputs", "outputs", "scores")}
+        write_npz(paths["inputs"], inputs)
         try:
-            run_task("answer", advance, tflite=str(tflite), inputs=str(folder / "inputs.npy"), answers=str(answers))
+            run_task(
+                "answer",
+                advance,
+                tflite=str(tflite),
+                inputs=paths["inputs"],
+                outputs=paths["outputs"],
+                scores=paths["scores"],
+            )
         except (ModelFileError, ConversionError) as error:
             raise VerificationRefused(f"the exported file was refused and no bundle was written: {error}") from None
-        with np.load(answers) as found:
-            return Judged(found["outputs"], found["scores"], bool(found["ends_in_softmax"]))
+        outputs = read_batch(paths["outputs"])
+        scores = read_batch(paths["scores"])
+    return Judged(outputs, outputs | scores, frozenset(scores))
 
 
-def answer(tflite: str, inputs: str, answers: str, advance: Advance) -> None:
-    """The child's side: `Judged` of the inputs in a .npy file, as an .npz file."""
-    found = judged(Path(tflite).read_bytes(), np.load(inputs), advance)
-    np.savez(answers, outputs=found.outputs, scores=found.scores, ends_in_softmax=found.ends_in_softmax)
+def answer(tflite: str, inputs: str, outputs: str, scores: str, advance: Advance) -> None:
+    """The child's side: `Judged` of the inputs in an archive, as two more; of scores those that are no outputs."""
+    found = judged(Path(tflite).read_bytes(), read_batch(inputs), advance)
+    write_npz(outputs, found.outputs)
+    write_npz(scores, {name: found.scores[name] for name in sorted(found.end_in_softmax)})

@@ -1,110 +1,167 @@
-"""Making the file: convert once to float, quantize if the scheme says so, label it."""
+"""Making the file: convert once to float, then quantize it for each scheme, and label it."""
 
 from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
+from dlkit.conversion.batches import Batch, read_batch
 from dlkit.conversion.child import run_task
 from dlkit.conversion.quantizer import can_quantize
 from dlkit.conversion.without_loops import MOST_STEPS
 from dlkit.errors import IllegalCombination
 from dlkit.progress import Progress
-from dlkit.runtime.inspection import inspect_file
+from dlkit.runtime.arrays import write_npz
+from dlkit.runtime.inspection import FUSED_LSTM, inspect_file
 from dlkit.schemes import Scheme
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+NO_16_BIT_FORM = (FUSED_LSTM, "HARD_SWISH")
+"""Operations of which neither quantizer has one with 16-bit activations."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Float:
+    """A model converted to float, from which the files of all schemes are made.
+
+    Attributes:
+        folder: where it and what is made of it lie.
+        reference: output name → (N, ...) float32, the Keras model's own answers to the inputs given.
+        weights_sha256: of the numbers of the model's weights.
+    """
+
+    folder: Path
+    reference: dict[str, NDArray[np.float32]]
+    weights_sha256: str
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "float.tflite"
+
+    @property
+    def saved_model(self) -> Path:
+        return self.folder / "saved_model"
 
 
 @dataclasses.dataclass(frozen=True)
 class Made:
-    """What conversion produced.
+    """The file of a scheme.
 
     Attributes:
         file: the .tflite file the scheme asked for.
         float_file: the float .tflite file it was made from.
-        reference: (N, ...) float32, the Keras model's own answers to the inputs given.
         quantizer: what made the file, with its version.
-        weights_sha256: of the numbers of the model's weights.
     """
 
     file: Path
     float_file: Path
-    reference: NDArray[np.float32]
     quantizer: str
-    weights_sha256: str
 
 
-def make_file(
-    model: Path,
-    scheme: Scheme,
-    calibration: NDArray[np.float32],
-    inputs: NDArray[np.float32],
-    folder: Path,
-    progress: Progress,
-) -> Made:
-    """Convert `model` and quantize it as `scheme` says, in child processes, into `folder`.
+def convert_model(model: Path, inputs: Batch, folder: Path, progress: Progress) -> Float:
+    """Convert `model` to float in a child process, into `folder`.
 
     Args:
-        calibration: (N, *shape) network inputs.
-        inputs: (N, *shape) held-out network inputs that the Keras model is to answer.
+        inputs: held-out network inputs that the Keras model is to answer.
 
     Raises:
-        ConversionError: converter or quantizer failed, crashed or hung.
-        IllegalCombination: the network cannot have the scheme.
+        ConversionError: the converter failed, crashed or hung.
     """
-    names = ("inputs.npy", "calibration.npy", "reference.npy", "weights.sha256")
-    paths = {name: str(folder / name) for name in names}
-    saved_model, float_file, file = folder / "saved_model", folder / "float.tflite", folder / "quantized.tflite"
-    np.save(paths["inputs.npy"], inputs)
-    np.save(paths["calibration.npy"], calibration)
+    write_npz(folder / "inputs.npz", inputs)
+    reference, identity = folder / "reference.npz", folder / "weights.sha256"
+    made = Float(folder, {}, "")
     with progress.step("Converting to a float file") as advance:
         run_task(
             "convert",
             advance,
             model=str(model),
-            inputs=paths["inputs.npy"],
-            saved_model=str(saved_model),
-            tflite=str(float_file),
-            reference=paths["reference.npy"],
-            weights_sha256=paths["weights.sha256"],
+            inputs=str(folder / "inputs.npz"),
+            saved_model=str(made.saved_model),
+            tflite=str(made.file),
+            reference=str(reference),
+            weights_sha256=str(identity),
         )
-    reference, identity = np.load(paths["reference.npy"]), Path(paths["weights.sha256"]).read_text(encoding="ascii")
+    return dataclasses.replace(
+        made, reference=read_batch(reference), weights_sha256=identity.read_text(encoding="ascii")
+    )
+
+
+def make_file(converted: Float, scheme: Scheme, calibration: Batch, progress: Progress) -> Made:
+    """The file of `scheme`, made in child processes.
+
+    Args:
+        calibration: network inputs; they are looked at if the scheme needs them.
+
+    Raises:
+        ConversionError: a quantizer failed, crashed or hung.
+        IllegalCombination: the network cannot have the scheme.
+    """
     if scheme.quantizer == "none":
-        return Made(float_file, float_file, reference, f"TensorFlow converter {_version('tensorflow')}", identity)
-    ops = inspect_file(float_file).ops
-    if "WHILE" in ops:
-        raise IllegalCombination(
-            f"the {scheme.name} scheme cannot quantize a loop, and this network has a recurrent layer that needs one: "
-            f"it keeps its state, or reads more than {MOST_STEPS} steps and is no LSTM with Keras' own activations; "
-            "use --scheme float32"
-        )
-    with progress.step("Quantizing with calibration samples") as advance:
-        # Where both can, litert-quantizer's file is the smaller and mostly the closer one. Scores of
-        # GRU and SimpleRNN on the digits, 28 steps of 32 units, one layer and two: 35.8 and 36.1, 31.9
-        # and 31.4 dB above their noise; by the TensorFlow converter 33.5 and 36.4, 30.7 and 31.9 dB.
-        if can_quantize(ops):
+        return Made(converted.file, converted.file, f"TensorFlow converter {_version('tensorflow')}")
+    ops = inspect_file(converted.file).ops
+    check_possible(ops, scheme)
+    file, samples = converted.folder / f"{scheme.name}.tflite", converted.folder / "calibration.npz"
+    if scheme.needs_calibration and not samples.exists():
+        write_npz(samples, calibration)
+    # Where both can, litert-quantizer's file is the smaller and mostly the closer one. Scores of
+    # GRU and SimpleRNN on the digits, 28 steps of 32 units, one layer and two: 35.8 and 36.1, 31.9
+    # and 31.4 dB above their noise; by the TensorFlow converter 33.5 and 36.4, 30.7 and 31.9 dB.
+    if can_quantize(ops, scheme):
+        ranges = converted.folder / "ranges.json"
+        if scheme.needs_calibration and not ranges.exists():
+            with progress.step("Measuring ranges on calibration samples") as advance:
+                run_task(
+                    "calibrate",
+                    advance,
+                    float_tflite=str(converted.file),
+                    calibration=str(samples),
+                    ranges=str(ranges),
+                )
+        with progress.step(f"Quantizing to {scheme.name}") as advance:
             run_task(
                 "quantize_flatbuffer",
                 advance,
-                float_tflite=str(float_file),
-                calibration=paths["calibration.npy"],
+                float_tflite=str(converted.file),
+                scheme=scheme.name,
+                ranges=str(ranges),
                 tflite=str(file),
             )
-            quantizer = f"litert-quantizer {_version('litert-quantizer')}, min/max calibration"
-        else:
-            run_task(
-                "quantize_saved_model",
-                advance,
-                saved_model=str(saved_model),
-                calibration=paths["calibration.npy"],
-                tflite=str(file),
-            )
-            quantizer = f"TensorFlow converter {_version('tensorflow')}"
-    return Made(file, float_file, reference, quantizer, identity)
+        how = ", min/max calibration" if scheme.needs_calibration else ""
+        return Made(file, converted.file, f"litert-quantizer {_version('litert-quantizer')}{how}")
+    with progress.step(f"Quantizing to {scheme.name}") as advance:
+        run_task(
+            "quantize_saved_model",
+            advance,
+            saved_model=str(converted.saved_model),
+            scheme=scheme.name,
+            calibration=str(samples),
+            tflite=str(file),
+        )
+    return Made(file, converted.file, f"TensorFlow converter {_version('tensorflow')}")
+
+
+def check_possible(ops: Mapping[str, int], scheme: Scheme) -> None:
+    """Raise IllegalCombination, with the nearest legal scheme, if operations of the network cannot have this one."""
+    use = f"use --scheme {scheme.instead}"
+    if scheme.quantizer == "static" and "WHILE" in ops:
+        raise IllegalCombination(
+            f"the {scheme.name} scheme cannot quantize a loop, and this network has a recurrent layer that needs one: "
+            f"it keeps its state, or reads more than {MOST_STEPS} steps and is no LSTM with Keras' own activations; "
+            "use --scheme dynamic_int8"
+        )
+    if scheme.activations == "int16":
+        for name in NO_16_BIT_FORM:
+            if name in ops:
+                raise IllegalCombination(f"the runtime has no form of {name} with 16-bit activations; {use}")
+    if scheme.quantizer == "weights" and FUSED_LSTM in ops:
+        raise IllegalCombination(f"a fused LSTM ({FUSED_LSTM}) cannot turn its weights back into floats; {use}")
 
 
 def append_files(tflite: Path, contents: dict[str, bytes]) -> None:

@@ -4,49 +4,88 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dlkit.conversion.ranges import workable
+from dlkit.conversion.batches import Batch, count_of_samples, read_batch
+from dlkit.conversion.fused_weights import quantize_fused_lstm
+from dlkit.conversion.quantizer_recipes import recipe_of
+from dlkit.conversion.ranges import Ranges, workable
 from dlkit.progress import Advance
+from dlkit.runtime.inspection import FUSED_LSTM
+from dlkit.schemes import SCHEMES, Scheme
 
 
-def can_quantize(ops: Iterable[str]) -> bool:
-    """Whether litert-quantizer has all of these operations in int8; around one that it has not, the file stays float.
+def can_quantize(ops: Iterable[str], scheme: Scheme) -> bool:
+    """Whether litert-quantizer has all of these operations in `scheme`; what it has not it leaves as it is.
 
-    It has none for a fused LSTM, LEAKY_RELU or REVERSE_V2, for instance. It has one for SPLIT, but the
-    runtime refused the files it made of recurrent layers with one ("failed to delegate SPLIT").
+    Of a fused LSTM it quantizes nothing (`quantize_flatbuffer` does, where activations are dynamic). It has no
+    integer form of LEAKY_RELU or REVERSE_V2, for instance. It has one of SPLIT, but the runtime refused
+    the files it made of recurrent layers with one ("failed to delegate SPLIT").
     """
+    if scheme.quantizer != "static":
+        return scheme.quantizer == "dynamic" or FUSED_LSTM not in ops
     from litert_quantizer import default_policy
 
-    names = set(json.loads(default_policy.DEFAULT_JSON_POLICY)["ops_per_config"]["static_wi8_ai8"])
+    policy = "static_wi8_ai16" if scheme.activations == "int16" else "static_wi8_ai8"
+    names = set(json.loads(default_policy.DEFAULT_JSON_POLICY)["ops_per_config"][policy])
     known = names - {"SPLIT"} | {"TRANSPOSE_CONV"}  # which the list calls CONV_2D_TRANSPOSE
     return known.issuperset(ops)
 
 
-def quantize_flatbuffer(float_tflite: str, calibration: str, tflite: str, advance: Advance) -> None:
-    """Static int8: weights per channel, activations by the smallest and largest value seen.
+def calibrate(float_tflite: str, calibration: str, ranges: str, advance: Advance) -> None:
+    """Measure the range of every activation of a float file.
 
     Args:
         float_tflite: file that `tflite.convert` wrote.
-        calibration: .npy of (N, *shape) float32 network inputs.
+        calibration: .npz of the network's inputs by name, (N, *shape) float32 each.
+        ranges: .json file for tensor → "min" and "max".
+    """
+    measured = _measured_ranges(float_tflite, read_batch(calibration), advance)
+    plain = {name: {end: np.asarray(value).tolist() for end, value in r.items()} for name, r in measured.items()}
+    Path(ranges).write_text(json.dumps(plain), encoding="utf-8")
+
+
+def quantize_flatbuffer(float_tflite: str, scheme: str, ranges: str, tflite: str, advance: Advance) -> None:
+    """Make the file of a scheme.
+
+    Args:
+        float_tflite: file that `tflite.convert` wrote.
+        scheme: name of one that is not float32.
+        ranges: file that `calibrate` wrote; read only if the scheme needs it.
         tflite: file for the result.
     """
+    from litert_quantizer import quantizer
+
+    wanted = SCHEMES[scheme]
+    known = workable(float_tflite, _read_ranges(ranges)) if wanted.needs_calibration else None
+    quantizer.Quantizer(float_tflite, recipe_of(wanted)).quantize(known).export_model(tflite, overwrite=True)
+    if wanted.quantizer == "dynamic":
+        quantize_fused_lstm(Path(tflite))
+
+
+def _read_ranges(path: str) -> Ranges:
+    stored = json.loads(Path(path).read_text(encoding="utf-8"))
+    return {name: {end: np.asarray(v, np.float32) for end, v in measured.items()} for name, measured in stored.items()}
+
+
+def _measured_ranges(float_tflite: str, samples: Batch, advance: Advance) -> Ranges:
+    """Tensor → smallest and largest value it had over the samples."""
     from ai_edge_litert.interpreter import Interpreter
     from litert_quantizer import calibrator, quantizer, recipe
     from litert_quantizer.utils import qsv_utils
 
-    [(signature, tensors)] = Interpreter(model_path=float_tflite).get_signature_list().items()
-    samples = np.load(calibration)
+    [signature] = Interpreter(model_path=float_tflite).get_signature_list()
+    count = count_of_samples(samples)
 
     class CalibrationData:  # iterated twice: the calibrator counts first
         def __iter__(self) -> Iterator[dict[str, Any]]:
-            for done, sample in enumerate(samples, start=1):
-                yield {tensors["inputs"][0]: sample[np.newaxis]}
-                advance(done, len(samples))
+            for row in range(count):
+                yield {name: values[row : row + 1] for name, values in samples.items()}
+                advance(row + 1, count)
 
-    static = quantizer.Quantizer(float_tflite, recipe.static_wi8_ai8())
     # The default, a moving average of the ranges, clips scores (largest error 0.33 against 0.04
     # measured on a small network), so the plain smallest and largest are asked for. There is no
     # public way to hand a calibrator to the quantizer (litert-quantizer 0.11).
@@ -56,5 +95,7 @@ def quantize_flatbuffer(float_tflite: str, calibration: str, tflite: str, advanc
         mode=calibrator.CalibrationMode.CALIBRATION_PROFILER_BASED,
         qsv_update_func=qsv_utils.min_max_update,
     )
+    static = quantizer.Quantizer(float_tflite, recipe.static_wi8_ai8())
     ranges.calibrate({signature: CalibrationData()}, static._recipe_manager)
-    static.quantize(workable(float_tflite, ranges.get_model_qsvs())).export_model(tflite, overwrite=True)
+    found: Ranges = ranges.get_model_qsvs()
+    return found

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from dlkit.conversion.batches import count_of_samples, read_batch
+from dlkit.conversion.named_ends import arranged, by_name, input_names
 from dlkit.conversion.without_loops import without_loops
 from dlkit.digest import sha256_of_arrays
 from dlkit.errors import ConversionError, ModelFileError
@@ -19,6 +21,8 @@ from dlkit.frameworks import keras
 from dlkit.frameworks import tensorflow as tf
 from dlkit.networks._layers import custom_layers
 from dlkit.progress import Advance
+from dlkit.runtime.arrays import write_npz
+from dlkit.schemes import SCHEMES
 
 
 def convert(
@@ -28,40 +32,49 @@ def convert(
 
     Args:
         model: the .keras file.
-        inputs: .npy of (N, *shape) float32 network inputs.
+        inputs: .npz of the network's inputs by name, (N, *shape) each.
         saved_model: folder for the SavedModel in between.
         tflite: file for the result.
-        reference: .npy for what the Keras model answers to `inputs`, (N, ...) float32.
+        reference: .npz for what the Keras model answers to `inputs`, by name, (N, ...) float32 each.
         weights_sha256: text file for the sha256 of the model's weights.
     """
     loaded = load_model(Path(model))
     weights = (np.asarray(weight.value) for weight in loaded.weights)  # where they are; get_weights copies them all
     Path(weights_sha256).write_text(sha256_of_arrays(weights), encoding="ascii")
-    np.save(reference, loaded.predict(np.load(inputs), batch_size=8, verbose=0).astype(np.float32))
+    answers = by_name(loaded, loaded.predict(arranged(loaded, read_batch(inputs)), batch_size=8, verbose=0))
+    write_npz(reference, {name: values.astype(np.float32) for name, values in answers.items()})
     _save(without_loops(loaded), saved_model)
     Path(tflite).write_bytes(tf.lite.TFLiteConverter.from_saved_model(saved_model).convert())
 
 
-def quantize_saved_model(saved_model: str, calibration: str, tflite: str, advance: Advance) -> None:
-    """Quantize with the TFLite converter to full int8; the way for what litert-quantizer has no int8 form of.
+def quantize_saved_model(saved_model: str, scheme: str, calibration: str, tflite: str, advance: Advance) -> None:
+    """Make the file of a scheme with the TFLite converter; the way for what litert-quantizer has no form of.
 
     Args:
         saved_model: folder that `convert` wrote.
-        calibration: .npy of (N, *shape) float32 network inputs.
+        scheme: name of one whose quantizer is "cast" or "static".
+        calibration: .npz of the network's inputs by name, (N, *shape) float32 each; read only if the scheme needs it.
         tflite: file for the result.
     """
-    samples = np.load(calibration)
-
-    def representative_dataset():  # type: ignore[no-untyped-def]
-        for done, sample in enumerate(samples, start=1):
-            yield [sample[np.newaxis]]
-            advance(done, len(samples))
-
+    wanted = SCHEMES[scheme]
     converter = tf.lite.TFLiteConverter.from_saved_model(saved_model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = representative_dataset
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = converter.inference_output_type = tf.int8
+    if wanted.quantizer == "cast":
+        converter.target_spec.supported_types = [tf.float16]
+    else:
+        samples = read_batch(calibration)
+        count = count_of_samples(samples)
+
+        def representative_dataset():  # type: ignore[no-untyped-def]
+            for row in range(count):
+                yield {name: values[row : row + 1] for name, values in samples.items()}
+                advance(row + 1, count)
+
+        converter.representative_dataset = representative_dataset
+        kernels = tf.lite.OpsSet
+        wide = kernels.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+        converter.target_spec.supported_ops = [wide if wanted.activations == "int16" else kernels.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.as_dtype(wanted.io)
     Path(tflite).write_bytes(converter.convert())
 
 
@@ -70,7 +83,7 @@ def load_model(path: Path) -> keras.Model:
 
     Raises:
         ModelFileError: the file is missing, is no .keras archive, is corrupt, or needs code of its own.
-        ConversionError: the model has no fixed input shape, or several inputs or outputs.
+        ConversionError: the shape of an input is not fixed.
     """
     if not zipfile.is_zipfile(path):
         raise ModelFileError(f"{path}: is not a .keras file (no archive, or cut short)")
@@ -79,28 +92,28 @@ def load_model(path: Path) -> keras.Model:
     except Exception as error:  # Keras raises what its layers raise; each is about the file
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelFileError(f"{path}: Keras cannot load this file: {reason}") from None
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        found = f"{len(model.inputs)} inputs and {len(model.outputs)} outputs"
-        raise ConversionError(f"{path}: the model has {found}; dlkit converts models with one of each")
-    if None in model.inputs[0].shape[1:]:
-        raise ConversionError(
-            f"{path}: the input shape {model.inputs[0].shape} is open; a device needs fixed sizes: "
-            "build the model with every size but the batch given"
-        )
+    for name, tensor in zip(input_names(model), model.inputs, strict=True):
+        if None in tensor.shape[1:]:
+            which = f" of {name!r}" if len(model.inputs) > 1 else ""
+            raise ConversionError(
+                f"{path}: the input shape{which} {tensor.shape} is open; a device needs fixed sizes: "
+                "build the model with every size but the batch given"
+            )
     return model
 
 
 def _save(model: keras.Model, folder: str) -> None:
-    """The SavedModel of `model` with the signature (1, *shape) → (1, ...)."""
+    """The SavedModel of `model`: inputs (1, *shape) and outputs (1, ...) by name."""
     module = tf.Module()
     module.held = [variable.value for variable in model.variables]
-    tensor = model.inputs[0]
-    name = tensor.name.partition(":")[0]
-    spec = tf.TensorSpec([1, *tensor.shape[1:]], tensor.dtype, name=name)
+    specs = {
+        name: tf.TensorSpec([1, *tensor.shape[1:]], tensor.dtype, name=name)
+        for name, tensor in zip(input_names(model), model.inputs, strict=True)
+    }
 
     def serve(**named):  # type: ignore[no-untyped-def]
-        return {"output": model(named[name], training=False)}
+        return by_name(model, model(arranged(model, named), training=False))
 
     module.serve = tf.function(serve)
-    signature = module.serve.get_concrete_function(**{name: spec})
+    signature = module.serve.get_concrete_function(**specs)
     tf.saved_model.save(module, folder, signatures={"serving_default": signature})

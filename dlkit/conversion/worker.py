@@ -21,6 +21,7 @@ def _tasks() -> dict[str, Callable[..., None]]:
     return {
         "convert": tflite.convert,
         "quantize_saved_model": tflite.quantize_saved_model,
+        "calibrate": quantizer.calibrate,
         "quantize_flatbuffer": quantizer.quantize_flatbuffer,
         "answer": answering.answer,
     }

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dlkit.bundle.loading import Bundle
-from dlkit.pipeline.exporting import bundle_folder, export
+from dlkit.pipeline.exporting import bundle_folder, export, export_schemes
 from dlkit.pipeline.making_models import TrainingResult, build_network, build_recipe, train
 from dlkit.progress import SILENT, Progress
 from dlkit.recipe import Recipe
 from dlkit.report import Report
 from dlkit.writing import refuse_existing
 
-__all__ = ["TrainingResult", "build_network", "build_recipe", "export", "run", "train"]
+__all__ = ["TrainingResult", "build_network", "build_recipe", "export", "export_schemes", "run", "train"]
 
 
 def run(

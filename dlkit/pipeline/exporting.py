@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +13,19 @@ import numpy as np
 
 from dlkit.bundle.loading import Bundle
 from dlkit.bundle.writing import write_bundle
-from dlkit.conversion.making import Made, append_files, make_file
+from dlkit.conversion.making import Made, append_files, convert_model, make_file
 from dlkit.conversion.samples import ExportSamples, HeldOut, calibrated_with, samples_of_folder, samples_of_recipe
 from dlkit.datasets import stratified
-from dlkit.errors import DataError, IllegalCombination, ModelFileError, OutputError
-from dlkit.pipeline.proving import prove
+from dlkit.errors import (
+    ConversionError,
+    DataError,
+    DlkitError,
+    IllegalCombination,
+    ModelFileError,
+    OutputError,
+    VerificationRefused,
+)
+from dlkit.pipeline.proving import FloatAnswers, prove
 from dlkit.progress import SILENT, Progress
 from dlkit.recipe import Recipe, different_keys
 from dlkit.report import Report
@@ -60,25 +70,72 @@ def export(
         DataError: there is no data to calibrate with or prove on.
         IllegalCombination, ConversionError, OutputError: as they say.
     """
+    schemes = [scheme] if scheme else []
+    [result] = export_schemes(trained, schemes, target, data=data, out=out, force=force, progress=progress)
+    if isinstance(result, DlkitError):
+        raise result
+    return result
+
+
+def export_schemes(
+    trained: Trained,
+    schemes: Sequence[str] = (),
+    target: str | None = None,
+    *,
+    data: Path | None = None,
+    out: Path = Path("exported"),
+    force: bool = False,
+    progress: Progress = SILENT,
+) -> list[tuple[Bundle, Report] | DlkitError]:
+    """`export` for several schemes: converted once, calibrated once, a bundle for each.
+
+    Returns:
+        For each scheme its bundle and report, or why it has none: a network may not be able to have a
+        scheme, or lose too much by it, and the others are worth having nevertheless.
+
+    Raises:
+        As `export` does for what concerns all of them.
+    """
     wanted = trained.recipe.export if trained.recipe else None
-    chosen = SCHEMES[scheme or (wanted.scheme if wanted else "float32")]
+    names = list(dict.fromkeys(schemes)) or [wanted.scheme if wanted else "float32"]
+    chosen = [SCHEMES[name] for name in names]
     device = TARGETS[target or (wanted.target if wanted else "cpu")]
-    _check_legal(chosen, device)
-    folder = bundle_folder(out, trained.name, device.name, chosen.name)
-    _check_name(trained, folder.parent)
-    refuse_existing(folder, replace=force)
-    check_writable(folder.parent)
+    for scheme in chosen:
+        _check_legal(scheme, device)
+        _check_name(trained, out / trained.name)
+        refuse_existing(bundle_folder(out, trained.name, device.name, scheme.name), replace=force)
+    check_writable(out / trained.name)
     with progress.step("Reading samples"):
-        samples = _samples(trained, chosen, data)
+        samples = _samples(trained, any(scheme.needs_calibration for scheme in chosen), data)
     with temporary_folder() as temporary:
-        made = _made(trained, chosen, samples, temporary, progress)
-        with progress.step("Proving it against the float model") as advance:
-            report, reference = prove(made, trained, samples, chosen, device, advance)
-        few = _few(samples.gate)
-        identity = made.weights_sha256
-        bundle = write_bundle(
-            folder, made.file, trained, report, few, reference, weights_sha256=identity, replace=force
-        )
+        converted = convert_model(trained.model, _held_out_inputs(trained, samples), temporary, progress)
+        answers = FloatAnswers(converted, trained)
+        results: list[tuple[Bundle, Report] | DlkitError] = []
+        for scheme in chosen:
+            folder = bundle_folder(out, trained.name, device.name, scheme.name)
+            try:
+                results.append(_exported(answers, trained, samples, scheme, device, folder, force, progress))
+            except (IllegalCombination, ConversionError, VerificationRefused) as error:
+                results.append(error)
+    return results
+
+
+def _exported(
+    answers: FloatAnswers,
+    trained: Trained,
+    samples: ExportSamples,
+    scheme: Scheme,
+    target: Target,
+    folder: Path,
+    force: bool,
+    progress: Progress,
+) -> tuple[Bundle, Report]:
+    calibration = {name: inputs.apply(samples.calibration[name]) for name, inputs in trained.inputs.items()}
+    made = _labelled(make_file(answers.converted, scheme, calibration, progress), trained)
+    with progress.step("Proving it against the float model") as advance:
+        report, reference = prove(answers, made, trained, samples, scheme, target, advance)
+    few, identity = _few(samples.gate), answers.converted.weights_sha256
+    bundle = write_bundle(folder, made.file, trained, report, few, reference, weights_sha256=identity, replace=force)
     return bundle, report
 
 
@@ -108,34 +165,46 @@ def _check_name(trained: Trained, folder: Path) -> None:
         raise OutputError(f"{folder} belongs to {ours}; rename {trained.model.name}, or choose another --out DIR")
 
 
-def _samples(trained: Trained, scheme: Scheme, data: Path | None) -> ExportSamples:
+def _samples(trained: Trained, calibrate: bool, data: Path | None) -> ExportSamples:
     if trained.recipe is not None:
-        own = samples_of_recipe(trained.recipe)
-        return own if data is None else calibrated_with(own, data, trained.preprocessing, trained.recipe)
+        [name] = trained.inputs
+        own = samples_of_recipe(trained.recipe, name)
+        return own if data is None else calibrated_with(own, data, trained.inputs, trained.recipe)
     if data is not None:
-        return samples_of_folder(data, trained.preprocessing, CALIBRATION_SAMPLES, SEED)
-    purpose = "to calibrate with and to prove the file on" if scheme.needs_calibration else "to prove the file on"
-    shape = "×".join(str(n) for n in trained.preprocessing.image or trained.preprocessing.shape)
+        return samples_of_folder(data, trained.inputs, CALIBRATION_SAMPLES, SEED)
+    purpose = "to calibrate with and to prove the file on" if calibrate else "to prove the file on"
+    preprocessing = next(iter(trained.inputs.values()))
+    shape = "×".join(str(n) for n in preprocessing.image or preprocessing.shape)
     raise DataError(
         f"{trained.name} has no data set {purpose}; name a folder of images (about 100; any size, they are fitted "
         f"to {shape}): add --data FOLDER"
     )
 
 
-def _few(held_out: HeldOut) -> NDArray[Any]:
+def _few(held_out: HeldOut) -> dict[str, NDArray[Any]]:
     """The samples that travel in the bundle: one of each class first, or just a few where there are none."""
     if held_out.labels is None:
-        return held_out.raw[:SAMPLES_WITHOUT_LABELS]
-    return held_out.raw[stratified(held_out.labels, SAMPLES_IN_BUNDLE, SEED)]
+        return {name: raw[:SAMPLES_WITHOUT_LABELS] for name, raw in held_out.raw.items()}
+    chosen = stratified(held_out.labels, SAMPLES_IN_BUNDLE, SEED)
+    return {name: raw[chosen] for name, raw in held_out.raw.items()}
 
 
-def _made(trained: Trained, scheme: Scheme, samples: ExportSamples, folder: Path, progress: Progress) -> Made:
-    """The file, labelled; the Keras model has answered the gate's samples and then those of the test split."""
-    held_out = [samples.gate.raw] + ([samples.test.raw] if samples.test else [])
-    prepare = trained.preprocessing.apply
-    inputs = np.concatenate([prepare(raw) for raw in held_out])
-    made = make_file(trained.model, scheme, prepare(samples.calibration), inputs, folder, progress)
-    described = {"labels": trained.labels, "preprocessing": dataclasses.asdict(trained.preprocessing)}
+def _held_out_inputs(trained: Trained, samples: ExportSamples) -> dict[str, NDArray[np.float32]]:
+    """What the Keras model is to answer: the gate's samples and then those of the test split."""
+    held_out = [samples.gate] + ([samples.test] if samples.test else [])
+    return {
+        name: np.concatenate([inputs.apply(part.raw[name]) for part in held_out])
+        for name, inputs in trained.inputs.items()
+    }
+
+
+def _labelled(made: Made, trained: Trained) -> Made:
+    """The file with labels and preprocessing behind it; beside the float file, which others are made from."""
+    file = made.file
+    if file == made.float_file:
+        file = shutil.copyfile(made.file, made.file.with_name("float32.tflite"))
+    inputs = {name: dataclasses.asdict(preprocessing) for name, preprocessing in trained.inputs.items()}
+    described = {"labels": trained.labels, "inputs": inputs}
     labels = "".join(f"{label}\n" for label in trained.labels)
-    append_files(made.file, {"labels.txt": labels.encode(), "dlkit.json": json.dumps(described).encode()})
-    return made
+    append_files(file, {"labels.txt": labels.encode(), "dlkit.json": json.dumps(described).encode()})
+    return dataclasses.replace(made, file=file)

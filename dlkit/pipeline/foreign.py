@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from dlkit.errors import DataError, ModelFileError
-from dlkit.runtime.preprocessing import image_behind, preprocessing_for
+import numpy as np
+
+from dlkit.errors import DataError, ModelFileError, suggestion
+from dlkit.networks import PIXELS
+from dlkit.runtime.preprocessing import Preprocessing, image_behind, preprocessing_for
 from dlkit.trained import Trained
 
+ANY_NUMBER = (float(np.finfo(np.float32).min), float(np.finfo(np.float32).max))
+"""Range of raw values that are no pixels."""
 
-def adopt(path: Path, preprocessing: str | None) -> Trained:
+
+def adopt(path: Path, preprocessing: str | Mapping[str, str] | None) -> Trained:
     """The model in a .keras file; nothing in the file is executed.
 
     Args:
-        preprocessing: how its inputs are prepared (see `recipe.DataPart`); there is no default,
-            because a wrong guess gives wrong answers silently.
+        preprocessing: how its inputs are prepared (see `recipe.DataPart`), for all inputs alike or by the input's
+            name; there is no default, because a wrong guess gives wrong answers silently.
 
     Raises:
         ModelFileError: the file is missing, corrupt or needs code of its own.
-        DataError: `preprocessing` is not said, or does not fit the input, or the input is no image.
+        DataError: `preprocessing` is not said, or does not fit an input.
     """
     if not path.is_file():
         raise ModelFileError(f"there is no file {path}")
@@ -27,21 +34,53 @@ def adopt(path: Path, preprocessing: str | None) -> Trained:
             f"{path}: say how its inputs are prepared: add --preprocessing unit (0…1), signed (-1…1), "
             "lite, caffe, torch or none (0…255)"
         )
+    from dlkit.conversion.named_ends import input_names
     from dlkit.conversion.tflite import load_model
 
     model = load_model(path)
-    shape = tuple(int(n) for n in model.inputs[0].shape[1:])
-    if image_behind(shape) is None:
-        found = "×".join(str(n) for n in shape)
-        raise DataError(f"{path}: takes inputs of shape {found}; a model from elsewhere is exported if it reads images")
+    shapes = {
+        name: tuple(int(n) for n in tensor.shape[1:])
+        for name, tensor in zip(input_names(model), model.inputs, strict=True)
+    }
+    modes = _modes(preprocessing, shapes, path)
     output = model.outputs[0].shape
-    classes = output[1] if len(output) == 2 and output[1] > 1 else 0
+    classes = output[1] if len(model.outputs) == 1 and len(output) == 2 and output[1] > 1 else 0
     return Trained(
         name=path.stem,
         model=path,
         network="",
         recipe=None,
-        preprocessing=preprocessing_for(preprocessing, shape, image_behind(shape), (0.0, 255.0), "crop"),
+        inputs={name: _preprocessing(path, name, shape, modes[name]) for name, shape in shapes.items()},
         labels=tuple(str(number) for number in range(classes)),
         trained=True,
     )
+
+
+def _modes(given: str | Mapping[str, str], shapes: Mapping[str, object], path: Path) -> dict[str, str]:
+    """Input name → mode. Raises DataError for a name that no input has, or an input without a mode."""
+    if isinstance(given, str):
+        return dict.fromkeys(shapes, given)
+    for name in given:
+        if name not in shapes:
+            raise DataError(f"{path}: has no input {name!r}; {suggestion(name, shapes)}")
+    for name in shapes:
+        if name not in given:
+            raise DataError(f"{path}: say how the input {name!r} is prepared too: add --preprocessing {name}=MODE")
+    return dict(given)
+
+
+def _preprocessing(path: Path, name: str, shape: tuple[int, ...], mode: str) -> Preprocessing:
+    """Images have pixels; other inputs are taken as they are, for what scales pixels would mean nothing there.
+
+    An input of two dimensions is a grey image or a series, as `mode` says.
+    """
+    image = image_behind(shape)
+    if image is not None and (len(shape) == 3 or mode != "none"):
+        return preprocessing_for(mode, shape, image, PIXELS, "crop")
+    if mode != "none":
+        found = "×".join(str(n) for n in shape) or "a single number"
+        raise DataError(
+            f"{path}: the input {name!r} is no image (its shape is {found}), so there are no pixels to prepare: "
+            f"add --preprocessing {name}=none and give it what it was trained on"
+        )
+    return preprocessing_for(mode, shape, None, ANY_NUMBER, "crop")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlkit.conversion.named_ends import input_names
 from dlkit.datasets import DATASETS, Split
 from dlkit.frameworks import make_deterministic
 from dlkit.networks import NETWORKS, PIXELS, Network
@@ -81,7 +82,8 @@ def build_network(
             if weights == IMAGENET and labels:
                 labels = imagenet_labels()
     trained = weights is not None
-    unsaved = Trained(name, out / name / "model.keras", name, None, preprocessing, labels, trained=trained)
+    inputs = {input_names(model)[0]: preprocessing}
+    unsaved = Trained(name, out / name / "model.keras", name, None, inputs, labels, trained=trained)
     return save_model(model, unsaved, [], progress), model
 
 
@@ -93,7 +95,7 @@ def build_recipe(
     with progress.step(f"Building {recipe.network.name}"):
         make_deterministic(recipe.seed)
         model = NETWORKS[recipe.network.name].build(recipe.network.options, recipe.name)
-    return save_model(model, _unsaved(recipe, out, trained=False), [], progress), model
+    return save_model(model, _unsaved(recipe, model, out, trained=False), [], progress), model
 
 
 def train(recipe: Recipe, out: Path = EXPORTED, *, force: bool = False, progress: Progress = SILENT) -> TrainingResult:
@@ -106,14 +108,14 @@ def train(recipe: Recipe, out: Path = EXPORTED, *, force: bool = False, progress
     from dlkit.training.supervised import fit
 
     check_destination(out / recipe.name, force)
-    unsaved = _unsaved(recipe, out, trained=True)
     with progress.step("Loading Keras and the data"):
         make_deterministic(recipe.seed)
-        splits = DATASETS[recipe.data.name].load()
+        splits, preprocessing = DATASETS[recipe.data.name].load(), preprocessing_of(recipe)
         model = NETWORKS[recipe.network.name].build(recipe.network.options, recipe.name)
     with progress.step(f"Training {recipe.network.name}") as advance:
-        history = fit(model, recipe, splits, unsaved.preprocessing, advance)
-    accuracies = [_accuracy(model, split, unsaved.preprocessing) for split in (splits.validation, splits.test)]
+        history = fit(model, recipe, splits, preprocessing, advance)
+    accuracies = [_accuracy(model, split, preprocessing) for split in (splits.validation, splits.test)]
+    unsaved = _unsaved(recipe, model, out, trained=True)
     return TrainingResult(save_model(model, unsaved, history, progress), history, *accuracies)
 
 
@@ -154,13 +156,13 @@ def _preprocessing_of_network(network: Network, shape: tuple[int, ...]) -> Prepr
     return preprocessing_for(mode, shape, image, network.raw_range, "crop")
 
 
-def _unsaved(recipe: Recipe, out: Path, *, trained: bool) -> Trained:
+def _unsaved(recipe: Recipe, model: keras.Model, out: Path, *, trained: bool) -> Trained:
     return Trained(
         name=recipe.name,
         model=out / recipe.name / "model.keras",
         network=recipe.network.name,
         recipe=recipe,
-        preprocessing=preprocessing_of(recipe),
+        inputs={input_names(model)[0]: preprocessing_of(recipe)},
         labels=DATASETS[recipe.data.name].labels,
         trained=trained,
     )

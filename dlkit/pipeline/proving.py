@@ -8,7 +8,8 @@ import numpy as np
 
 from dlkit.bundle.writing import Reference
 from dlkit.conversion.answering import judged_export
-from dlkit.conversion.making import Made
+from dlkit.conversion.batches import count_of_samples
+from dlkit.conversion.making import Float, Made
 from dlkit.conversion.samples import ExportSamples, HeldOut
 from dlkit.progress import Advance
 from dlkit.report import Comparison, Report
@@ -25,8 +26,32 @@ MAX_DROP = 0.01
 """What a recipe would say, for a model without one."""
 
 
+class FloatAnswers:
+    """What the float file answers to held-out samples; asked once, however many files are held against it."""
+
+    def __init__(self, converted: Float, trained: Trained) -> None:
+        self.converted = converted
+        self._trained = trained
+        self._known: dict[str, Judged] = {}
+
+    def inputs(self, held_out: HeldOut) -> dict[str, NDArray[np.float32]]:
+        return {name: inputs.apply(held_out.raw[name]) for name, inputs in self._trained.inputs.items()}
+
+    def on(self, held_out: HeldOut, advance: Advance) -> Judged:
+        """Raises VerificationRefused if the runtime refuses the file."""
+        if held_out.name not in self._known:
+            self._known[held_out.name] = judged_export(self.converted.file, self.inputs(held_out), advance)
+        return self._known[held_out.name]
+
+
 def prove(
-    made: Made, trained: Trained, samples: ExportSamples, scheme: Scheme, target: Target, advance: Advance
+    answers: FloatAnswers,
+    made: Made,
+    trained: Trained,
+    samples: ExportSamples,
+    scheme: Scheme,
+    target: Target,
+    advance: Advance,
 ) -> tuple[Report, Reference | None]:
     """The report of a file that passed, and what the float model said on the test split.
 
@@ -36,36 +61,38 @@ def prove(
     """
     content = made.file.read_bytes()
     inspection = inspect_model(content, made.file.name)
-    count = len(samples.gate.raw)
+    count = count_of_samples(samples.gate.raw)
 
     def judged(held_out: HeldOut) -> tuple[Judged, Judged]:
-        inputs = trained.preprocessing.apply(held_out.raw)
-        before = judged_export(made.float_file, inputs, advance)
-        return before, before if made.file == made.float_file else judged_export(made.file, inputs, advance)
+        after = judged_export(made.file, answers.inputs(held_out), advance)
+        return after if scheme.quantizer == "none" else answers.on(held_out, advance), after
 
     before, after = judged(samples.gate)
-    check_conversion(made.reference[:count], before)
-    gate = compare(samples.gate.name, made.reference[:count], before, after, samples.gate.labels)
+    wanted = {name: outputs[:count] for name, outputs in answers.converted.reference.items()}
+    check_conversion(wanted, before)
+    gates = compare(samples.gate.name, wanted, before, after, samples.gate.labels)
     max_drop = trained.recipe.export.max_drop if trained.recipe else MAX_DROP
-    refuse_unless_good(inspection, scheme, gate, max_drop)
-    test, remembered = None, None
+    refuse_unless_good(inspection, scheme, gates, max_drop)
+    tests: tuple[Comparison, ...] = ()
+    remembered = None
     if samples.test is not None:
-        outputs = made.reference[count:]
-        test = compare(samples.test.name, outputs, *judged(samples.test), samples.test.labels)
-        remembered = Reference("test", samples.test.fingerprint, outputs.argmax(axis=1))
+        wanted = {name: outputs[count:] for name, outputs in answers.converted.reference.items()}
+        tests = compare(samples.test.name, wanted, *judged(samples.test), samples.test.labels)
+        first = next(iter(wanted.values()))
+        remembered = Reference("test", samples.test.fingerprint, first.argmax(axis=1))
     report = Report(
         scheme=scheme.name,
         target=target.name,
         quantizer=made.quantizer,
-        gate=gate,
-        test=test,
-        calibration_samples=len(samples.calibration) if scheme.needs_calibration else 0,
+        gates=gates,
+        tests=tests,
+        calibration_samples=count_of_samples(samples.calibration) if scheme.needs_calibration else 0,
         calibration_source=samples.calibration_source if scheme.needs_calibration else "",
         bytes=len(content),
         float_bytes=made.float_file.stat().st_size,
         ops=inspection.ops,
         tensors=inspection.tensors,
-        warnings=_warnings(gate, after.outputs, inspection),
+        warnings=_warnings(gates[0], next(iter(after.outputs.values())), inspection),
     )
     return report, remembered
 
@@ -73,7 +100,7 @@ def prove(
 def _warnings(gate: Comparison, outputs: NDArray[np.float32], inspection: Inspection) -> tuple[str, ...]:
     """What passed and is still worth knowing."""
     step = inspection.outputs[0].scale
-    if gate.agreement is not None and step and float(np.median(outputs.max(axis=1))) < 2 * step:
+    if not gate.output and gate.agreement is not None and step and float(np.median(outputs.max(axis=1))) < 2 * step:
         return (
             f"the 8-bit output has steps of {step:.4f}, and most answers are below two of them: it cannot tell the "
             f"classes apart, though the scores can ({gate.score_agreement:.4f} have the same class first); a network "

@@ -9,24 +9,25 @@ from __future__ import annotations
 import io
 import math
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlkit.errors import DataError, ModelFileError
+from dlkit.errors import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LARGEST_ARRAY_BYTES = 2**28
-"""Of an array in a bundle's own archive."""
+LARGEST_ARRAYS_BYTES = 2**32
+"""Of all arrays of an archive together."""
 
 
 def read_npy(content: bytes, where: str) -> NDArray[Any]:
     """The one array of numbers in the bytes of a .npy file. Raises DataError if it is anything else."""
     if content.startswith(b"PK"):
-        raise DataError(f"{where}: is an archive of arrays (.npz); save one with numpy.save")
+        raise DataError(f"{where}: is an archive of arrays (.npz), not one array; save one with numpy.save")
     if not content.startswith(np.lib.format.MAGIC_PREFIX):
         raise DataError(f"{where}: is not a .npy array; save one with numpy.save")
     stream = io.BytesIO(content)
@@ -43,15 +44,31 @@ def read_npy(content: bytes, where: str) -> NDArray[Any]:
     return np.ndarray(shape, dtype, buffer=content, offset=stream.tell(), order="F" if fortran else "C")
 
 
-def read_npz(path: Path, names: tuple[str, ...]) -> list[NDArray[Any]]:
-    """The arrays called `names` in an archive of a bundle. Raises ModelFileError if one cannot be read."""
+def read_npz(content: bytes, where: str, largest: int = LARGEST_ARRAYS_BYTES) -> dict[str, NDArray[Any]]:
+    """Name → array of numbers, of the bytes of a .npz file.
+
+    Raises DataError if it is anything else, or unpacks to more than `largest` bytes.
+    """
     try:
-        with zipfile.ZipFile(path) as archive:
-            sizes = [archive.getinfo(f"{name}.npy").file_size for name in names]
-            if max(sizes) > LARGEST_ARRAY_BYTES:
-                raise ModelFileError(f"{path}: unpacks to {max(sizes):,} bytes, more than a bundle's samples take")
-            return [read_npy(archive.read(f"{name}.npy"), f"{path}, {name}") for name in names]
-    except ModelFileError:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            entries = archive.infolist()
+            if (size := sum(entry.file_size for entry in entries)) > largest:
+                raise DataError(f"{where}: unpacks to {size:,} bytes, more than the {largest:,} it may take")
+            return {
+                entry.filename.removesuffix(".npy"): read_npy(
+                    archive.read(entry), f"{where}, {entry.filename.removesuffix('.npy')}"
+                )
+                for entry in entries
+            }
+    except DataError:
         raise
     except Exception:  # zipfile raises what its parsers raise; each is about the file
-        raise ModelFileError(f"{path}: is not an archive of {' and '.join(names)}; export the bundle again") from None
+        raise DataError(f"{where}: is not a whole archive of arrays (.npz); save one with numpy.savez") from None
+
+
+def write_npz(path: Path | str, arrays: Mapping[str, NDArray[Any]], *, compress: bool = False) -> None:
+    """Write a .npz file; `numpy.savez` would take an array called "file" for an argument of its own."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED) as archive:
+        for name, values in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
+                np.lib.format.write_array(stream, np.asarray(values), allow_pickle=False)

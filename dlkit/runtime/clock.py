@@ -67,7 +67,7 @@ def _timed(model: Path, threads: int, runs: int) -> Timing:
     session = Session(model, threads)
     init = time.perf_counter() - start
     rng = np.random.default_rng(0)
-    session.set_input(rng.random(session.input.shape[1:], dtype=np.float32))
+    session.set_inputs({name: rng.random(end.shape[1:], dtype=np.float32) for name, end in session.inputs.items()})
     start = time.perf_counter()
     session.invoke()
     first = time.perf_counter() - start

@@ -36,6 +36,11 @@ class TensorFormat:
         # Some converters leave the range of a float tensor beside it.
         return self.scale != 0.0 and np.issubdtype(self.dtype, np.integer)
 
+    @property
+    def counts(self) -> bool:
+        """Whether it holds whole numbers that stand for themselves, as the words of a text do."""
+        return not self.quantized and np.issubdtype(self.dtype, np.integer)
+
     def quantize(self, real: NDArray[np.float32]) -> NDArray[Any]:
         """Real numbers → the tensor's dtype; rounded half to even, saturated at the ends."""
         if not self.quantized:

@@ -1,7 +1,8 @@
 """What a user names on the command line → raw samples.
 
 An image file, a .npy array (one sample or a batch), a .csv table (a sample a line), a folder of
-images, or `-` for one of these on standard input.
+images, or `-` for one of these on standard input; for a model of several inputs a .npz archive of
+arrays by the names of the inputs.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import dataclasses
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ import numpy as np
 
 from dlkit.errors import DataError
 from dlkit.filing import LARGEST_STREAM_BYTES, read_file, read_stream
-from dlkit.runtime.arrays import read_npy
+from dlkit.runtime.arrays import read_npy, read_npz
 from dlkit.runtime.preprocessing import Preprocessing, count_of, open_image
 
 if TYPE_CHECKING:
@@ -42,6 +43,51 @@ class Sample:
 
     name: str
     raw: NDArray[Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class NamedSample:
+    """One raw sample of a model that may have several inputs.
+
+    Attributes:
+        name: the file, with the row where a file holds several.
+        raw: input name → raw values, see `Preprocessing`.
+    """
+
+    name: str
+    raw: dict[str, NDArray[Any]]
+
+
+def read_samples(names: list[str], inputs: Mapping[str, Preprocessing]) -> Iterator[NamedSample]:
+    """The samples behind each name, in order, for a model of these inputs. Raises DataError as `read_inputs` does."""
+    for name in names:
+        if Path(name).suffix.lower() == ".npz" and not Path(name).is_dir():
+            yield from _archived(name, read_npz(_content(Path(name)), name), inputs)
+        elif len(inputs) > 1:
+            wanted = " and ".join(repr(key) for key in inputs)
+            raise DataError(f"{name}: this model takes the inputs {wanted}; give a .npz archive with an array for each")
+        else:
+            [(key, preprocessing)] = inputs.items()
+            for sample in read_inputs([name], preprocessing):
+                yield NamedSample(sample.name, {key: sample.raw})
+
+
+def _archived(
+    where: str, arrays: dict[str, NDArray[Any]], inputs: Mapping[str, Preprocessing]
+) -> Iterator[NamedSample]:
+    """The samples of an archive: the rows of its arrays, of which each input has one."""
+    if missing := [key for key in inputs if key not in arrays]:
+        raise DataError(
+            f"{where}: has no array {missing[0]!r}, but {', '.join(sorted(arrays)) or 'none at all'}; "
+            f"this model takes {', '.join(inputs)}"
+        )
+    columns = {key: list(_rows(f"{where}, {key}", arrays[key], inputs[key])) for key in inputs}
+    counts = {key: len(samples) for key, samples in columns.items()}
+    if len(set(counts.values())) > 1:
+        found = ", ".join(f"{count} of {key}" for key, count in counts.items())
+        raise DataError(f"{where}: {found}; each input needs as many samples")
+    for row in range(max(counts.values())):
+        yield NamedSample(f"{where}[{row}]", {key: samples[row].raw for key, samples in columns.items()})
 
 
 def read_inputs(names: list[str], preprocessing: Preprocessing) -> Iterator[Sample]:

@@ -1,9 +1,9 @@
-"""On-device inference with LiteRT: one file, one input, one output, real numbers in and out."""
+"""On-device inference with LiteRT: real numbers in and out, by the names of inputs and outputs."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +25,11 @@ class Session:
     """A loaded .tflite file.
 
     Attributes:
-        input, output: formats of its one input and its one output.
+        inputs, outputs: name → format, in the file's order. Names are those of its signature; where it
+            has none, those of its tensors.
 
     Raises:
-        ModelFileError: the file is missing, is no .tflite file, is broken, or has several inputs or outputs.
+        ModelFileError: the file is missing, is no .tflite file, is broken, or takes other than one sample at a time.
         DataError: fewer than 1 or more than 256 threads.
         ExtraMissing: ai-edge-litert is not installed.
     """
@@ -45,41 +46,74 @@ class Session:
                 self._interpreter = interpreter_class(**_source(model), num_threads=threads)
                 self._interpreter.allocate_tensors()
             inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+            given, computed = _signature_names(self._interpreter)
         except (ValueError, RuntimeError) as error:
             raise _refused(name, error) from None
-        if len(inputs) != 1 or len(outputs) != 1:
-            raise ModelFileError(f"{name}: has {len(inputs)} inputs and {len(outputs)} outputs; one of each can be run")
-        self._name, self._input_index, self._output_index = name, inputs[0]["index"], outputs[0]["index"]
-        self.input, self.output = _format(inputs[0]), _format(outputs[0])
-        if self.input.shape[:1] != (1,) or self.output.shape[:1] != (1,):
-            found = f"{self.input.shape} → {self.output.shape}"
+        self._name = name
+        self._places = _by_name(inputs, given), _by_name(outputs, computed)
+        self.inputs, self.outputs = ({key: _format(end) for key, end in ends.items()} for ends in self._places)
+        if any(end.shape[:1] != (1,) for end in (*self.inputs.values(), *self.outputs.values())):
+            found = " → ".join(", ".join(str(e.shape) for e in ends.values()) for ends in (self.inputs, self.outputs))
             raise ModelFileError(f"{name}: computes {found}; only files that take one sample at a time can be run")
 
-    def run(self, batch: NDArray[np.float32], advance: Callable[[int, int], None] | None = None) -> NDArray[np.float32]:
-        """Network input (N, *shape) float32 → output (N, *shape) float32, one inference per sample.
+    @property
+    def input(self) -> TensorFormat:
+        """The one input. Raises DataError if there are several."""
+        return _only(self.inputs, self._name, "inputs")
 
-        Variable tensors are reset before each: a fused LSTM would otherwise begin where the
-        sample before it ended. Raises DataError for another shape, NaN or infinity, ModelFileError
-        if the runtime fails on the file.
-        """
-        wanted = self.input.shape[1:]
-        if batch.shape[1:] != wanted:
-            raise DataError(f"input of shape {batch.shape[1:]}, but the model takes {wanted}")
-        if not np.isfinite(batch).all():
-            raise DataError("input with NaN or infinite values")
-        outputs = np.empty((len(batch), *self.output.shape[1:]), np.float32)
-        for row, sample in enumerate(batch):
-            self._interpreter.reset_all_variables()
-            self.set_input(sample)
-            self.invoke()
-            if advance:
-                advance(row + 1, len(batch))
-            outputs[row] = self.output.dequantize(self._interpreter.get_tensor(self._output_index))[0]
+    @property
+    def output(self) -> TensorFormat:
+        """The one output. Raises DataError if there are several."""
+        return _only(self.outputs, self._name, "outputs")
+
+    def run(self, batch: NDArray[Any], advance: Callable[[int, int], None] | None = None) -> NDArray[np.float32]:
+        """`run_named` for a file of one input and one output: (N, *shape) → (N, *shape) float32."""
+        _only(self.outputs, self._name, "outputs")
+        [outputs] = self.run_named({_only_name(self.inputs, self._name, "inputs"): batch}, advance).values()
         return outputs
 
-    def set_input(self, sample: NDArray[np.float32]) -> None:
-        """Put one sample (*shape) float32 into the model's input."""
-        self._interpreter.set_tensor(self._input_index, self.input.quantize(sample)[np.newaxis])
+    def run_named(
+        self, batch: Mapping[str, NDArray[Any]], advance: Callable[[int, int], None] | None = None
+    ) -> dict[str, NDArray[np.float32]]:
+        """Network inputs by name, (N, *shape) each → outputs by name, (N, *shape) float32; one inference per sample.
+
+        Variable tensors are reset before each: a fused LSTM would otherwise begin where the
+        sample before it ended. Raises DataError for another name, shape or number of samples, for NaN, infinity,
+        or a fraction where the file takes whole numbers; ModelFileError if the runtime fails on the file.
+        """
+        count = self._checked(batch)
+        outputs = {name: np.empty((count, *end.shape[1:]), np.float32) for name, end in self.outputs.items()}
+        for row in range(count):
+            self._interpreter.reset_all_variables()
+            self.set_inputs({name: samples[row] for name, samples in batch.items()})
+            self.invoke()
+            if advance:
+                advance(row + 1, count)
+            for name, end in self.outputs.items():
+                outputs[name][row] = end.dequantize(self._interpreter.get_tensor(self._places[1][name]["index"]))[0]
+        return outputs
+
+    def _checked(self, batch: Mapping[str, NDArray[Any]]) -> int:
+        """The number of samples in `batch`; raises as `run_named` does."""
+        if batch.keys() != self.inputs.keys():
+            raise DataError(f"inputs called {', '.join(batch)}, but the model takes {', '.join(self.inputs)}")
+        for name, samples in batch.items():
+            which, wanted = f" {name!r}" if len(batch) > 1 else "", self.inputs[name].shape[1:]
+            if samples.shape[1:] != wanted:
+                raise DataError(f"input{which} of shape {samples.shape[1:]}, but the model takes {wanted}")
+            if not np.isfinite(samples).all():
+                raise DataError(f"input{which} with NaN or infinite values")
+            if self.inputs[name].counts and not np.array_equal(samples, np.round(samples)):
+                raise DataError(f"input{which} with fractions, but the model takes whole numbers")
+        counts = {len(samples) for samples in batch.values()}
+        if len(counts) > 1:
+            raise DataError(f"inputs of {' and '.join(map(str, sorted(counts)))} samples; each needs as many")
+        return counts.pop()
+
+    def set_inputs(self, sample: Mapping[str, NDArray[Any]]) -> None:
+        """Put one sample, (*shape) for each input, into the model's inputs."""
+        for name, values in sample.items():
+            self._interpreter.set_tensor(self._places[0][name]["index"], self.inputs[name].quantize(values)[np.newaxis])
 
     def invoke(self) -> None:
         """One inference on whatever the input holds; for timing."""
@@ -87,6 +121,41 @@ class Session:
             self._interpreter.invoke()
         except (ValueError, RuntimeError) as error:
             raise _refused(self._name, error) from None
+
+
+def _only_name(ends: Mapping[str, TensorFormat], where: str, kind: str) -> str:
+    if len(ends) != 1:
+        raise DataError(f"{where}: has {len(ends)} {kind} ({', '.join(ends)}); give or take them by name")
+    return next(iter(ends))
+
+
+def _only(ends: Mapping[str, TensorFormat], where: str, kind: str) -> TensorFormat:
+    return ends[_only_name(ends, where, kind)]
+
+
+def _signature_names(interpreter: Any) -> tuple[dict[int, list[str]], dict[int, list[str]]]:
+    """Tensor number → its names in the first signature, of inputs and of outputs."""
+    signatures = interpreter.get_signature_list()
+    if not signatures:
+        return {}, {}
+    runner = interpreter.get_signature_runner(next(iter(signatures)))
+    named = []
+    for details in (runner.get_input_details(), runner.get_output_details()):
+        names: dict[int, list[str]] = {}
+        for name, end in details.items():
+            names.setdefault(int(end["index"]), []).append(name)
+        named.append(names)
+    return named[0], named[1]
+
+
+def _by_name(ends: list[dict[str, Any]], names: dict[int, list[str]]) -> dict[str, dict[str, Any]]:
+    """The interpreter's details of each input or output, under a name that no other has."""
+    found: dict[str, dict[str, Any]] = {}
+    for position, end in enumerate(ends):
+        known = names.get(int(end["index"]), [])
+        name = known.pop(0) if known else end["name"].removeprefix("serving_default_").partition(":")[0]
+        found[name if name and name not in found else f"{name}_{position}"] = end
+    return found
 
 
 def _refused(name: str, error: Exception) -> ModelFileError:

@@ -11,6 +11,9 @@ from typing import Literal
 
 from dlkit.shelf import Shelf, entries_of_modules
 
+WHOLE_NUMBERS = frozenset({"int32", "int64", "bool"})
+"""Shapes, indices, axes and biases; in no scheme are they anything else."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Scheme:
@@ -22,9 +25,14 @@ class Scheme:
         weights: dtype of convolution, dense and recurrent kernels.
         activations: dtype of what flows between operations.
         io: dtype of the file's inputs and outputs.
-        quantizer: "none" keeps the converted float file; "static" quantizes weights and
-            activations with ranges measured on calibration samples.
+        quantizer: "none" keeps the converted float file; "cast" rounds weights to a shorter float;
+            "weights" quantizes weights, which are turned back into floats before they are used;
+            "dynamic" quantizes weights, and activations when they are known; "static" quantizes
+            both, with ranges measured on calibration samples.
         tensors: dtypes that may occur in the file at all, in the schema's spelling.
+        instead: the scheme to name where a network cannot have this one.
+        gap: largest difference to the float model's outputs, in units of the largest of them; None
+            where the task's metric decides.
     """
 
     name: str
@@ -32,8 +40,10 @@ class Scheme:
     weights: str
     activations: str
     io: str
-    quantizer: Literal["none", "static"]
+    quantizer: Literal["none", "cast", "weights", "dynamic", "static"]
     tensors: frozenset[str]
+    instead: str = "float32"
+    gap: float | None = None
 
     @property
     def needs_calibration(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dlkit.schemes import Scheme
+from dlkit.schemes import WHOLE_NUMBERS, Scheme
 
 FLOAT32 = Scheme(
     name="float32",
@@ -11,6 +11,8 @@ FLOAT32 = Scheme(
     activations="float32",
     io="float32",
     quantizer="none",
-    # int32/int64/bool: shapes, indices and axes.
-    tensors=frozenset({"float32", "int32", "int64", "bool"}),
+    tensors=WHOLE_NUMBERS | {"float32"},
+    # A float file computes what the model computes but for the order of its additions. Measured on
+    # this project's networks: 5e-7 at most.
+    gap=1e-4,
 )

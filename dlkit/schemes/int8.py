@@ -1,12 +1,14 @@
-"""int8: weights, activations, input and output in 8-bit integers.
+"""int8: weights and activations in 8-bit integers; three schemes, by what goes in and comes out.
 
 Jacob et al. 2017, arXiv:1712.05877, with weights per channel as in Krishnamoorthi 2018,
-arXiv:1806.08342. Ranges are the smallest and largest values seen on calibration samples.
+arXiv:1806.08342. Ranges are measured on calibration samples.
 """
 
 from __future__ import annotations
 
-from dlkit.schemes import Scheme
+import dataclasses
+
+from dlkit.schemes import WHOLE_NUMBERS, Scheme
 
 INT8 = Scheme(
     name="int8",
@@ -15,6 +17,18 @@ INT8 = Scheme(
     activations="int8",
     io="int8",
     quantizer="static",
-    # int32: biases and shapes. A fused LSTM's cell state is int16, which `verify` allows there alone.
-    tensors=frozenset({"int8", "int32", "int64", "bool"}),
+    # A fused LSTM's cell state is int16, which `verify` allows there alone.
+    tensors=WHOLE_NUMBERS | {"int8"},
+)
+INT8_UINT8_IO = dataclasses.replace(
+    INT8,
+    name="int8_uint8_io",
+    summary="int8 inside, input and output in unsigned 8-bit integers, as cameras and older accelerators have them",
+    io="uint8",
+)
+INT8_FLOAT_IO = dataclasses.replace(
+    INT8,
+    name="int8_float_io",
+    summary="int8 inside, input and output in 32-bit floating point, which the file itself quantizes",
+    io="float32",
 )

@@ -54,8 +54,8 @@ def test_the_manifest_is_the_models(tiny_bundle: Path) -> None:
     """Input and output as the runtime finds them; recipe and versions are there."""
     bundle = load_bundle(tiny_bundle)
     session = bundle.session()
-    assert bundle.manifest["input"]["shape"] == list(session.input.shape)
-    assert bundle.manifest["output"]["scale"] == session.output.scale
+    assert {name: end["shape"] for name, end in bundle.manifest["inputs"].items()} == {"image": [1, 8, 8, 1]}
+    assert bundle.manifest["outputs"]["output"]["scale"] == session.outputs["output"].scale
     assert bundle.manifest["recipe"]["network"]["name"] == "cnn"
     assert bundle.manifest["versions"]["tensorflow"]
 
@@ -65,7 +65,7 @@ def test_labels_and_preprocessing_are_inside_the_model_too(tiny_bundle: Path) ->
     with zipfile.ZipFile(tiny_bundle / "model.tflite") as archive:
         assert archive.read("labels.txt") == (tiny_bundle / "labels.txt").read_bytes()
         inside = json.loads(archive.read("dlkit.json"))
-    assert inside["preprocessing"] == manifest(tiny_bundle)["preprocessing"]
+    assert inside["inputs"] == {k: end["preprocessing"] for k, end in manifest(tiny_bundle)["inputs"].items()}
 
 
 def test_the_reference_is_for_the_test_split(tiny_bundle: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_folder_of_bundles_names_them(bundle: Path) -> None:
         "3",
         '"x"',
         "{}",
-        '{"format": 1}',
+        '{"format": 2}',
         "[" * 100_000,
         '{"format":' * 5000,
         "1" * 5000,
@@ -151,11 +151,11 @@ def test_a_manifest_that_is_none(bundle: Path, text: str) -> None:
 
 def test_a_manifest_from_the_future(bundle: Path, vouch: Callable) -> None:
     """Both formats are said."""
-    vouch(bundle, format=2)
-    assert refused(bundle) == f"{bundle}/manifest.json: bundle format 2; this dlkit reads 1"
+    vouch(bundle, format=3)
+    assert refused(bundle) == f"{bundle}/manifest.json: bundle format 3; this dlkit reads 2"
 
 
-@pytest.mark.parametrize("key", ["format", "name", "target", "scheme", "sha256", "preprocessing", "check", "recipe"])
+@pytest.mark.parametrize("key", ["format", "name", "target", "scheme", "sha256", "inputs", "outputs", "recipe"])
 @pytest.mark.parametrize("value", [None, 7, "text", [], [1], {}, {"x": {}}, True, "absent"])
 def test_a_manifest_of_wrong_types(bundle: Path, key: str, value: object) -> None:
     """Anything in the place of anything: a bundle that works or an error of ours, never another exception."""
@@ -167,7 +167,7 @@ def test_a_manifest_of_wrong_types(bundle: Path, key: str, value: object) -> Non
         loaded = load_bundle(bundle)
     except DlkitError:
         return
-    assert (key, value) in [("recipe", None), ("recipe", {}), ("recipe", {"x": {}}), ("format", True)] or (
+    assert (key, value) in [("recipe", None), ("recipe", {}), ("recipe", {"x": {}})] or (
         key in ("name", "target", "scheme") and isinstance(value, str) and value != "absent"
     )
     assert loaded.check()[0] > 0
@@ -184,14 +184,18 @@ WRONG = [
 @pytest.mark.parametrize(("key", "value"), WRONG)
 def test_preprocessing_of_wrong_types(bundle: Path, vouch: Callable, key: str, value: object) -> None:
     """No runner guesses what was meant."""
-    vouch(bundle, preprocessing=manifest(bundle)["preprocessing"] | {key: value})
+    inputs = manifest(bundle)["inputs"]
+    inputs["image"]["preprocessing"][key] = value
+    vouch(bundle, inputs=inputs)
     assert "is not a dlkit manifest, or is corrupt" in refused(bundle)
 
 
 @pytest.mark.parametrize("tolerance", [None, "much", -1, float("nan"), float("inf"), [], {}])
 def test_a_tolerance_that_would_let_anything_pass(bundle: Path, vouch: Callable, tolerance: object) -> None:
     """The check of a bundle has a finite limit."""
-    vouch(bundle, check={"samples": 4, "tolerance": tolerance})
+    outputs = manifest(bundle)["outputs"]
+    outputs["output"]["tolerance"] = tolerance
+    vouch(bundle, outputs=outputs)
     assert "is not a dlkit manifest, or is corrupt" in refused(bundle)
 
 
@@ -234,14 +238,14 @@ RAW, OUTPUTS = npy(np.zeros((2, 8, 8, 1), np.uint8)), npy(np.zeros((2, 10), np.f
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        ({}, "is not an archive of raw and outputs"),
-        ({"raw": RAW}, "is not an archive of raw and outputs"),
-        ({"raw": RAW, "outputs": b"hello"}, "is not an archive of raw and outputs"),
-        ({"raw": RAW, "outputs": npy(np.asarray([{}], object))}, "is not an archive of raw and outputs"),
-        ({"raw": RAW, "outputs": npy(np.zeros((3, 10), np.float32))}, "does not belong to the model"),
-        ({"raw": npy(np.zeros((0, 8, 8, 1))), "outputs": npy(np.zeros((0, 10)))}, "does not belong to the model"),
-        ({"raw": npy(np.zeros((2, 9, 9, 1))), "outputs": OUTPUTS}, "samples of shape 9×9×1, but"),
-        ({"raw": RAW, "outputs": b"\0" * 300_000_000}, "unpacks to 300,000,000 bytes"),
+        ({}, "has no array 'raw image'; export the bundle again"),
+        ({"raw image": RAW}, "has no array 'output output'; export the bundle again"),
+        ({"raw image": RAW, "output output": b"hello"}, "is not a .npy array"),
+        ({"raw image": RAW, "output output": npy(np.asarray([{}], object))}, "holds object, not numbers"),
+        ({"raw image": RAW, "output output": npy(np.zeros((3, 10), np.float32))}, "does not belong to the model"),
+        ({"raw image": npy(np.zeros((0, 8, 8, 1))), "output output": npy(np.zeros((0, 10)))}, "does not belong to the"),
+        ({"raw image": npy(np.zeros((2, 9, 9, 1))), "output output": OUTPUTS}, "samples of shape 9×9×1, but"),
+        ({"raw image": RAW, "output output": b"\0" * 300_000_000}, "unpacks to 300,000,"),
     ],
 )
 def test_samples_that_make_no_sense(bundle: Path, vouch: Callable, members: dict, message: str) -> None:
@@ -255,7 +259,7 @@ def test_samples_that_make_no_sense(bundle: Path, vouch: Callable, members: dict
 def test_wrong_outputs_fail_the_check(bundle: Path, vouch: Callable) -> None:
     """NaN among them too."""
     for value in (0.0, np.nan):
-        archive(bundle / "samples.npz", raw=RAW, outputs=npy(np.full((2, 10), value, np.float32)))
+        archive(bundle / "samples.npz", **{"raw image": RAW, "output output": npy(np.full((2, 10), value, np.float32))})
         vouch(bundle)
         _, gap, allowed = load_bundle(bundle).check()
         assert not gap <= allowed

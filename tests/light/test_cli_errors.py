@@ -231,10 +231,10 @@ def model(place: Path) -> Path:
         archive.writestr("config.json", "not looked into")
     facts = {
         "name": "digits", "network": "cnn", "trained": True, "labels": list("0123456789"), "recipe": None,
-        "preprocessing": {
+        "inputs": {"image": {
             "shape": [8, 8, 1], "image": [8, 8, 1], "raw_range": [0.0, 16.0], "color": "grey", "resize": "pad",
             "scale": [0.0625], "offset": [0.0],
-        },
+        }},
         "contents": contents_sha256(folder / "model.keras"), "history": [],
     }  # fmt: skip
     (folder / "model.json").write_text(json.dumps(facts))

@@ -191,7 +191,7 @@ def test_an_empty_file(put, name: str) -> None:
         ("a.png", npy(ONE), "is not an image that can be read"),
         ("a.npy", b"hello", "is not a .npy array; save one with numpy.save"),
         ("a.npy", image(), "is not a .npy array; save one with numpy.save"),
-        ("a.npy", b"PK\x03\x04", "is an archive of arrays (.npz); save one with numpy.save"),
+        ("a.npy", b"PK\x03\x04", "is an archive of arrays (.npz), not one array; save one with numpy.save"),
         ("a.npy", npy(np.zeros((4, 4))), "shape 4×4, but this model takes 2×3×1"),
         ("a.npy", npy(np.zeros((0, 2, 3, 1))), "holds no samples"),
         ("a.npy", npy(np.full(SHAPE, np.nan)), "6 values are NaN or infinite"),

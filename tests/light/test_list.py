@@ -72,7 +72,7 @@ def test_a_pattern_chooses_by_family(dlkit: Callable) -> None:
     ("kind", "pattern", "found"),
     [
         ("datasets", "DIG", "digits"),
-        ("schemes", "int", "int8"),
+        ("schemes", "dyn", "dynamic_int8"),
         ("targets", "c*", "cpu"),
         ("recipes", "*lstm", "recipes/digits-lstm.toml"),
         ("recipes", "recipes/digits-l*", "recipes/digits-lstm.toml"),

@@ -30,7 +30,7 @@ from dlkit.trained import Trained
 
 folder, rounds = Path(sys.argv[1]), int(sys.argv[2])
 preprocessing = preprocessing_for("unit", (8, 8, 1), (8, 8, 1), (0.0, 16.0), "pad")
-unsaved = Trained("m", folder / "model.keras", "cnn", None, preprocessing, ("0",), trained=True)
+unsaved = Trained("m", folder / "model.keras", "cnn", None, {"image": preprocessing}, ("0",), trained=True)
 print("up", flush=True)
 for number in range(rounds):
     check_destination(folder, force=number > 0 or "--force" in sys.argv)

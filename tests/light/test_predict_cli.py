@@ -138,8 +138,8 @@ def test_check_and_predict_as_json(dlkit, tiny_bundle, png) -> None:
 def test_a_failed_check_is_refused(dlkit, bundle, vouch: Callable) -> None:
     """Exit code 3: this device does not compute what was exported."""
     manifest = json.loads((bundle / "manifest.json").read_text())
-    shifted = manifest["preprocessing"] | {"scale": [0.01]}
-    vouch(bundle, preprocessing=shifted)
+    manifest["inputs"]["image"]["preprocessing"]["scale"] = [0.01]
+    vouch(bundle, inputs=manifest["inputs"])
     said = dlkit("predict", bundle, "--check")
     assert (said.code, said.out) == (3, "")
     assert said.err.startswith("error: check failed: ")

@@ -133,7 +133,7 @@ def test_a_changed_model_is_refused(runner, bundle) -> None:
 def test_a_failed_check_is_refused(runner, bundle, vouch: Callable) -> None:
     """Exit code 3."""
     stream = io.BytesIO()
-    np.savez(stream, raw=np.zeros((1, 8, 8, 1)), outputs=np.full((1, 10), 9.0))
+    np.savez(stream, **{"raw image": np.zeros((1, 8, 8, 1)), "output output": np.full((1, 10), 9.0)})
     (bundle / "samples.npz").write_bytes(stream.getvalue())
     vouch(bundle)
     said = runner("--check")

@@ -48,9 +48,9 @@ def test_calibration_never_sees_what_proves() -> None:
     recipe = recipe_from(
         {"name": "x", "network": {"name": "cnn"}, "data": {"name": "digits"}, "training": {"epochs": 1}}, "x"
     )
-    samples = samples_of_recipe(recipe)
+    samples = samples_of_recipe(recipe, "image")
     splits = DATASETS["digits"].load()
-    calibration = {sample.tobytes() for sample in samples.calibration}
-    assert len(samples.calibration) == 300
+    calibration = {sample.tobytes() for sample in samples.calibration["image"]}
+    assert len(samples.calibration["image"]) == 300
     assert calibration <= {sample.tobytes() for sample in splits.train.samples}
-    assert not calibration & {sample.tobytes() for sample in samples.gate.raw}
+    assert not calibration & {sample.tobytes() for sample in samples.gate.raw["image"]}

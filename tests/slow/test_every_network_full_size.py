@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlkit.conversion.making import make_file
+from dlkit.conversion.making import convert_model, make_file
+from dlkit.conversion.named_ends import input_names
 from dlkit.networks import NETWORKS
 from dlkit.progress import SILENT
 from dlkit.runtime.inspection import inspect_file
@@ -31,24 +32,26 @@ IN_CI = {
 SIZES = [pytest.param(name, marks=[] if name in IN_CI else pytest.mark.full) for name in NETWORKS]
 
 
-@pytest.mark.parametrize("name", SIZES)
-def test_full_size(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("network_name", SIZES)
+def test_full_size(network_name: str, tmp_path: Path) -> None:
     """A float file with the model's answers and an int8 file that keeps its promise; both run in LiteRT."""
     import keras
 
-    network = NETWORKS[name]
+    network = NETWORKS[network_name]
     model = network.build({})
     rng = np.random.default_rng(0)
     inputs = rng.random((2, *network.input), dtype=np.float32)
     model.save(tmp_path / "model.keras")
-    parameters = model.count_params()
+    parameters, [name] = model.count_params(), input_names(model)
     del model
     keras.backend.clear_session()
-    made = make_file(tmp_path / "model.keras", SCHEMES["int8"], inputs, inputs, tmp_path, SILENT)
+    batch = {name: inputs}
+    converted = convert_model(tmp_path / "model.keras", batch, tmp_path, SILENT)
+    made, reference = make_file(converted, SCHEMES["int8"], batch, SILENT), converted.reference["output"]
     answers = Session(made.float_file.read_bytes()).run(inputs)
-    assert np.abs(answers - made.reference).max() <= float_tolerance(float(np.abs(made.reference).max()))
+    assert np.abs(answers - reference).max() <= float_tolerance(float(np.abs(reference).max()))
     assert made.float_file.stat().st_size < 4.1 * parameters + 2**18
     inspection = inspect_file(made.file)
     assert broken_promises(inspection, SCHEMES["int8"]) == []
-    assert Session(made.file.read_bytes()).run(inputs).shape == made.reference.shape
+    assert Session(made.file.read_bytes()).run(inputs).shape == reference.shape
     shutil.rmtree(tmp_path)

@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 from named_weights import named_weight
 
+from dlkit.conversion.batches import read_batch
 from dlkit.networks import NETWORKS, Network
-from dlkit.progress import ignore
+from dlkit.progress import SILENT, ignore
+from dlkit.runtime.arrays import write_npz
 from dlkit.runtime.inspection import inspect_file
+from dlkit.schemes import SCHEMES
 
 SAMPLES = 8
 DEEP = {
@@ -68,48 +71,103 @@ def inputs_for(network: Network, shape: tuple[int, ...], count: int = SAMPLES) -
 
 @dataclasses.dataclass(frozen=True)
 class Converted:
-    """A network's two files, made in this process by the functions that `dlkit export` runs in children.
+    """A network's files, made in this process by the functions that `dlkit export` runs in children.
 
     Attributes:
-        inputs: (N, *shape) float32.
+        folder: where they are.
+        name: of the network's one input.
+        inputs: (N, *shape) float32; they calibrate too.
         reference: (N, ...) what the Keras model answers.
     """
 
-    float32: Path
-    int8: Path
+    folder: Path
+    name: str
     inputs: np.ndarray
     reference: np.ndarray
 
     @property
+    def float32(self) -> Path:
+        return self.folder / "float.tflite"
+
+    @property
+    def int8(self) -> Path:
+        return self.file("int8")
+
+    def file(self, name: str) -> Path:
+        """The file of a scheme. Raises IllegalCombination where the network cannot have it."""
+        from dlkit.conversion import tflite
+        from dlkit.conversion.making import check_possible
+        from dlkit.conversion.quantizer import calibrate, can_quantize, quantize_flatbuffer
+
+        path, ranges = self.folder / f"{name}.tflite", self.folder / "ranges.json"
+        scheme, ops = SCHEMES[name], inspect_file(self.float32).ops
+        if scheme.quantizer == "none":
+            return self.float32
+        check_possible(ops, scheme)
+        if path.exists():
+            return path
+        if not can_quantize(ops, scheme):
+            samples = str(self.folder / "inputs.npz")
+            tflite.quantize_saved_model(str(self.folder / "saved_model"), name, samples, str(path), ignore)
+            return path
+        if scheme.needs_calibration and not ranges.exists():
+            calibrate(str(self.float32), str(self.folder / "inputs.npz"), str(ranges), ignore)
+        quantize_flatbuffer(str(self.float32), name, str(ranges), str(path), ignore)
+        return path
+
+    @property
     def operations(self) -> dict[str, dict[str, int]]:
-        """Operation → count, of each file."""
+        """Operation → count, of the float and of the int8 file."""
         return {"float32": inspect_file(self.float32).ops, "int8": inspect_file(self.int8).ops}
 
 
 def converted(network: Network, model: Any, folder: Path) -> Converted:
-    """Save `model`, convert it and quantize it, all in `folder`."""
+    """Save `model` and convert it to float, all in `folder`."""
     from dlkit.conversion import tflite
-    from dlkit.conversion.quantizer import can_quantize, quantize_flatbuffer
+    from dlkit.conversion.named_ends import input_names
     from dlkit.pipeline.keras_file import write_keras
 
-    names = ("m.keras", "inputs.npy", "reference.npy", "weights.sha256", "sm", "f.tflite", "q.tflite")
-    paths = {name: str(folder / name) for name in names}
+    [name] = input_names(model)
     inputs = inputs_for(network, model.input_shape[1:])
-    np.save(paths["inputs.npy"], inputs)
-    write_keras(model, Path(paths["m.keras"]))
+    write_npz(folder / "inputs.npz", {name: inputs})
+    write_keras(model, folder / "model.keras")
     tflite.convert(
-        model=paths["m.keras"],
-        inputs=paths["inputs.npy"],
-        saved_model=paths["sm"],
-        tflite=paths["f.tflite"],
-        reference=paths["reference.npy"],
-        weights_sha256=paths["weights.sha256"],
+        model=str(folder / "model.keras"),
+        inputs=str(folder / "inputs.npz"),
+        saved_model=str(folder / "saved_model"),
+        tflite=str(folder / "float.tflite"),
+        reference=str(folder / "reference.npz"),
+        weights_sha256=str(folder / "weights.sha256"),
         advance=ignore,
     )
-    by_flatbuffer = can_quantize(inspect_file(Path(paths["f.tflite"])).ops)
-    quantize, source = (quantize_flatbuffer, "f.tflite") if by_flatbuffer else (tflite.quantize_saved_model, "sm")
-    quantize(paths[source], paths["inputs.npy"], paths["q.tflite"], ignore)
-    return Converted(Path(paths["f.tflite"]), Path(paths["q.tflite"]), inputs, np.load(paths["reference.npy"]))
+    return Converted(folder, name, inputs, read_batch(folder / "reference.npz")["output"])
+
+
+@dataclasses.dataclass(frozen=True)
+class MadeInChildren:
+    """A model's file of a scheme, made as `dlkit export` makes it.
+
+    Attributes:
+        reference: (N, ...) what the Keras model answers.
+    """
+
+    file: Path
+    float_file: Path
+    quantizer: str
+    reference: np.ndarray
+
+
+def made_in_children(model: Any, scheme: str, inputs: np.ndarray, folder: Path) -> MadeInChildren:
+    """Save a Keras model of one input and one output, and make its file of `scheme`, calibrated with `inputs`."""
+    from dlkit.conversion.making import convert_model, make_file
+    from dlkit.conversion.named_ends import input_names
+
+    model.save(folder / "model.keras")
+    batch = {input_names(model)[0]: inputs}
+    float_model = convert_model(folder / "model.keras", batch, folder, SILENT)
+    made = make_file(float_model, SCHEMES[scheme], batch, SILENT)
+    [reference] = float_model.reference.values()
+    return MadeInChildren(made.file, made.float_file, made.quantizer, reference)
 
 
 def golden_operations() -> dict[str, dict[str, dict[str, int]]]:

@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 
 from dlkit.conversion.child import run_task
+from dlkit.conversion.making import Float, convert_model, make_file
 from dlkit.conversion.without_loops import MOST_STEPS
 from dlkit.errors import ConversionError, IllegalCombination, ModelFileError
-from dlkit.progress import ignore
+from dlkit.progress import SILENT, ignore
+from dlkit.runtime.arrays import write_npz
+from dlkit.runtime.litert import Session
+from dlkit.schemes import SCHEMES
 
 pytestmark = pytest.mark.tf
 
@@ -34,8 +38,8 @@ def _inputs() -> np.ndarray:
 
 
 def _convert(model: Path, folder: Path) -> None:
-    np.save(folder / "inputs.npy", np.zeros((1, *SHAPE), np.float32))
-    names = {"inputs": "inputs.npy", "saved_model": "saved", "tflite": "f.tflite", "reference": "r.npy"}
+    write_npz(folder / "inputs.npz", {"x": np.zeros((1, *SHAPE), np.float32)})
+    names = {"inputs": "inputs.npz", "saved_model": "saved", "tflite": "f.tflite", "reference": "r.npz"}
     names["weights_sha256"] = "weights.sha256"
     run_task("convert", ignore, model=str(model), **{key: str(folder / name) for key, name in names.items()})
 
@@ -43,39 +47,35 @@ def _convert(model: Path, folder: Path) -> None:
 def test_a_segmentation_fault_becomes_an_error(loop: Path, tmp_path: Path) -> None:
     """Quantizing a loop kills the converter's process (tensorflow 2.21); this one lives on to say so."""
     _convert(loop, tmp_path)
-    np.save(tmp_path / "calibration.npy", _inputs())
+    write_npz(tmp_path / "calibration.npz", {"x": _inputs()})
     with pytest.raises(ConversionError, match=r"crashed \(SIG(SEGV|ABRT)\)"):
         run_task(
             "quantize_saved_model",
             ignore,
             saved_model=str(tmp_path / "saved"),
-            calibration=str(tmp_path / "calibration.npy"),
+            scheme="int8",
+            calibration=str(tmp_path / "calibration.npz"),
             tflite=str(tmp_path / "q.tflite"),
         )
     assert not (tmp_path / "q.tflite").exists()
 
 
-def test_int8_of_a_loop_is_refused_before_it_can_crash(loop: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def loop_in_float(loop: Path, tmp_path_factory: pytest.TempPathFactory) -> Float:
+    return convert_model(loop, {"x": _inputs()}, tmp_path_factory.mktemp("float"), SILENT)
+
+
+def test_int8_of_a_loop_is_refused_before_it_can_crash(loop_in_float: Float) -> None:
     """The message says why and what to do."""
-    from dlkit.conversion.making import make_file
-    from dlkit.progress import SILENT
-    from dlkit.schemes import SCHEMES
-
-    x = _inputs()
-    with pytest.raises(IllegalCombination, match=r"cannot quantize a loop.*more than 128 steps.*--scheme float32"):
-        make_file(loop, SCHEMES["int8"], x, x, tmp_path, SILENT)
+    with pytest.raises(IllegalCombination, match=r"cannot quantize a loop.*more than 128 steps.*--scheme dynamic_int8"):
+        make_file(loop_in_float, SCHEMES["int8"], {"x": _inputs()}, SILENT)
 
 
-def test_a_loop_converts_to_float(loop: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("scheme", "gap"), [("float32", 1e-6), ("float16", 1e-3), ("dynamic_int8", 1e-2)])
+def test_a_loop_has_every_scheme_without_ranges(loop_in_float: Float, scheme: str, gap: float) -> None:
     """And gives the Keras model's numbers."""
-    from dlkit.conversion.making import make_file
-    from dlkit.progress import SILENT
-    from dlkit.runtime.litert import Session
-    from dlkit.schemes import SCHEMES
-
-    x = _inputs()
-    made = make_file(loop, SCHEMES["float32"], x, x, tmp_path, SILENT)
-    assert np.allclose(Session(made.file).run(x), made.reference, atol=1e-6)
+    made = make_file(loop_in_float, SCHEMES[scheme], {"x": _inputs()}, SILENT)
+    assert np.allclose(Session(made.file).run(_inputs()), loop_in_float.reference["output"], atol=gap)
 
 
 def test_a_child_that_hangs_is_stopped(tmp_path: Path, loop: Path) -> None:

@@ -10,8 +10,9 @@ from graph import unfolded
 from shelf import Converted, converted, golden_operations, in_lanes, inputs_for, lively
 
 from dlkit.conversion.tflite import load_model
+from dlkit.errors import IllegalCombination
 from dlkit.networks import NETWORKS, Network
-from dlkit.runtime.inspection import inspect_file
+from dlkit.runtime.inspection import inspect_file, inspect_model
 from dlkit.runtime.litert import Session
 from dlkit.schemes import SCHEMES
 from dlkit.verify import MINIMUM_SQNR_DB, broken_promises, float_tolerance, judged, sqnr_db
@@ -73,12 +74,53 @@ def test_int8_answers_are_close_to_the_models(files: Converted) -> None:
     A sigmoid or tanh at the end of random weights hardly varies at all.
     """
     content = files.int8.read_bytes()
-    original, exported = judged(files.float32.read_bytes(), files.inputs), judged(content, files.inputs)
-    noise = float(np.sqrt(np.mean((original.outputs - exported.outputs) ** 2)))
-    far_above_noise = (
-        sqnr_db(original.scores, exported.scores, softmax_follows=original.ends_in_softmax) >= MINIMUM_SQNR_DB
-    )
-    assert far_above_noise or noise <= inspect_file(files.int8).outputs[0].scale
+    assert far_above_noise(files, content) or noise(files, content) <= inspect_file(files.int8).outputs[0].scale
+
+
+def possible(files: Converted, scheme: str) -> bool:
+    """Whether the network can have the scheme; what is said where it cannot is tested elsewhere."""
+    try:
+        files.file(scheme)
+    except IllegalCombination:
+        return False
+    return True
+
+
+def far_above_noise(files: Converted, content: bytes) -> bool:
+    """Whether a file's scores are as near to the float file's as an export's must be."""
+    batch = {files.name: files.inputs}
+    original, exported = judged(files.float32.read_bytes(), batch), judged(content, batch)
+    softmax_follows = bool(original.end_in_softmax)
+    signal, noisy = original.scores["output"], exported.scores["output"]
+    return sqnr_db(signal, noisy, softmax_follows=softmax_follows) >= MINIMUM_SQNR_DB
+
+
+def noise(files: Converted, content: bytes) -> float:
+    """The root of the mean square of what differs in the outputs."""
+    batch = {files.name: files.inputs}
+    original, exported = (judged(c, batch).outputs["output"] for c in (files.float32.read_bytes(), content))
+    return float(np.sqrt(np.mean((original - exported) ** 2)))
+
+
+@pytest.mark.parametrize("scheme", [name for name in SCHEMES if name not in ("float32", "int8")])
+def test_the_file_of_every_scheme_runs_and_is_near(files: Converted, scheme: str) -> None:
+    """Each keeps its promise and runs; a cast one is within its gap, others are above their noise."""
+    if not possible(files, scheme):
+        assert files.file(SCHEMES[scheme].instead).exists()
+        return
+    content = files.file(scheme).read_bytes()
+    broken = broken_promises(inspect_model(content, scheme), SCHEMES[scheme])
+    if scheme == "weights_int4" and "CONV_2D" not in files.operations["float32"]:
+        assert set(broken) <= {"no weights are int4"}  # transposed convolutions alone have none
+    else:
+        assert broken == []
+    answers = Session(content).run(files.inputs)
+    gap = SCHEMES[scheme].gap
+    if gap is not None:
+        assert np.abs(answers - files.reference).max() <= gap * max(1.0, float(np.abs(files.reference).max()))
+    elif scheme != "weights_int4":
+        step = inspect_model(content, scheme).outputs[0].scale or 1 / 255
+        assert far_above_noise(files, content) or noise(files, content) <= step
 
 
 @pytest.mark.parametrize("kind", ["float32", "int8"])

@@ -80,7 +80,7 @@ def test_labels_and_preprocessing_are_inside_the_file(trained, tmp_path: Path) -
     with zipfile.ZipFile(bundle.model) as archive:
         assert archive.read("labels.txt").decode().split() == list("0123456789")
         inside = json.loads(archive.read("dlkit.json"))
-    assert inside["preprocessing"] == json.loads(json.dumps(bundle.manifest["preprocessing"]))
+    assert inside["inputs"] == {name: end["preprocessing"] for name, end in bundle.manifest["inputs"].items()}
 
 
 def test_manifest_holds_the_recipe_in_full(trained, tmp_path: Path) -> None:
@@ -93,15 +93,15 @@ def test_manifest_holds_the_recipe_in_full(trained, tmp_path: Path) -> None:
 
 def test_calibration_never_sees_validation_or_test() -> None:
     """Calibration samples are all from the training split, as many of each class as can be."""
-    samples, splits = samples_of_recipe(short_recipe()), DATASETS["digits"].load()
+    samples, splits = samples_of_recipe(short_recipe(), "image"), DATASETS["digits"].load()
 
     def keys(images: np.ndarray) -> set[bytes]:
         return {image.tobytes() for image in images}
 
-    assert keys(samples.calibration) <= keys(splits.train.samples)
-    assert not keys(samples.calibration) & (keys(splits.validation.samples) | keys(splits.test.samples))
+    assert keys(samples.calibration["image"]) <= keys(splits.train.samples)
+    assert not keys(samples.calibration["image"]) & (keys(splits.validation.samples) | keys(splits.test.samples))
     by_bytes = {image.tobytes(): label for image, label in zip(splits.train.samples, splits.train.labels, strict=True)}
-    counts = np.bincount([by_bytes[image.tobytes()] for image in samples.calibration])
+    counts = np.bincount([by_bytes[image.tobytes()] for image in samples.calibration["image"]])
     assert counts.tolist() == [30] * 10
 
 
@@ -198,14 +198,14 @@ def test_logits_are_called_scores(tmp_path: Path) -> None:
     result = train(short_recipe(network=network), tmp_path)
     assert result.validation_accuracy > 0.9
     bundle, report = export(result.trained, "int8", out=tmp_path)
-    assert bundle.manifest["answers"] == "scores"
+    assert bundle.manifest["outputs"]["output"]["answers"] == "scores"
     assert report.gate.largest_output > 1
 
 
 def test_probabilities_are_called_probabilities(trained, tmp_path: Path) -> None:
     """A file that ends in a softmax says so in its bundle."""
     bundle, _ = export(trained, "int8", out=tmp_path)
-    assert bundle.manifest["answers"] == "probabilities"
+    assert bundle.manifest["outputs"]["output"]["answers"] == "probabilities"
 
 
 def test_a_refused_export_does_not_hide_the_training(tmp_path: Path) -> None:

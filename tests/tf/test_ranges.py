@@ -6,15 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from shelf import converted
+from shelf import converted, made_in_children
 
 from dlkit.conversion.answering import judged_export
-from dlkit.conversion.making import make_file
 from dlkit.errors import VerificationRefused
 from dlkit.networks import NETWORKS
-from dlkit.progress import SILENT, ignore
+from dlkit.progress import ignore
 from dlkit.runtime.litert import Session
-from dlkit.schemes import SCHEMES
 from dlkit.verify import sqnr_db
 
 pytestmark = pytest.mark.tf
@@ -23,9 +21,8 @@ LEAST_DB = 25.0  # they reach 43 to 49; with the bias lost -1, and the network o
 
 def quantized_sqnr_db(model, folder: Path) -> float:
     """How many decibels the int8 file's answers are above their noise, on what it was calibrated with."""
-    model.save(folder / "model.keras")
     inputs = np.random.default_rng(0).random((8, *model.input_shape[1:]), dtype=np.float32)
-    made = make_file(folder / "model.keras", SCHEMES["int8"], inputs, inputs, folder, SILENT)
+    made = made_in_children(model, "int8", inputs, folder)
     assert made.quantizer.startswith("litert-quantizer")
     return sqnr_db(made.reference, Session(made.file.read_bytes()).run(inputs), softmax_follows=False)
 
@@ -81,7 +78,7 @@ def test_a_file_that_crashes_the_runtime_is_refused(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("dlkit.conversion.quantizer.workable", lambda _, ranges: ranges)
     files = converted(NETWORKS["cnn"], model, tmp_path)
     with pytest.raises(VerificationRefused, match=r"no bundle was written: .*(crashed \(SIGABRT\)|refuses this file)"):
-        judged_export(files.int8, files.inputs, ignore)
+        judged_export(files.int8, {"input": files.inputs}, ignore)
 
 
 @pytest.mark.parametrize("kind", ["Conv2D", "DepthwiseConv2D", "Conv2DTranspose", "Dense"])

@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from shelf import made_in_children
 
-from dlkit.conversion.making import make_file
 from dlkit.conversion.quantizer import can_quantize
 from dlkit.conversion.without_loops import MOST_STEPS, without_loops
 from dlkit.networks import NETWORKS
-from dlkit.progress import SILENT
 from dlkit.runtime.inspection import FUSED_LSTM, inspect_file
 from dlkit.runtime.litert import Session
 from dlkit.schemes import SCHEMES
@@ -91,9 +90,8 @@ def test_a_model_without_recurrent_layers_is_converted_as_it_is() -> None:
 def test_files_hold_no_loop_and_keep_their_promise(name: str, options: dict, fused: int, tmp_path: Path) -> None:
     """The float file gives the model's own numbers, the int8 file is int8 throughout and near them."""
     model = small(name, **options)
-    model.save(tmp_path / "model.keras")
     x = sequences(model.input_shape[1:], 40)
-    made = make_file(tmp_path / "model.keras", SCHEMES["int8"], x, x, tmp_path, SILENT)
+    made = made_in_children(model, "int8", x, tmp_path)
     for file in (made.float_file, made.file):
         inspection = inspect_file(file)
         assert "WHILE" not in inspection.ops
@@ -116,5 +114,5 @@ def test_a_long_sequence_keeps_its_loop_unless_it_is_fused() -> None:
 def test_the_quantizer_is_not_given_what_it_leaves_in_float(op: str) -> None:
     """One such operation, and the TensorFlow converter quantizes the whole file."""
     known = ["CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "RESHAPE", "SOFTMAX", "TANH", "LOGISTIC"]
-    assert can_quantize(known)
-    assert not can_quantize([*known, op])
+    assert can_quantize(known, SCHEMES["int8"])
+    assert not can_quantize([*known, op], SCHEMES["int8"])

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Run this bundle on a device: needs numpy and ai-edge-litert (and Pillow for images), not dlkit.
 
-    python predict.py INPUT...   label images, .npy or .csv files, folders, or - for standard input
+    python predict.py INPUT...   label images, .npy, .npz or .csv files, folders, or - for standard input
     python predict.py --check    prove that the model runs here as it did where it was made
 
 Made by dlkit from its own modules; edit those, not this.
@@ -25,12 +25,13 @@ import stat
 import sys
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 from typing import BinaryIO
 from typing import TYPE_CHECKING
 from typing import TYPE_CHECKING, Any
@@ -247,6 +248,11 @@ class TensorFormat:
         # Some converters leave the range of a float tensor beside it.
         return self.scale != 0.0 and np.issubdtype(self.dtype, np.integer)
 
+    @property
+    def counts(self) -> bool:
+        """Whether it holds whole numbers that stand for themselves, as the words of a text do."""
+        return not self.quantized and np.issubdtype(self.dtype, np.integer)
+
     def quantize(self, real: NDArray[np.float32]) -> NDArray[Any]:
         """Real numbers → the tensor's dtype; rounded half to even, saturated at the ends."""
         if not self.quantized:
@@ -273,10 +279,11 @@ class Session:
     """A loaded .tflite file.
 
     Attributes:
-        input, output: formats of its one input and its one output.
+        inputs, outputs: name → format, in the file's order. Names are those of its signature; where it
+            has none, those of its tensors.
 
     Raises:
-        ModelFileError: the file is missing, is no .tflite file, is broken, or has several inputs or outputs.
+        ModelFileError: the file is missing, is no .tflite file, is broken, or takes other than one sample at a time.
         DataError: fewer than 1 or more than 256 threads.
         ExtraMissing: ai-edge-litert is not installed.
     """
@@ -293,41 +300,74 @@ class Session:
                 self._interpreter = interpreter_class(**_source(model), num_threads=threads)
                 self._interpreter.allocate_tensors()
             inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+            given, computed = _signature_names(self._interpreter)
         except (ValueError, RuntimeError) as error:
             raise _refused(name, error) from None
-        if len(inputs) != 1 or len(outputs) != 1:
-            raise ModelFileError(f"{name}: has {len(inputs)} inputs and {len(outputs)} outputs; one of each can be run")
-        self._name, self._input_index, self._output_index = name, inputs[0]["index"], outputs[0]["index"]
-        self.input, self.output = _format(inputs[0]), _format(outputs[0])
-        if self.input.shape[:1] != (1,) or self.output.shape[:1] != (1,):
-            found = f"{self.input.shape} → {self.output.shape}"
+        self._name = name
+        self._places = _by_name(inputs, given), _by_name(outputs, computed)
+        self.inputs, self.outputs = ({key: _format(end) for key, end in ends.items()} for ends in self._places)
+        if any(end.shape[:1] != (1,) for end in (*self.inputs.values(), *self.outputs.values())):
+            found = " → ".join(", ".join(str(e.shape) for e in ends.values()) for ends in (self.inputs, self.outputs))
             raise ModelFileError(f"{name}: computes {found}; only files that take one sample at a time can be run")
 
-    def run(self, batch: NDArray[np.float32], advance: Callable[[int, int], None] | None = None) -> NDArray[np.float32]:
-        """Network input (N, *shape) float32 → output (N, *shape) float32, one inference per sample.
+    @property
+    def input(self) -> TensorFormat:
+        """The one input. Raises DataError if there are several."""
+        return _only(self.inputs, self._name, "inputs")
 
-        Variable tensors are reset before each: a fused LSTM would otherwise begin where the
-        sample before it ended. Raises DataError for another shape, NaN or infinity, ModelFileError
-        if the runtime fails on the file.
-        """
-        wanted = self.input.shape[1:]
-        if batch.shape[1:] != wanted:
-            raise DataError(f"input of shape {batch.shape[1:]}, but the model takes {wanted}")
-        if not np.isfinite(batch).all():
-            raise DataError("input with NaN or infinite values")
-        outputs = np.empty((len(batch), *self.output.shape[1:]), np.float32)
-        for row, sample in enumerate(batch):
-            self._interpreter.reset_all_variables()
-            self.set_input(sample)
-            self.invoke()
-            if advance:
-                advance(row + 1, len(batch))
-            outputs[row] = self.output.dequantize(self._interpreter.get_tensor(self._output_index))[0]
+    @property
+    def output(self) -> TensorFormat:
+        """The one output. Raises DataError if there are several."""
+        return _only(self.outputs, self._name, "outputs")
+
+    def run(self, batch: NDArray[Any], advance: Callable[[int, int], None] | None = None) -> NDArray[np.float32]:
+        """`run_named` for a file of one input and one output: (N, *shape) → (N, *shape) float32."""
+        _only(self.outputs, self._name, "outputs")
+        [outputs] = self.run_named({_only_name(self.inputs, self._name, "inputs"): batch}, advance).values()
         return outputs
 
-    def set_input(self, sample: NDArray[np.float32]) -> None:
-        """Put one sample (*shape) float32 into the model's input."""
-        self._interpreter.set_tensor(self._input_index, self.input.quantize(sample)[np.newaxis])
+    def run_named(
+        self, batch: Mapping[str, NDArray[Any]], advance: Callable[[int, int], None] | None = None
+    ) -> dict[str, NDArray[np.float32]]:
+        """Network inputs by name, (N, *shape) each → outputs by name, (N, *shape) float32; one inference per sample.
+
+        Variable tensors are reset before each: a fused LSTM would otherwise begin where the
+        sample before it ended. Raises DataError for another name, shape or number of samples, for NaN, infinity,
+        or a fraction where the file takes whole numbers; ModelFileError if the runtime fails on the file.
+        """
+        count = self._checked(batch)
+        outputs = {name: np.empty((count, *end.shape[1:]), np.float32) for name, end in self.outputs.items()}
+        for row in range(count):
+            self._interpreter.reset_all_variables()
+            self.set_inputs({name: samples[row] for name, samples in batch.items()})
+            self.invoke()
+            if advance:
+                advance(row + 1, count)
+            for name, end in self.outputs.items():
+                outputs[name][row] = end.dequantize(self._interpreter.get_tensor(self._places[1][name]["index"]))[0]
+        return outputs
+
+    def _checked(self, batch: Mapping[str, NDArray[Any]]) -> int:
+        """The number of samples in `batch`; raises as `run_named` does."""
+        if batch.keys() != self.inputs.keys():
+            raise DataError(f"inputs called {', '.join(batch)}, but the model takes {', '.join(self.inputs)}")
+        for name, samples in batch.items():
+            which, wanted = f" {name!r}" if len(batch) > 1 else "", self.inputs[name].shape[1:]
+            if samples.shape[1:] != wanted:
+                raise DataError(f"input{which} of shape {samples.shape[1:]}, but the model takes {wanted}")
+            if not np.isfinite(samples).all():
+                raise DataError(f"input{which} with NaN or infinite values")
+            if self.inputs[name].counts and not np.array_equal(samples, np.round(samples)):
+                raise DataError(f"input{which} with fractions, but the model takes whole numbers")
+        counts = {len(samples) for samples in batch.values()}
+        if len(counts) > 1:
+            raise DataError(f"inputs of {' and '.join(map(str, sorted(counts)))} samples; each needs as many")
+        return counts.pop()
+
+    def set_inputs(self, sample: Mapping[str, NDArray[Any]]) -> None:
+        """Put one sample, (*shape) for each input, into the model's inputs."""
+        for name, values in sample.items():
+            self._interpreter.set_tensor(self._places[0][name]["index"], self.inputs[name].quantize(values)[np.newaxis])
 
     def invoke(self) -> None:
         """One inference on whatever the input holds; for timing."""
@@ -335,6 +375,41 @@ class Session:
             self._interpreter.invoke()
         except (ValueError, RuntimeError) as error:
             raise _refused(self._name, error) from None
+
+
+def _only_name(ends: Mapping[str, TensorFormat], where: str, kind: str) -> str:
+    if len(ends) != 1:
+        raise DataError(f"{where}: has {len(ends)} {kind} ({', '.join(ends)}); give or take them by name")
+    return next(iter(ends))
+
+
+def _only(ends: Mapping[str, TensorFormat], where: str, kind: str) -> TensorFormat:
+    return ends[_only_name(ends, where, kind)]
+
+
+def _signature_names(interpreter: Any) -> tuple[dict[int, list[str]], dict[int, list[str]]]:
+    """Tensor number → its names in the first signature, of inputs and of outputs."""
+    signatures = interpreter.get_signature_list()
+    if not signatures:
+        return {}, {}
+    runner = interpreter.get_signature_runner(next(iter(signatures)))
+    named = []
+    for details in (runner.get_input_details(), runner.get_output_details()):
+        names: dict[int, list[str]] = {}
+        for name, end in details.items():
+            names.setdefault(int(end["index"]), []).append(name)
+        named.append(names)
+    return named[0], named[1]
+
+
+def _by_name(ends: list[dict[str, Any]], names: dict[int, list[str]]) -> dict[str, dict[str, Any]]:
+    """The interpreter's details of each input or output, under a name that no other has."""
+    found: dict[str, dict[str, Any]] = {}
+    for position, end in enumerate(ends):
+        known = names.get(int(end["index"]), [])
+        name = known.pop(0) if known else end["name"].removeprefix("serving_default_").partition(":")[0]
+        found[name if name and name not in found else f"{name}_{position}"] = end
+    return found
 
 
 def _refused(name: str, error: Exception) -> ModelFileError:
@@ -375,14 +450,14 @@ def _format(details: dict[str, Any]) -> TensorFormat:
 
 # --- runtime/arrays ---
 
-LARGEST_ARRAY_BYTES = 2**28
-"""Of an array in a bundle's own archive."""
+LARGEST_ARRAYS_BYTES = 2**32
+"""Of all arrays of an archive together."""
 
 
 def read_npy(content: bytes, where: str) -> NDArray[Any]:
     """The one array of numbers in the bytes of a .npy file. Raises DataError if it is anything else."""
     if content.startswith(b"PK"):
-        raise DataError(f"{where}: is an archive of arrays (.npz); save one with numpy.save")
+        raise DataError(f"{where}: is an archive of arrays (.npz), not one array; save one with numpy.save")
     if not content.startswith(np.lib.format.MAGIC_PREFIX):
         raise DataError(f"{where}: is not a .npy array; save one with numpy.save")
     stream = io.BytesIO(content)
@@ -399,18 +474,34 @@ def read_npy(content: bytes, where: str) -> NDArray[Any]:
     return np.ndarray(shape, dtype, buffer=content, offset=stream.tell(), order="F" if fortran else "C")
 
 
-def read_npz(path: Path, names: tuple[str, ...]) -> list[NDArray[Any]]:
-    """The arrays called `names` in an archive of a bundle. Raises ModelFileError if one cannot be read."""
+def read_npz(content: bytes, where: str, largest: int = LARGEST_ARRAYS_BYTES) -> dict[str, NDArray[Any]]:
+    """Name → array of numbers, of the bytes of a .npz file.
+
+    Raises DataError if it is anything else, or unpacks to more than `largest` bytes.
+    """
     try:
-        with zipfile.ZipFile(path) as archive:
-            sizes = [archive.getinfo(f"{name}.npy").file_size for name in names]
-            if max(sizes) > LARGEST_ARRAY_BYTES:
-                raise ModelFileError(f"{path}: unpacks to {max(sizes):,} bytes, more than a bundle's samples take")
-            return [read_npy(archive.read(f"{name}.npy"), f"{path}, {name}") for name in names]
-    except ModelFileError:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            entries = archive.infolist()
+            if (size := sum(entry.file_size for entry in entries)) > largest:
+                raise DataError(f"{where}: unpacks to {size:,} bytes, more than the {largest:,} it may take")
+            return {
+                entry.filename.removesuffix(".npy"): read_npy(
+                    archive.read(entry), f"{where}, {entry.filename.removesuffix('.npy')}"
+                )
+                for entry in entries
+            }
+    except DataError:
         raise
     except Exception:  # zipfile raises what its parsers raise; each is about the file
-        raise ModelFileError(f"{path}: is not an archive of {' and '.join(names)}; export the bundle again") from None
+        raise DataError(f"{where}: is not a whole archive of arrays (.npz); save one with numpy.savez") from None
+
+
+def write_npz(path: Path | str, arrays: Mapping[str, NDArray[Any]], *, compress: bool = False) -> None:
+    """Write a .npz file; `numpy.savez` would take an array called "file" for an argument of its own."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED) as archive:
+        for name, values in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
+                np.lib.format.write_array(stream, np.asarray(values), allow_pickle=False)
 
 
 # --- runtime/preprocessing ---
@@ -683,6 +774,51 @@ class Sample:
     raw: NDArray[Any]
 
 
+@dataclasses.dataclass(frozen=True)
+class NamedSample:
+    """One raw sample of a model that may have several inputs.
+
+    Attributes:
+        name: the file, with the row where a file holds several.
+        raw: input name → raw values, see `Preprocessing`.
+    """
+
+    name: str
+    raw: dict[str, NDArray[Any]]
+
+
+def read_samples(names: list[str], inputs: Mapping[str, Preprocessing]) -> Iterator[NamedSample]:
+    """The samples behind each name, in order, for a model of these inputs. Raises DataError as `read_inputs` does."""
+    for name in names:
+        if Path(name).suffix.lower() == ".npz" and not Path(name).is_dir():
+            yield from _archived(name, read_npz(_content(Path(name)), name), inputs)
+        elif len(inputs) > 1:
+            wanted = " and ".join(repr(key) for key in inputs)
+            raise DataError(f"{name}: this model takes the inputs {wanted}; give a .npz archive with an array for each")
+        else:
+            [(key, preprocessing)] = inputs.items()
+            for sample in read_inputs([name], preprocessing):
+                yield NamedSample(sample.name, {key: sample.raw})
+
+
+def _archived(
+    where: str, arrays: dict[str, NDArray[Any]], inputs: Mapping[str, Preprocessing]
+) -> Iterator[NamedSample]:
+    """The samples of an archive: the rows of its arrays, of which each input has one."""
+    if missing := [key for key in inputs if key not in arrays]:
+        raise DataError(
+            f"{where}: has no array {missing[0]!r}, but {', '.join(sorted(arrays)) or 'none at all'}; "
+            f"this model takes {', '.join(inputs)}"
+        )
+    columns = {key: list(_rows(f"{where}, {key}", arrays[key], inputs[key])) for key in inputs}
+    counts = {key: len(samples) for key, samples in columns.items()}
+    if len(set(counts.values())) > 1:
+        found = ", ".join(f"{count} of {key}" for key, count in counts.items())
+        raise DataError(f"{where}: {found}; each input needs as many samples")
+    for row in range(max(counts.values())):
+        yield NamedSample(f"{where}[{row}]", {key: samples[row].raw for key, samples in columns.items()})
+
+
 def read_inputs(names: list[str], preprocessing: Preprocessing) -> Iterator[Sample]:
     """The samples behind each name, in order. Raises DataError at the first that cannot be used."""
     for name in names:
@@ -797,10 +933,11 @@ def _rows(where: str, array: NDArray[Any], preprocessing: Preprocessing) -> Iter
 
 # --- bundle/loading ---
 
-FORMAT = 1
+FORMAT = 2
 VOUCHED_FOR = ("model.tflite", "labels.txt", "samples.npz")
 """Files without whose sha256 a manifest says nothing."""
 LARGEST_MANIFEST_BYTES = 2**24
+LARGEST_SAMPLES_BYTES = 2**28
 
 
 @dataclasses.dataclass(frozen=True)
@@ -811,13 +948,13 @@ class Bundle:
         folder: where it is.
         manifest: the contents of manifest.json.
         labels: class names, in the order of the output; empty where the outputs are no classes.
-        preprocessing: from raw values to network input.
+        inputs: input name → from raw values to network input.
     """
 
     folder: Path
     manifest: dict[str, Any]
     labels: tuple[str, ...]
-    preprocessing: Preprocessing
+    inputs: dict[str, Preprocessing]
 
     @property
     def model(self) -> Path:
@@ -831,22 +968,84 @@ class Bundle:
         """A loaded model, ready to run."""
         return Session(self.model, threads)
 
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """Of the one input. Raises DataError if there are several."""
+        if len(self.inputs) != 1:
+            raise DataError(f"{self.folder}: takes {len(self.inputs)} inputs ({', '.join(self.inputs)}), not one")
+        return next(iter(self.inputs.values()))
+
+    @property
+    def answers(self) -> str:
+        """What the first output holds: "probabilities" or "scores"."""
+        return str(next(iter(self.manifest["outputs"].values()))["answers"])
+
+    def prepared(self, raw: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
+        """Raw values by input name, (N, ...) each → network inputs. Raises DataError for other names or shapes."""
+        if raw.keys() != self.inputs.keys():
+            raise DataError(f"inputs called {', '.join(raw)}, but this model takes {', '.join(self.inputs)}")
+        return {name: preprocessing.apply(raw[name]) for name, preprocessing in self.inputs.items()}
+
+    def predict(
+        self, x: NDArray[Any] | Mapping[str, NDArray[Any]] | str | Path, threads: int | None = None
+    ) -> NDArray[np.float32] | dict[str, NDArray[np.float32]]:
+        """What the model computes of raw values; loads the model anew, so give it all there is at once.
+
+        Args:
+            x: (N, ...) raw values, see `Preprocessing`; of several inputs a mapping, by name; or the name of what
+                `dlkit predict` reads: an image, a .npy, .npz or .csv file, or a folder of images.
+
+        Returns:
+            (N, ...) float32; of several outputs a dictionary, by name.
+
+        Raises:
+            DataError: `x` is not what the model takes.
+        """
+        if isinstance(x, (str, Path)):
+            raws = [sample.raw for sample in read_samples([str(x)], self.inputs)]
+            named: Mapping[str, NDArray[Any]] = {name: np.stack([raw[name] for raw in raws]) for name in self.inputs}
+        elif isinstance(x, Mapping):
+            named = {name: np.asarray(values) for name, values in x.items()}
+        else:
+            self.preprocessing.raw_batch(np.asarray(x))  # one input, and of its shape
+            named = {name: np.asarray(x) for name in self.inputs}
+        outputs = self.session(threads).run_named(self.prepared(named))
+        return outputs if len(outputs) > 1 else next(iter(outputs.values()))
+
     def check(self, threads: int | None = None) -> tuple[int, float, float]:
-        """Run the bundle's own samples: (how many, largest gap to the expected outputs, gap allowed)."""
-        raw, expected = read_npz(self.folder / "samples.npz", ("raw", "outputs"))
-        outputs = self.session(threads).run(self.preprocessing.apply(raw))
-        if not len(raw) or outputs.shape != expected.shape:
-            found = f"{len(raw)} inputs give {outputs.shape}, but outputs of {expected.shape} are expected"
-            raise ModelFileError(f"{self.folder}: samples.npz does not belong to the model: {found}")
-        return len(raw), float(np.max(np.abs(outputs - expected))), float(self.manifest["check"]["tolerance"])
+        """Run the bundle's own samples: (how many, largest gap to the expected outputs, gap allowed).
+
+        Of several outputs, the one that is nearest to its limit, or furthest beyond.
+        """
+        path = self.folder / "samples.npz"
+        try:
+            arrays = read_npz(read_file(path, LARGEST_SAMPLES_BYTES), str(path), LARGEST_SAMPLES_BYTES)
+            raw = {name: arrays[f"raw {name}"] for name in self.inputs}
+            expected = {name: arrays[f"output {name}"] for name in self.manifest["outputs"]}
+        except (DataError, OSError) as error:
+            raise ModelFileError(f"{error}; export the bundle again") from None
+        except KeyError as error:
+            raise ModelFileError(f"{path}: has no array {error}; export the bundle again") from None
+        outputs = self.session(threads).run_named(self.prepared(raw))
+        gaps = []
+        for name, wanted in expected.items():
+            found = outputs.get(name, np.empty(0))
+            if not len(wanted) or found.shape != wanted.shape:
+                told = f"they give {found.shape}, but outputs of {wanted.shape} are expected"
+                raise ModelFileError(f"{self.folder}: samples.npz does not belong to the model: {told}")
+            allowed = float(self.manifest["outputs"][name]["tolerance"])
+            gaps.append((float(np.max(np.abs(found - wanted))), allowed))
+        gap, allowed = max(gaps, key=lambda pair: pair[0] - pair[1] if np.isfinite(pair[0]) else math.inf)
+        return len(wanted), gap, allowed
 
 
-def load_bundle(folder: Path) -> Bundle:
+def load_bundle(folder: Path | str) -> Bundle:
     """The bundle in `folder`, every file held against its sha256.
 
     Raises:
         ModelFileError: it is no bundle, a file is missing, or a file is not as it was written.
     """
+    folder = Path(folder)
     path = folder / "manifest.json"
     if not path.is_file():
         raise ModelFileError(_no_bundle(folder))
@@ -857,11 +1056,16 @@ def load_bundle(folder: Path) -> Bundle:
         _check_types(manifest)
         check_files(folder, manifest["sha256"])
         labels = (folder / "labels.txt").read_text(encoding="utf-8").split("\n")[:-1]
-        return Bundle(folder, manifest, tuple(labels), preprocessing_from(manifest["preprocessing"]))
+        inputs = {name: preprocessing_from(end["preprocessing"]) for name, end in manifest["inputs"].items()}
+        return Bundle(folder, manifest, tuple(labels), inputs)
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ModelFileError(f"{path}: is not a dlkit manifest, or is corrupt; export the bundle again") from None
+
+
+load = load_bundle
+"""`dlkit.load`: the short name."""
 
 
 def _check_types(manifest: dict[str, Any]) -> None:
@@ -869,9 +1073,12 @@ def _check_types(manifest: dict[str, Any]) -> None:
     kinds: dict[str, Any] = {"name": str, "target": str, "scheme": str, "sha256": dict, "recipe": (dict, type(None))}
     if not all(isinstance(manifest[key], kind) for key, kind in kinds.items()):
         raise ValueError
-    if manifest["answers"] not in ("probabilities", "scores"):
+    ends = manifest["outputs"].values()
+    if not ends or not manifest["inputs"] or not set(VOUCHED_FOR) <= set(manifest["sha256"]):
         raise ValueError
-    if not 0 <= float(manifest["check"]["tolerance"]) < math.inf or not set(VOUCHED_FOR) <= set(manifest["sha256"]):
+    if not all(
+        end["answers"] in ("probabilities", "scores") and 0 <= float(end["tolerance"]) < math.inf for end in ends
+    ):
         raise ValueError
 
 
@@ -902,6 +1109,13 @@ def _no_bundle(folder: Path) -> str:
 
 FEW_NUMBERS = 16
 """As many are printed; of more, for instance a picture, the shape and the range."""
+
+
+def answers_text(outputs: Mapping[str, NDArray[np.float32]], labels: tuple[str, ...], count: int) -> str:
+    """One sample's outputs by name in a line, see `answer_text`; the names are said where there are several."""
+    if len(outputs) == 1:
+        return answer_text(next(iter(outputs.values())), labels, count)
+    return "  ".join(f"{name}: {answer_text(values, (), count)}" for name, values in outputs.items())
 
 
 def answer_text(outputs: NDArray[np.float32], labels: tuple[str, ...], count: int) -> str:
@@ -963,7 +1177,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Run this bundle's model on this device.")
-    parser.add_argument("inputs", nargs="*", metavar="INPUT", help="image, .npy, .csv, folder of images, or -")
+    parser.add_argument("inputs", nargs="*", metavar="INPUT", help="image, .npy, .npz, .csv, folder of images, or -")
     parser.add_argument("--check", action="store_true", help="run the bundle's own samples and compare")
     parser.add_argument("--top", type=_positive, default=1, metavar="N", help="show the N best classes")
     parser.add_argument("--threads", type=_positive, default=None, metavar="N")
@@ -985,9 +1199,10 @@ def _positive(text: str) -> int:
 
 def _predict(bundle: Bundle, arguments: argparse.Namespace) -> int:
     session = bundle.session(arguments.threads)
-    for sample in read_inputs(arguments.inputs, bundle.preprocessing):
-        outputs = session.run(bundle.preprocessing.apply(np.asarray(sample.raw)[np.newaxis]))[0]
-        print(f"{printable(sample.name)}  {answer_text(outputs, bundle.labels, arguments.top)}", flush=True)
+    for sample in read_samples(arguments.inputs, bundle.inputs):
+        outputs = session.run_named(bundle.prepared({name: raw[np.newaxis] for name, raw in sample.raw.items()}))
+        answer = answers_text({name: values[0] for name, values in outputs.items()}, bundle.labels, arguments.top)
+        print(f"{printable(sample.name)}  {answer}", flush=True)
     return 0
 
 
