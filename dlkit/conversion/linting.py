@@ -138,14 +138,14 @@ def _one_class(c: Calibration) -> Iterator[Finding]:
 
 
 def _copies(c: Calibration) -> Iterator[Finding]:
-    count, different = _count(c), len(set(_identities(c.raw)))
+    count, different = _count(c), len(set(identities(c.raw)))
     if different == 1 and count > 1:
         yield Finding(True, f"all {count} calibration samples are the same; give different ones")
         return
     if different < count:
         yield Finding(False, f"{count - different} of {count} calibration samples are copies of others")
     for name, array in c.raw.items():
-        if len(c.raw) > 1 and count > 1 and len(set(_identities({name: array}))) == 1:
+        if len(c.raw) > 1 and count > 1 and len(set(identities({name: array}))) == 1:
             yield Finding(False, f"input {name!r} is the same in all {count} calibration samples")
 
 
@@ -163,9 +163,9 @@ def _constant(c: Calibration) -> Iterator[Finding]:
 
 def _overlap(c: Calibration) -> Iterator[Finding]:
     """Two blank samples are alike without being the same one."""
-    held_out = set(_identities(c.held_out)) if c.held_out else set()
+    held_out = set(identities(c.held_out)) if c.held_out else set()
     blank = np.logical_and.reduce([_are_blank(array) for array in c.raw.values()])
-    rows = [row for row, seen in enumerate(_identities(c.raw)) if seen in held_out and not blank[row]]
+    rows = [row for row, seen in enumerate(identities(c.raw)) if seen in held_out and not blank[row]]
     if rows:
         found = f"{len(rows)} of {_count(c)} calibration samples are also among those that are to prove the file"
         yield Finding(True, f"{found}, the first is sample {rows[0]}; take them out of one of the two")
@@ -178,7 +178,7 @@ def _are_blank(array: NDArray[Any]) -> NDArray[np.bool_]:
     return blank
 
 
-def _identities(samples: Mapping[str, NDArray[Any]]) -> Iterator[bytes]:
+def identities(samples: Mapping[str, NDArray[Any]]) -> Iterator[bytes]:
     """A hash of each sample's values, whatever type they are stored in."""
     arrays = [samples[name] for name in sorted(samples)]
     for row in zip(*arrays, strict=True):

@@ -55,3 +55,25 @@ def read_npz(path: Path, names: tuple[str, ...]) -> list[NDArray[Any]]:
         raise
     except Exception:  # zipfile raises what its parsers raise; each is about the file
         raise ModelFileError(f"{path}: is not an archive of {' and '.join(names)}; export the bundle again") from None
+
+
+def read_archive(content: bytes, where: str, at_most: int) -> dict[str, NDArray[Any]]:
+    """Every array of numbers in the bytes of a user's .npz file, by name. Raises DataError if it is anything else.
+
+    Args:
+        where: the file, for the error.
+        at_most: bytes that all of them together may unpack to.
+    """
+    if not content.startswith(b"PK"):
+        raise DataError(f"{where}: is not an .npz archive; save one with numpy.savez")
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            size = sum(info.file_size for info in archive.infolist())
+            if size > at_most:
+                raise DataError(f"{where}: unpacks to {size:,} bytes, more than the {at_most:,} that are read")
+            contents = {name: archive.read(name) for name in archive.namelist()}
+    except DataError:
+        raise
+    except Exception:  # zipfile raises what its parsers raise; each is about the file
+        raise DataError(f"{where}: this .npz archive is corrupt; save it again") from None
+    return {name.removesuffix(".npy"): read_npy(entry, f"{where}, {name}") for name, entry in contents.items()}
