@@ -112,12 +112,15 @@ class ExportPart:
     Attributes:
         scheme, target: on their shelves.
         calibration_samples: taken from the training split, spread over the classes.
+        calibration: how ranges are chosen from what is measured on them: "minmax" takes the smallest and
+            the largest value, "percentile" cuts off the outermost 0.01 %, "mse" what costs more than it brings.
         max_drop: largest loss of the metric against the float model, on the validation split.
     """
 
     scheme: str = "int8"
     target: str = "cpu"
     calibration_samples: int = 300
+    calibration: Literal["minmax", "percentile", "mse"] = "minmax"
     max_drop: float = 0.01
 
     def __post_init__(self) -> None:

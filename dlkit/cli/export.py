@@ -41,8 +41,14 @@ MODES = ("unit", "signed", "lite", "caffe", "torch", "none")
 @click.option(
     "--data",
     type=click.Path(),
-    metavar="FOLDER",
-    help="Images to calibrate with; for a model without a data set, to prove the file on too.",
+    metavar="PATH",
+    help="What to calibrate with: a folder of images, or a .npy, .npz or .csv file. For a model without a data set, "
+    "to prove the file on too.",
+)
+@click.option(
+    "--calibration",
+    type=click.Choice(("minmax", "percentile", "mse")),
+    help="How ranges are chosen.  [default: the recipe's, else minmax]",
 )
 @click.option(
     "--preprocessing",
@@ -61,6 +67,7 @@ def command(
     names: tuple[str, ...],
     target: str | None,
     data: str | None,
+    calibration: str | None,
     modes: tuple[str, ...],
     out: str,
     force: bool,
@@ -97,8 +104,9 @@ def command(
         raise click.UsageError("--preprocessing is for a .keras file from elsewhere; a model made here has its own")
     progress = progress_for(quiet)
     trained = _find(model, Path(out), preprocessing, overrides, progress)
-    images = Path(data) if data else None
-    results = export_schemes(trained, chosen, target, data=images, out=Path(out), force=force, progress=progress)
+    results = export_schemes(
+        trained, chosen, target, data=data, calibration=calibration, out=Path(out), force=force, progress=progress
+    )
     made = [result for result in results if isinstance(result, tuple)]
     failed = [result for result in results if not isinstance(result, tuple)]
     for number, (bundle, report) in enumerate(made):

@@ -93,11 +93,12 @@ def convert_model(model: Path, inputs: Batch, folder: Path, progress: Progress) 
     )
 
 
-def make_file(converted: Float, scheme: Scheme, calibration: Batch, progress: Progress) -> Made:
+def make_file(converted: Float, scheme: Scheme, calibration: Batch, method: str, progress: Progress) -> Made:
     """The file of `scheme`, made in child processes.
 
     Args:
         calibration: network inputs; they are looked at if the scheme needs them.
+        method: how ranges are chosen, a key of `observers.OBSERVERS`.
 
     Raises:
         ConversionError: a quantizer failed, crashed or hung.
@@ -107,6 +108,7 @@ def make_file(converted: Float, scheme: Scheme, calibration: Batch, progress: Pr
         return Made(converted.file, converted.file, f"TensorFlow converter {_version('tensorflow')}")
     ops = inspect_file(converted.file).ops
     check_possible(ops, scheme)
+    _check_method(ops, scheme, method)
     file, samples = converted.folder / f"{scheme.name}.tflite", converted.folder / "calibration.npz"
     if scheme.needs_calibration and not samples.exists():
         write_npz(samples, calibration)
@@ -122,6 +124,7 @@ def make_file(converted: Float, scheme: Scheme, calibration: Batch, progress: Pr
                     advance,
                     float_tflite=str(converted.file),
                     calibration=str(samples),
+                    method=method,
                     ranges=str(ranges),
                 )
         with progress.step(f"Quantizing to {scheme.name}") as advance:
@@ -133,7 +136,7 @@ def make_file(converted: Float, scheme: Scheme, calibration: Batch, progress: Pr
                 ranges=str(ranges),
                 tflite=str(file),
             )
-        how = ", min/max calibration" if scheme.needs_calibration else ""
+        how = f", {method} calibration" if scheme.needs_calibration else ""
         return Made(file, converted.file, f"litert-quantizer {_version('litert-quantizer')}{how}")
     with progress.step(f"Quantizing to {scheme.name}") as advance:
         run_task(
@@ -162,6 +165,19 @@ def check_possible(ops: Mapping[str, int], scheme: Scheme) -> None:
                 raise IllegalCombination(f"the runtime has no form of {name} with 16-bit activations; {use}")
     if scheme.quantizer == "weights" and FUSED_LSTM in ops:
         raise IllegalCombination(f"a fused LSTM ({FUSED_LSTM}) cannot turn its weights back into floats; {use}")
+
+
+def _check_method(ops: Mapping[str, int], scheme: Scheme, method: str) -> None:
+    """Raise IllegalCombination if ranges of a network cannot be chosen so."""
+    if not scheme.needs_calibration or method == "minmax":
+        return
+    if method == "mse" and scheme.activations == "int16":
+        raise IllegalCombination(f"mse chooses ranges for 8 bits, and {scheme.name} has 16; use --calibration minmax")
+    if not can_quantize(ops, scheme):
+        raise IllegalCombination(
+            f"only the TensorFlow converter quantizes this network to {scheme.name}, and it knows no {method} "
+            "calibration; use --calibration minmax"
+        )
 
 
 def append_files(tflite: Path, contents: dict[str, bytes]) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from dlkit.conversion.batches import Batch, count_of_samples, read_batch
+from dlkit.conversion.batches import read_batch
+from dlkit.conversion.calibrating import measured_ranges
 from dlkit.conversion.fused_weights import quantize_fused_lstm
 from dlkit.conversion.quantizer_recipes import recipe_of
 from dlkit.conversion.ranges import Ranges, workable
@@ -35,15 +35,16 @@ def can_quantize(ops: Iterable[str], scheme: Scheme) -> bool:
     return known.issuperset(ops)
 
 
-def calibrate(float_tflite: str, calibration: str, ranges: str, advance: Advance) -> None:
+def calibrate(float_tflite: str, calibration: str, method: str, ranges: str, advance: Advance) -> None:
     """Measure the range of every activation of a float file.
 
     Args:
         float_tflite: file that `tflite.convert` wrote.
         calibration: .npz of the network's inputs by name, (N, *shape) float32 each.
+        method: how ranges are chosen, see `calibrating.measured_ranges`.
         ranges: .json file for tensor → "min" and "max".
     """
-    measured = _measured_ranges(float_tflite, read_batch(calibration), advance)
+    measured = measured_ranges(float_tflite, read_batch(calibration), method, advance)
     plain = {name: {end: np.asarray(value).tolist() for end, value in r.items()} for name, r in measured.items()}
     Path(ranges).write_text(json.dumps(plain), encoding="utf-8")
 
@@ -69,33 +70,3 @@ def quantize_flatbuffer(float_tflite: str, scheme: str, ranges: str, tflite: str
 def _read_ranges(path: str) -> Ranges:
     stored = json.loads(Path(path).read_text(encoding="utf-8"))
     return {name: {end: np.asarray(v, np.float32) for end, v in measured.items()} for name, measured in stored.items()}
-
-
-def _measured_ranges(float_tflite: str, samples: Batch, advance: Advance) -> Ranges:
-    """Tensor → smallest and largest value it had over the samples."""
-    from ai_edge_litert.interpreter import Interpreter
-    from litert_quantizer import calibrator, quantizer, recipe
-    from litert_quantizer.utils import qsv_utils
-
-    [signature] = Interpreter(model_path=float_tflite).get_signature_list()
-    count = count_of_samples(samples)
-
-    class CalibrationData:  # iterated twice: the calibrator counts first
-        def __iter__(self) -> Iterator[dict[str, Any]]:
-            for row in range(count):
-                yield {name: values[row : row + 1] for name, values in samples.items()}
-                advance(row + 1, count)
-
-    # The default, a moving average of the ranges, clips scores (largest error 0.33 against 0.04
-    # measured on a small network), so the plain smallest and largest are asked for. There is no
-    # public way to hand a calibrator to the quantizer (litert-quantizer 0.11).
-    ranges = calibrator.Calibrator(
-        float_tflite,
-        num_threads=2,
-        mode=calibrator.CalibrationMode.CALIBRATION_PROFILER_BASED,
-        qsv_update_func=qsv_utils.min_max_update,
-    )
-    static = quantizer.Quantizer(float_tflite, recipe.static_wi8_ai8())
-    ranges.calibrate({signature: CalibrationData()}, static._recipe_manager)
-    found: Ranges = ranges.get_model_qsvs()
-    return found

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlkit.conversion.linting import Calibration, warnings_about
+from dlkit.conversion.sources import Samples, held_out_apart, read_samples
 from dlkit.datasets import DATASETS, Split, Splits, stratified
-from dlkit.digest import sha256_of
 from dlkit.errors import DataError
 from dlkit.recipe import Recipe
-from dlkit.runtime.inputs import images_in, read_samples
 from dlkit.runtime.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# A fifth of the images, but enough to be a sample at all and no more than a few minutes of VGG16.
-MINIMUM_IMAGES, LEAST_HELD_OUT, MOST_HELD_OUT = 10, 3, 100
+    Data = Path | str | NDArray[Any] | Mapping[str, Any] | Iterable[Any]
+    """A file or folder; from Python also arrays, or samples one by one. See `sources.read_samples`."""
+
+# A fifth of the samples, but enough to be a sample at all and no more than a few minutes of VGG16.
+MINIMUM_SAMPLES, LEAST_HELD_OUT, MOST_HELD_OUT = 10, 3, 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,16 +48,32 @@ class ExportSamples:
     """What an export needs to see.
 
     Attributes:
-        calibration: input name → (N, ...) raw values of the training split, or of the images given.
-        calibration_source: which, for the report.
+        calibration: raw values of the training split, or of what was given, with their source and labels.
         gate: what the file must pass on.
         test: looked at once, for the report.
+        asked_for: whether the number of calibration samples is one that a recipe's author chose.
     """
 
-    calibration: dict[str, NDArray[Any]]
-    calibration_source: str
+    calibration: Samples
     gate: HeldOut
     test: HeldOut | None
+    asked_for: bool = False
+
+    def warnings(self, inputs: Mapping[str, Preprocessing], classes: int) -> list[str]:
+        """What may be wrong with the calibration samples. Raises DataError for what certainly is."""
+        held_out = [self.gate] + ([self.test] if self.test else [])
+        raw = self.calibration.raw
+        return warnings_about(
+            Calibration(
+                raw=raw,
+                inputs={name: preprocessing.apply(raw[name]) for name, preprocessing in inputs.items()},
+                raw_ranges={name: p.raw_range for name, p in inputs.items() if p.is_bounded},
+                held_out={name: np.concatenate([part.raw[name] for part in held_out]) for name in inputs},
+                labels=self.calibration.labels,
+                classes=classes or None,
+                asked_for=self.asked_for,
+            )
+        )
 
 
 def samples_of_recipe(recipe: Recipe, name: str) -> ExportSamples:
@@ -65,11 +84,12 @@ def samples_of_recipe(recipe: Recipe, name: str) -> ExportSamples:
     """
     splits: Splits = DATASETS[recipe.data.name].load()
     chosen = stratified(splits.train.labels, recipe.export.calibration_samples, recipe.seed)
+    raw, labels = {name: splits.train.samples[chosen]}, splits.train.labels[chosen]
     return ExportSamples(
-        calibration={name: splits.train.samples[chosen]},
-        calibration_source=f"training split of {recipe.data.name}",
+        calibration=Samples(raw, labels, f"training split of {recipe.data.name}"),
         gate=_held_out("validation", splits.validation, name),
         test=_held_out("test", splits.test, name),
+        asked_for=True,
     )
 
 
@@ -78,45 +98,51 @@ def _held_out(split: str, samples: Split, name: str) -> HeldOut:
 
 
 def calibrated_with(
-    own: ExportSamples, folder: Path, inputs: Mapping[str, Preprocessing], recipe: Recipe
+    own: ExportSamples, data: Data, inputs: Mapping[str, Preprocessing], recipe: Recipe
 ) -> ExportSamples:
-    """A recipe's samples with a folder's images in place of the training split; what proves stays. Raises DataError."""
-    paths = _different_images(folder)
-    chosen = np.random.default_rng(recipe.seed).permutation(len(paths))[: recipe.export.calibration_samples]
-    raw = _read([paths[i] for i in chosen], inputs)
-    return dataclasses.replace(own, calibration=raw, calibration_source=f"images of {folder.resolve().name}/")
+    """A recipe's samples with those of `data` in place of the training split; what proves stays. Raises DataError."""
+    samples = read_samples(data, inputs, recipe.export.calibration_samples, recipe.seed)
+    _check_enough(samples, len(samples))
+    # Its classes are those of folders or of another table, which need not be the recipe's.
+    calibration = dataclasses.replace(samples, labels=None)
+    return dataclasses.replace(own, calibration=calibration, asked_for=False)
 
 
-def samples_of_folder(
-    folder: Path, inputs: Mapping[str, Preprocessing], calibration_samples: int, seed: int
+def samples_of_data(
+    data: Data, inputs: Mapping[str, Preprocessing], labels: tuple[str, ...], calibration_samples: int, seed: int
 ) -> ExportSamples:
-    """A fifth of a folder's images (at most 100), drawn by `seed`, is held out; others calibrate.
+    """A fifth of the samples in `data` (at most 100), drawn by `seed`, is held out; others calibrate.
+
+    Args:
+        labels: the classes of the model. What is held out has right answers where `data` says the number of
+            each sample's class, or its folder is called like one.
 
     Raises:
-        DataError: the folder is missing or empty, has fewer than 10 images, or holds one that is broken.
+        DataError: `data` is missing or broken, or holds fewer than 10 different samples.
     """
-    paths = _different_images(folder)
-    order = np.random.default_rng(seed).permutation(len(paths))
-    count = min(MOST_HELD_OUT, max(LEAST_HELD_OUT, len(paths) // 5))
-    held_out, rest = ([paths[i] for i in part] for part in (order[:count], order[count : count + calibration_samples]))
-    name = folder.resolve().name
-    gate = HeldOut(f"held-out images of {name}/", _read(held_out, inputs), None)
-    return ExportSamples(_read(rest, inputs), f"other images of {name}/", gate, None)
+    samples = read_samples(data, inputs, calibration_samples + MOST_HELD_OUT, seed)
+    count = min(MOST_HELD_OUT, max(LEAST_HELD_OUT, len(samples) // 5))
+    held_out, rest = held_out_apart(samples, count, seed)
+    _check_enough(samples, len(held_out) + len(rest))
+    rest = rest.rows(np.arange(min(len(rest), calibration_samples)))
+    gate = HeldOut(f"held-out {samples.source}", held_out.raw, _right_answers(held_out, labels))
+    return ExportSamples(dataclasses.replace(rest, source=f"other {samples.source}"), gate, None)
 
 
-def _different_images(folder: Path) -> list[Path]:
-    """The images of a folder, without copies: what calibrates must not be held out under another name."""
-    if not folder.is_dir():
-        raise DataError(f"--data {folder}: there is no such folder")
-    paths = images_in(folder)
-    different = list({sha256_of(path): path for path in reversed(paths) if path.is_file()}.values())[::-1]
-    if len(different) < MINIMUM_IMAGES:
-        copies = f" (and {len(paths) - len(different)} copies)" if len(paths) > len(different) else ""
-        found = f"{len(different)} different images{copies}"
-        raise DataError(f"--data {folder}: {found}; at least {MINIMUM_IMAGES} are needed, 100 are better")
-    return different
+def _right_answers(samples: Samples, labels: tuple[str, ...]) -> NDArray[np.int64] | None:
+    """(N,) places in `labels`; None where the samples have no classes, or others."""
+    if samples.labels is None or not labels:
+        return None
+    if not samples.class_names:
+        return samples.labels if int(samples.labels.max()) < len(labels) else None
+    if not set(samples.class_names) <= set(labels):
+        return None
+    places = np.asarray([labels.index(name) for name in samples.class_names], np.int64)
+    return places[samples.labels]
 
 
-def _read(paths: list[Path], inputs: Mapping[str, Preprocessing]) -> dict[str, NDArray[Any]]:
-    samples = list(read_samples([str(path) for path in paths], inputs))
-    return {name: np.stack([sample.raw[name] for sample in samples]) for name in inputs}
+def _check_enough(samples: Samples, different: int) -> None:
+    if different < MINIMUM_SAMPLES:
+        copies = f" (and {len(samples) - different} copies)" if len(samples) > different else ""
+        found = f"{different} different samples{copies} in {samples.source}"
+        raise DataError(f"--data: {found}; at least {MINIMUM_SAMPLES} are needed, 100 are better")

@@ -14,7 +14,8 @@ import numpy as np
 from dlkit.bundle.loading import Bundle
 from dlkit.bundle.writing import write_bundle
 from dlkit.conversion.making import Made, append_files, convert_model, make_file
-from dlkit.conversion.samples import ExportSamples, HeldOut, calibrated_with, samples_of_folder, samples_of_recipe
+from dlkit.conversion.observers import observer_of
+from dlkit.conversion.samples import ExportSamples, HeldOut, calibrated_with, samples_of_data, samples_of_recipe
 from dlkit.datasets import stratified
 from dlkit.errors import (
     ConversionError,
@@ -37,6 +38,8 @@ from dlkit.writing import check_writable, refuse_existing, temporary_folder
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from dlkit.conversion.samples import Data
+
 SAMPLES_IN_BUNDLE = 10
 SAMPLES_WITHOUT_LABELS = 3
 CALIBRATION_SAMPLES, SEED = 300, 0
@@ -53,7 +56,8 @@ def export(
     scheme: str | None = None,
     target: str | None = None,
     *,
-    data: Path | None = None,
+    data: Data | None = None,
+    calibration: str | None = None,
     out: Path = Path("exported"),
     force: bool = False,
     progress: Progress = SILENT,
@@ -62,8 +66,11 @@ def export(
 
     Args:
         scheme, target: default to the recipe's, else to float32 and cpu.
-        data: a folder of images to calibrate with, in place of the recipe's training split; for a
-            model without a recipe, to prove it on too.
+        data: what to calibrate with, in place of the recipe's training split; for a model without a
+            recipe, to prove it on too: a folder of images, in folders of a class each or not; a .npy, .npz or
+            .csv file; or arrays, or samples one by one (see `sources.read_samples`).
+        calibration: how ranges are chosen from what is measured: "minmax", "percentile" or "mse";
+            defaults to the recipe's, else to "minmax".
 
     Raises:
         VerificationRefused: the file broke its promise or lost too much; nothing was written.
@@ -71,7 +78,9 @@ def export(
         IllegalCombination, ConversionError, OutputError: as they say.
     """
     schemes = [scheme] if scheme else []
-    [result] = export_schemes(trained, schemes, target, data=data, out=out, force=force, progress=progress)
+    [result] = export_schemes(
+        trained, schemes, target, data=data, calibration=calibration, out=out, force=force, progress=progress
+    )
     if isinstance(result, DlkitError):
         raise result
     return result
@@ -82,7 +91,8 @@ def export_schemes(
     schemes: Sequence[str] = (),
     target: str | None = None,
     *,
-    data: Path | None = None,
+    data: Data | None = None,
+    calibration: str | None = None,
     out: Path = Path("exported"),
     force: bool = False,
     progress: Progress = SILENT,
@@ -100,41 +110,57 @@ def export_schemes(
     names = list(dict.fromkeys(schemes)) or [wanted.scheme if wanted else "float32"]
     chosen = [SCHEMES[name] for name in names]
     device = TARGETS[target or (wanted.target if wanted else "cpu")]
+    method = calibration or (wanted.calibration if wanted else "minmax")
+    observer_of(method)
     for scheme in chosen:
         _check_legal(scheme, device)
         _check_name(trained, out / trained.name)
         refuse_existing(bundle_folder(out, trained.name, device.name, scheme.name), replace=force)
     check_writable(out / trained.name)
     with progress.step("Reading samples"):
-        samples = _samples(trained, any(scheme.needs_calibration for scheme in chosen), data)
+        calibrate = any(scheme.needs_calibration for scheme in chosen)
+        samples = _samples(trained, calibrate, data)
+        warnings = samples.warnings(trained.inputs, len(trained.labels)) if calibrate else []
     with temporary_folder() as temporary:
         converted = convert_model(trained.model, _held_out_inputs(trained, samples), temporary, progress)
-        answers = FloatAnswers(converted, trained)
+        plan = Plan(trained, samples, device, method, tuple(warnings), FloatAnswers(converted, trained))
         results: list[tuple[Bundle, Report] | DlkitError] = []
         for scheme in chosen:
             folder = bundle_folder(out, trained.name, device.name, scheme.name)
             try:
-                results.append(_exported(answers, trained, samples, scheme, device, folder, force, progress))
+                results.append(_exported(plan, scheme, folder, force, progress))
             except (IllegalCombination, ConversionError, VerificationRefused) as error:
                 results.append(error)
     return results
 
 
-def _exported(
-    answers: FloatAnswers,
-    trained: Trained,
-    samples: ExportSamples,
-    scheme: Scheme,
-    target: Target,
-    folder: Path,
-    force: bool,
-    progress: Progress,
-) -> tuple[Bundle, Report]:
-    calibration = {name: inputs.apply(samples.calibration[name]) for name, inputs in trained.inputs.items()}
-    made = _labelled(make_file(answers.converted, scheme, calibration, progress), trained)
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What the files of all schemes have in common.
+
+    Attributes:
+        method: how ranges are chosen.
+        warnings: about the calibration samples.
+        answers: of the float file.
+    """
+
+    trained: Trained
+    samples: ExportSamples
+    target: Target
+    method: str
+    warnings: tuple[str, ...]
+    answers: FloatAnswers
+
+
+def _exported(plan: Plan, scheme: Scheme, folder: Path, force: bool, progress: Progress) -> tuple[Bundle, Report]:
+    trained, raw = plan.trained, plan.samples.calibration.raw
+    calibration = {name: inputs.apply(raw[name]) for name, inputs in trained.inputs.items()}
+    made = _labelled(make_file(plan.answers.converted, scheme, calibration, plan.method, progress), trained)
     with progress.step("Proving it against the float model") as advance:
-        report, reference = prove(answers, made, trained, samples, scheme, target, advance)
-    few, identity = _few(samples.gate), answers.converted.weights_sha256
+        report, reference = prove(plan.answers, made, trained, plan.samples, scheme, plan.target, advance)
+    if scheme.needs_calibration:
+        report = dataclasses.replace(report, warnings=(*plan.warnings, *report.warnings))
+    few, identity = _few(plan.samples.gate), plan.answers.converted.weights_sha256
     bundle = write_bundle(folder, made.file, trained, report, few, reference, weights_sha256=identity, replace=force)
     return bundle, report
 
@@ -165,20 +191,26 @@ def _check_name(trained: Trained, folder: Path) -> None:
         raise OutputError(f"{folder} belongs to {ours}; rename {trained.model.name}, or choose another --out DIR")
 
 
-def _samples(trained: Trained, calibrate: bool, data: Path | None) -> ExportSamples:
+def _samples(trained: Trained, calibrate: bool, data: Data | None) -> ExportSamples:
     if trained.recipe is not None:
         [name] = trained.inputs
         own = samples_of_recipe(trained.recipe, name)
         return own if data is None else calibrated_with(own, data, trained.inputs, trained.recipe)
     if data is not None:
-        return samples_of_folder(data, trained.inputs, CALIBRATION_SAMPLES, SEED)
+        return samples_of_data(data, trained.inputs, trained.labels, CALIBRATION_SAMPLES, SEED)
     purpose = "to calibrate with and to prove the file on" if calibrate else "to prove the file on"
-    preprocessing = next(iter(trained.inputs.values()))
+    raise DataError(f"{trained.name} has no data set {purpose}; name {_wanted(trained)}")
+
+
+def _wanted(trained: Trained) -> str:
+    """What to give with --data for a model's inputs."""
+    if len(trained.inputs) > 1:
+        return f"a .npz archive with an array for each input, {', '.join(trained.inputs)}: add --data FILE"
+    [preprocessing] = trained.inputs.values()
     shape = "×".join(str(n) for n in preprocessing.image or preprocessing.shape)
-    raise DataError(
-        f"{trained.name} has no data set {purpose}; name a folder of images (about 100; any size, they are fitted "
-        f"to {shape}): add --data FOLDER"
-    )
+    if preprocessing.image is None:
+        return f"a .npy or .csv file of about 100 samples of {shape} numbers: add --data FILE"
+    return f"a folder of images (about 100; any size, they are fitted to {shape}): add --data FOLDER"
 
 
 def _few(held_out: HeldOut) -> dict[str, NDArray[Any]]:

@@ -5,15 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-
 from dlkit.errors import DataError, ModelFileError, suggestion
 from dlkit.networks import PIXELS
-from dlkit.runtime.preprocessing import Preprocessing, image_behind, preprocessing_for
+from dlkit.runtime.preprocessing import ANY_NUMBER, Preprocessing, image_behind, preprocessing_for
 from dlkit.trained import Trained
-
-ANY_NUMBER = (float(np.finfo(np.float32).min), float(np.finfo(np.float32).max))
-"""Range of raw values that are no pixels."""
 
 
 def adopt(path: Path, preprocessing: str | Mapping[str, str] | None) -> Trained:

@@ -49,6 +49,8 @@ def read_npz(content: bytes, where: str, largest: int = LARGEST_ARRAYS_BYTES) ->
 
     Raises DataError if it is anything else, or unpacks to more than `largest` bytes.
     """
+    if not content.startswith(b"PK"):
+        raise DataError(f"{where}: is not an .npz archive; save one with numpy.savez")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entries = archive.infolist()

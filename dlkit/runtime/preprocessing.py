@@ -33,6 +33,10 @@ _CAFFE_MEAN = (103.939, 116.779, 123.68)
 IMAGE_FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM")
 
 
+ANY_NUMBER = (float(np.finfo(np.float32).min), float(np.finfo(np.float32).max))
+"""Range of raw values of which no one knows the range."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Preprocessing:
     """How raw values become network input: `raw × scale + offset`, per channel.
@@ -74,6 +78,11 @@ class Preprocessing:
         """Whether `image` is (height, width, 1 or 3) and has as many numbers as the input."""
         sound = len(image) == 3 and image[2] in (1, 3) and all(type(n) is int and n > 0 for n in image)
         return sound and math.prod(image) == math.prod(self.shape)
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether the range of raw values is known."""
+        return self.raw_range != ANY_NUMBER
 
     @property
     def sample_shapes(self) -> frozenset[tuple[int, ...]]:
@@ -118,6 +127,8 @@ class Preprocessing:
         if values.min() < low or values.max() > high:
             found = f"{float(values.min()):g} to {float(values.max()):g}"
             raise DataError(f"{where}: values from {found}, but this model takes raw values from {low:g} to {high:g}")
+        if not self.is_bounded:
+            return values.reshape(self.image or self.shape)
         if values.dtype.kind == "f" and high > 2 and values.max() <= 1 and not np.array_equal(values, np.round(values)):
             raise DataError(
                 f"{where}: values from {values.min():g} to {values.max():g} look scaled already, but this model takes "

@@ -479,6 +479,8 @@ def read_npz(content: bytes, where: str, largest: int = LARGEST_ARRAYS_BYTES) ->
 
     Raises DataError if it is anything else, or unpacks to more than `largest` bytes.
     """
+    if not content.startswith(b"PK"):
+        raise DataError(f"{where}: is not an .npz archive; save one with numpy.savez")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entries = archive.infolist()
@@ -513,6 +515,10 @@ _CAFFE_MEAN = (103.939, 116.779, 123.68)
 
 # Pillow would also start programs for some formats (EPS); these are decoded by Pillow itself.
 IMAGE_FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM")
+
+
+ANY_NUMBER = (float(np.finfo(np.float32).min), float(np.finfo(np.float32).max))
+"""Range of raw values of which no one knows the range."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -558,6 +564,11 @@ class Preprocessing:
         return sound and math.prod(image) == math.prod(self.shape)
 
     @property
+    def is_bounded(self) -> bool:
+        """Whether the range of raw values is known."""
+        return self.raw_range != ANY_NUMBER
+
+    @property
     def sample_shapes(self) -> frozenset[tuple[int, ...]]:
         """Shapes in which one sample may come: the input's, the image's, a grey image's without its channel."""
         if self.image is None:
@@ -600,6 +611,8 @@ class Preprocessing:
         if values.min() < low or values.max() > high:
             found = f"{float(values.min()):g} to {float(values.max()):g}"
             raise DataError(f"{where}: values from {found}, but this model takes raw values from {low:g} to {high:g}")
+        if not self.is_bounded:
+            return values.reshape(self.image or self.shape)
         if values.dtype.kind == "f" and high > 2 and values.max() <= 1 and not np.array_equal(values, np.round(values)):
             raise DataError(
                 f"{where}: values from {values.min():g} to {values.max():g} look scaled already, but this model takes "
