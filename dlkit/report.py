@@ -56,6 +56,8 @@ class Report:
         ops: operation → count.
         tensors: dtype → count.
         warnings: what a user should know before relying on the file; empty if nothing.
+        minimum_runtime: earliest TFLite runtime that has all its operations, see `Inspection`.
+        unknown_versions: operations of which it is not known what runtime they need.
     """
 
     scheme: str
@@ -70,6 +72,8 @@ class Report:
     ops: dict[str, int]
     tensors: dict[str, int]
     warnings: tuple[str, ...]
+    minimum_runtime: str = ""
+    unknown_versions: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The report as nested dictionaries, ready for JSON."""

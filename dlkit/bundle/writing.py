@@ -113,6 +113,7 @@ def report_text(name: str, report: Report) -> str:
         f"size         {report.bytes:,} bytes, {report.bytes / report.float_bytes:.2f} of the float file",
         f"operations   {_counts(report.ops)}",
         f"tensors      {_counts(report.tensors)}",
+        f"runtime      {_runtime(report)}",
     ]
     for comparison in (report.gate, report.test):
         if comparison is not None:
@@ -132,6 +133,11 @@ def _comparison_lines(comparison: Comparison) -> list[str]:
     lines.append(f"largest gap  {comparison.largest_gap:.4g} between two outputs")
     lines.append(f"scores       {comparison.sqnr_db:.1f} dB above their quantization noise")
     return lines
+
+
+def _runtime(report: Report) -> str:
+    unknown = f"; not known for {', '.join(report.unknown_versions)}" if report.unknown_versions else ""
+    return f"TFLite {report.minimum_runtime or 'of unknown version'} or later{unknown}"
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -16,7 +16,7 @@ from dlkit.runtime.inspection import Inspection, inspect_model
 from dlkit.schemes import Scheme
 from dlkit.targets import Target
 from dlkit.trained import Trained
-from dlkit.verify import Judged, check_conversion, compare, refuse_unless_good
+from dlkit.verify import Judged, check_conversion, compare, refuse_broken, refuse_unless_good
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,6 +36,7 @@ def prove(
     """
     content = made.file.read_bytes()
     inspection = inspect_model(content, made.file.name)
+    refuse_broken(inspection, scheme, target)  # before the runtime stumbles over it, with less to say
     count = len(samples.gate.raw)
 
     def judged(held_out: HeldOut) -> tuple[Judged, Judged]:
@@ -66,6 +67,8 @@ def prove(
         ops=inspection.ops,
         tensors=inspection.tensors,
         warnings=_warnings(gate, after.outputs, inspection),
+        minimum_runtime=inspection.minimum_runtime,
+        unknown_versions=inspection.unknown_versions,
     )
     return report, remembered
 

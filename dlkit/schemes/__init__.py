@@ -25,6 +25,7 @@ class Scheme:
         quantizer: "none" keeps the converted float file; "static" quantizes weights and
             activations with ranges measured on calibration samples.
         tensors: dtypes that may occur in the file at all, in the schema's spelling.
+        control_flow: operations that run a subgraph, or do not, that may occur in the file.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Scheme:
     io: str
     quantizer: Literal["none", "static"]
     tensors: frozenset[str]
+    control_flow: frozenset[str] = frozenset()
 
     @property
     def needs_calibration(self) -> bool:

@@ -13,4 +13,6 @@ FLOAT32 = Scheme(
     quantizer="none",
     # int32/int64/bool: shapes, indices and axes.
     tensors=frozenset({"float32", "int32", "int64", "bool"}),
+    # A recurrent layer that could not be unrolled.
+    control_flow=frozenset({"WHILE"}),
 )
