@@ -12,6 +12,7 @@ import numpy as np
 from dlkit.bundle.loading import Bundle
 from dlkit.bundle.writing import write_bundle
 from dlkit.conversion.making import Made, append_files, make_file
+from dlkit.conversion.metadata import add_metadata
 from dlkit.conversion.samples import ExportSamples, HeldOut, calibrated_with, samples_of_folder, samples_of_recipe
 from dlkit.datasets import stratified
 from dlkit.errors import DataError, IllegalCombination, ModelFileError, OutputError
@@ -19,6 +20,7 @@ from dlkit.pipeline.proving import prove
 from dlkit.progress import SILENT, Progress
 from dlkit.recipe import Recipe, different_keys
 from dlkit.report import Report
+from dlkit.runtime.tensor_names import tensor_names
 from dlkit.schemes import SCHEMES, Scheme
 from dlkit.targets import TARGETS, Target
 from dlkit.trained import Trained
@@ -135,6 +137,9 @@ def _made(trained: Trained, scheme: Scheme, samples: ExportSamples, folder: Path
     prepare = trained.preprocessing.apply
     inputs = np.concatenate([prepare(raw) for raw in held_out])
     made = make_file(trained.model, scheme, prepare(samples.calibration), inputs, folder, progress)
+    [(names, _), *_], _ = tensor_names(made.file)
+    about = f"{trained.name}, {scheme.name}, made by dlkit"
+    add_metadata(made.file, trained.name, about, {names[0]: trained.preprocessing}, trained.labels)
     described = {"labels": trained.labels, "preprocessing": dataclasses.asdict(trained.preprocessing)}
     labels = "".join(f"{label}\n" for label in trained.labels)
     append_files(made.file, {"labels.txt": labels.encode(), "dlkit.json": json.dumps(described).encode()})
