@@ -15,7 +15,7 @@ from dlkit import __version__
 from dlkit.bundle.flatten import flattened_runner
 from dlkit.bundle.loading import FORMAT, Bundle, load_bundle
 from dlkit.digest import sha256_of
-from dlkit.report import Comparison, Report
+from dlkit.report import Comparison, Report, keep_float_advice
 from dlkit.runtime.litert import Session
 from dlkit.runtime.scores import gives_probabilities
 from dlkit.trained import Trained
@@ -28,6 +28,7 @@ VERSIONED = ("tensorflow", "keras", "ai-edge-litert", "litert-quantizer", "numpy
 # Integer kernels of other processors differ from these by at most 2 steps (measured under emulated
 # arm64), float kernels by less than 1e-6.
 CHECK_STEPS, CHECK_FLOAT = 2.5, 1e-4
+LAYERS_SHOWN = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,6 +119,8 @@ def report_text(name: str, report: Report) -> str:
     for comparison in (report.gate, report.test):
         if comparison is not None:
             lines += ["", *_comparison_lines(comparison)]
+    if report.layers:
+        lines += ["", *_layer_lines(report)]
     lines += [f"\nwarning: {warning}" for warning in report.warnings]
     return "\n".join(lines) + "\n"
 
@@ -138,6 +141,19 @@ def _comparison_lines(comparison: Comparison) -> list[str]:
 def _runtime(report: Report) -> str:
     unknown = f"; not known for {', '.join(report.unknown_versions)}" if report.unknown_versions else ""
     return f"TFLite {report.minimum_runtime or 'of unknown version'} or later{unknown}"
+
+
+def _layer_lines(report: Report) -> list[str]:
+    """The layers that lose most, and what to do about those that stand out."""
+    shown = report.layers[:LAYERS_SHOWN]
+    names, operations = (max(map(len, column)) for column in zip(*((e.layer, e.operation) for e in shown), strict=True))
+    lines = ["layers that lose most (decibels above the noise, in what they read and in what they give)"]
+    for error in shown:
+        change = f"{error.before_db:6.1f} → {error.sqnr_db:.1f} dB"
+        lines.append(f"{error.layer:<{names}}  {error.operation:<{operations}} {change}")
+    if report.keep_float:
+        lines.append(keep_float_advice(report.keep_float).removeprefix("; "))
+    return lines
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -16,13 +16,14 @@ from dlkit.frameworks import quieten
 
 
 def _tasks() -> dict[str, Callable[..., None]]:
-    from dlkit.conversion import answering, quantizer, tflite
+    from dlkit.conversion import answering, layer_errors, quantizer, tflite
 
     return {
         "convert": tflite.convert,
         "quantize_saved_model": tflite.quantize_saved_model,
         "quantize_flatbuffer": quantizer.quantize_flatbuffer,
         "answer": answering.answer,
+        "layer_errors": layer_errors.measure,
     }
 
 

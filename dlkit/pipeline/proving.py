@@ -8,10 +8,13 @@ import numpy as np
 
 from dlkit.bundle.writing import Reference
 from dlkit.conversion.answering import judged_export
+from dlkit.conversion.layer_errors import MOST_SAMPLES, layer_errors, worth_keeping
+from dlkit.conversion.layer_names import layer_names
 from dlkit.conversion.making import Made
 from dlkit.conversion.samples import ExportSamples, HeldOut
+from dlkit.errors import ConversionError, VerificationRefused
 from dlkit.progress import Advance
-from dlkit.report import Comparison, Report
+from dlkit.report import Comparison, LayerError, Report, keep_float_advice
 from dlkit.runtime.inspection import Inspection, inspect_model
 from dlkit.schemes import Scheme
 from dlkit.targets import Target
@@ -21,6 +24,8 @@ from dlkit.verify import Judged, check_conversion, compare, refuse_broken, refus
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+MOST_LAYERS = 10
+"""That a report names; the others lose less."""
 MAX_DROP = 0.01
 """What a recipe would say, for a model without one."""
 
@@ -48,7 +53,11 @@ def prove(
     check_conversion(made.reference[:count], before)
     gate = compare(samples.gate.name, made.reference[:count], before, after, samples.gate.labels)
     max_drop = trained.recipe.export.max_drop if trained.recipe else MAX_DROP
-    refuse_unless_good(inspection, scheme, gate, max_drop)
+    layers, keep, unmeasured = _layers(made, trained, samples.gate, scheme, advance)
+    try:
+        refuse_unless_good(inspection, scheme, gate, max_drop)
+    except VerificationRefused as refusal:
+        raise VerificationRefused(f"{refusal}{keep_float_advice(keep)}") from None
     test, remembered = None, None
     if samples.test is not None:
         outputs = made.reference[count:]
@@ -66,11 +75,27 @@ def prove(
         float_bytes=made.float_file.stat().st_size,
         ops=inspection.ops,
         tensors=inspection.tensors,
-        warnings=_warnings(gate, after.outputs, inspection),
+        warnings=_warnings(gate, after.outputs, inspection) + unmeasured,
         minimum_runtime=inspection.minimum_runtime,
         unknown_versions=inspection.unknown_versions,
+        layers=layers[:MOST_LAYERS],
+        keep_float=keep,
     )
     return report, remembered
+
+
+def _layers(
+    made: Made, trained: Trained, held_out: HeldOut, scheme: Scheme, advance: Advance
+) -> tuple[tuple[LayerError, ...], tuple[str, ...], tuple[str, ...]]:
+    """What every layer loses, which to keep float, and a warning where that could not be measured."""
+    if made.file == made.float_file:
+        return (), (), ()
+    inputs = {"": trained.preprocessing.apply(held_out.raw[:MOST_SAMPLES])}
+    try:
+        found = layer_errors(made.float_file, made.file, inputs, layer_names(trained.model), advance)
+    except ConversionError as error:
+        return (), (), (f"what each layer loses could not be measured: {error}",)
+    return found.layers, worth_keeping(found.layers), ()
 
 
 def _warnings(gate: Comparison, outputs: NDArray[np.float32], inspection: Inspection) -> tuple[str, ...]:
