@@ -53,8 +53,9 @@ class LayerError:
         before_db: the same of the worse of what it reads.
         added: energy of the noise at its output over that of the signal, less the same ratio at the
             worse of what it reads; 0 where the ratio fell.
-        feeders: the layers it reads from, back to those with weights. What a layer loses is mostly lost in
-            the steps of what it reads, so these have to stay float with it.
+        feeders: the layers it reads from, back to those with weights, where what they give is in integers.
+            What a layer loses is mostly lost in the steps of what it reads, so these have to stay float
+            with it.
     """
 
     layer: str

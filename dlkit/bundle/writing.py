@@ -139,8 +139,10 @@ def _comparison_lines(comparison: Comparison) -> list[str]:
 
 
 def _runtime(report: Report) -> str:
-    unknown = f"; not known for {', '.join(report.unknown_versions)}" if report.unknown_versions else ""
-    return f"TFLite {report.minimum_runtime or 'of unknown version'} or later{unknown}"
+    if report.unknown_versions:
+        at_least = f"{report.minimum_runtime} at the least; " if report.minimum_runtime else ""
+        return f"TFLite {at_least}not known which has {', '.join(report.unknown_versions)}"
+    return f"TFLite {report.minimum_runtime or 'of unknown version'} or later"
 
 
 def _layer_lines(report: Report) -> list[str]:

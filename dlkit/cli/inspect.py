@@ -36,11 +36,12 @@ def command(file: str, as_json: bool) -> None:
         f"{printable(file)}: {size(inspection.size)}, {inspection.parameters:,} constants, "
         f"written by {printable(inspection.description)}"
     )
-    click.echo(f"needs a TFLite runtime of {printable(inspection.minimum_runtime) or 'unknown version'} or later")
+    or_later = "at the least" if inspection.unknown_versions else "or later"
+    click.echo(f"needs a TFLite runtime of {printable(inspection.minimum_runtime) or 'unknown version'} {or_later}")
+    if inspection.unknown_versions:
+        click.echo(f"(not known which has {printable(', '.join(inspection.unknown_versions))})")
     if inspection.stated_runtime not in ("", inspection.minimum_runtime):
         click.echo(f"(the file states {inspection.stated_runtime}, which lacks operations in its number formats)")
-    if inspection.unknown_versions:
-        click.echo(f"not known which runtime has {printable(', '.join(inspection.unknown_versions))}")
     if inspection.resized:
         click.echo(f"not static: the shape of {printable(inspection.resized[0])} is only known at run time")
     click.echo()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,16 +99,18 @@ def measure(float_tflite: str, tflite: str, inputs: str, request: str, result: s
     asked = json.loads(Path(request).read_text())
     with np.load(inputs) as arrays:
         samples = {name: arrays[f"arr_{i}"] for i, name in enumerate(asked["inputs"])}
-    noise = _noise(_Watched(Path(float_tflite)), _Watched(Path(tflite)), samples, advance)
-    found = ranked(operations(Path(float_tflite), asked["layers"]), noise)
+    exported = _Watched(Path(tflite))
+    noise = _noise(_Watched(Path(float_tflite)), exported, samples, advance)
+    found = ranked(operations(Path(float_tflite), asked["layers"]), noise, exported.in_steps)
     Path(result).write_text(json.dumps(dataclasses.asdict(found)))
 
 
-def ranked(made: Sequence[Operation], noise: Mapping[str, float]) -> LayerErrors:
+def ranked(made: Sequence[Operation], noise: Mapping[str, float], in_steps: Collection[str]) -> LayerErrors:
     """The layers of `made`, the operations of the float file in order, by the noise they add.
 
     Args:
         noise: tensor → energy of its error over the energy of its signal about its mean.
+        in_steps: tensors that are integers in the exported file.
     """
     read = {tensor for operation in made for tensor in operation.reads}
     of_layer: dict[str, list[Operation]] = {}
@@ -116,15 +118,20 @@ def ranked(made: Sequence[Operation], noise: Mapping[str, float]) -> LayerErrors
         # The fixed 256 steps of an 8-bit softmax at the end say nothing about a layer: its scores count.
         if operation.layers and not (operation.name == "SOFTMAX" and read.isdisjoint(operation.writes)):
             of_layer.setdefault(operation.layers[0], []).append(operation)
-    found = [_layer_error(layer, own, made, noise) for layer, own in of_layer.items()]
+    made_by = {tensor: operation for operation in made for tensor in operation.writes if tensor in in_steps}
+    found = [_layer_error(layer, own, made_by, noise) for layer, own in of_layer.items()]
     layers = sorted((error for error in found if error), key=lambda error: (-error.added, error.layer))
     return LayerErrors(tuple(layers), len(found) - len(layers))
 
 
 def _layer_error(
-    layer: str, own: Sequence[Operation], made: Sequence[Operation], noise: Mapping[str, float]
+    layer: str, own: Sequence[Operation], made_by: Mapping[str, Operation], noise: Mapping[str, float]
 ) -> LayerError | None:
-    """Of the layer that became the operations `own`; None if its output was not measured."""
+    """Of the layer that became the operations `own`; None if its output was not measured.
+
+    Args:
+        made_by: tensor that is in steps → the operation that writes it.
+    """
     inside = {tensor for operation in own for tensor in operation.writes}
     results = [tensor for operation in own for tensor in operation.writes if tensor in noise]
     if not results:
@@ -139,7 +146,7 @@ def _layer_error(
         sqnr_db=_db(after),
         before_db=_db(before),
         added=max(0.0, after - before),
-        feeders=_feeders(layer, own, {tensor: operation for operation in made for tensor in operation.writes}),
+        feeders=_feeders(layer, own, made_by),
     )
 
 
@@ -228,6 +235,11 @@ class _Watched:
         for details in self._interpreter.get_tensor_details():
             if details["name"] in wanted and details["quantization_parameters"]["scales"].size <= 1:
                 self.formats[details["name"]] = details["index"], _format(details)
+
+    @property
+    def in_steps(self) -> set[str]:
+        """Names of the tensors that are integers with a scale."""
+        return {name for name, (_, form) in self.formats.items() if form.quantized}
 
     def shape(self, name: str) -> tuple[int, ...]:
         return self.formats[name][1].shape

@@ -32,7 +32,7 @@ NOISE = {"x": 1e-5, "a/out": 2e-5, "pool/out": 2e-5, "b/conv": 0.5, "b/out": 0.3
 
 def test_layers_are_ranked_by_what_they_add() -> None:
     """The difference between what they give and what they read; the softmax at the end counts for no one."""
-    found = ranked(CHAIN, NOISE)
+    found = ranked(CHAIN, NOISE, NOISE)
     assert [error.layer for error in found.layers] == ["b", "c", "a", "pool"]
     b, c, a, pool = found.layers
     assert b.added == pytest.approx(0.3 - 2e-5)
@@ -44,30 +44,37 @@ def test_layers_are_ranked_by_what_they_add() -> None:
 
 def test_what_feeds_a_layer_goes_back_to_weights() -> None:
     """Through the pooling to the convolution before it."""
-    feeders = {error.layer: error.feeders for error in ranked(CHAIN, NOISE).layers}
+    feeders = {error.layer: error.feeders for error in ranked(CHAIN, NOISE, NOISE).layers}
     assert feeders == {"a": (), "pool": ("a",), "b": ("pool", "a"), "c": ("b",)}
+
+
+def test_layers_that_give_float_feed_no_one() -> None:
+    """Where only weights are integers, what a layer reads has lost nothing."""
+    found = ranked(CHAIN, NOISE, set())
+    assert {error.feeders for error in found.layers} == {()}
+    assert worth_keeping(found.layers) == ("b", "c")
 
 
 def test_a_layer_without_a_measured_tensor_is_counted() -> None:
     """Its tensors have other names in the exported file."""
-    found = ranked(CHAIN, {name: value for name, value in NOISE.items() if not name.startswith("c")})
+    found = ranked(CHAIN, {name: value for name, value in NOISE.items() if not name.startswith("c")}, NOISE)
     assert [error.layer for error in found.layers] == ["b", "a", "pool"]
     assert found.unmatched == 1
 
 
 def test_the_first_that_stands_out_is_worth_keeping_with_what_feeds_it() -> None:
     """What follows from it is not named, though it adds noise as well."""
-    assert worth_keeping(ranked(CHAIN, NOISE).layers) == ("b", "pool", "a")
+    assert worth_keeping(ranked(CHAIN, NOISE, NOISE).layers) == ("b", "pool", "a")
 
 
 def test_nothing_stands_out_of_a_sound_network() -> None:
     """The most that one of them adds is 1e-3."""
-    assert worth_keeping(ranked(CHAIN, {name: i * 1e-3 for i, name in enumerate(NOISE)}).layers) == ()
+    assert worth_keeping(ranked(CHAIN, {name: i * 1e-3 for i, name in enumerate(NOISE)}, NOISE).layers) == ()
 
 
 def test_what_only_moves_numbers_does_not_stand_out() -> None:
     """A pooling that seems to lose picks the largest of noisy numbers."""
-    assert worth_keeping(ranked(CHAIN, {"a/out": 1e-3, "pool/out": 0.2}).layers) == ()
+    assert worth_keeping(ranked(CHAIN, {"a/out": 1e-3, "pool/out": 0.2}, NOISE).layers) == ()
 
 
 def inputs() -> dict[str, np.ndarray]:
@@ -146,6 +153,12 @@ def test_a_report_of_a_float_file_speaks_of_no_layers() -> None:
     text = report_text("net", dataclasses.replace(REPORT, layers=(), keep_float=()))
     assert "layers that lose" not in text
     assert keep_float_advice(()) == ""
+
+
+def test_the_report_says_where_the_runtime_is_not_known() -> None:
+    """Nothing is guessed."""
+    text = report_text("net", dataclasses.replace(REPORT, unknown_versions=("CONV_2D version 9",)))
+    assert "runtime      TFLite 1.14.0 at the least; not known which has CONV_2D version 9\n" in text
 
 
 def test_the_report_is_json() -> None:

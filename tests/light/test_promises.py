@@ -188,3 +188,15 @@ def test_inspect_says_which_runtime_and_why(dlkit, tiny_bundle: Path) -> None:
     said = dlkit("inspect", tiny_bundle)
     assert "needs a TFLite runtime of 1.14.0 or later" in said.out
     assert "(the file states 1.5.0, which lacks operations in its number formats)" in said.out
+
+
+def test_inspect_says_what_is_not_known(dlkit, tiny_bundle: Path, tmp_path: Path) -> None:
+    """A version of an operation that is on no list."""
+
+    def future(model: Any) -> None:
+        code_of(model, "CONV_2D").version = 9
+
+    path = tmp_path / "future.tflite"
+    path.write_bytes(edited((tiny_bundle / "model.tflite").read_bytes(), future))
+    said = dlkit("inspect", path)
+    assert "needs a TFLite runtime of 1.14.0 at the least\n(not known which has CONV_2D version 9)\n" in said.out
