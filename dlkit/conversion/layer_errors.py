@@ -28,8 +28,11 @@ from dlkit.writing import temporary_folder
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MOST_SAMPLES = 8
-"""Every layer gives thousands of numbers for each; the order of the worst does not change with more."""
+LEAST_SAMPLES, MOST_SAMPLES = 2, 8
+MOST_NUMBERS = 2**25
+"""Of all tensors and samples, but for the least number of samples: a large network has millions for one, and without
+the delegate each takes long. ResNet-50 with 2 samples in place of 8: 2.7 s in place of 7.5 s, the same worst
+layers, their decibels within 0.1."""
 EXACT_DB = 200.0
 LOST = 1e20
 """Noise over signal of what is no number any more: −200 dB."""
@@ -70,7 +73,7 @@ def layer_errors(
 
     Args:
         inputs: of the network, (N, *shape) float32 by the name a signature gives them or by their tensor's; a
-            single one by any name. At most `MOST_SAMPLES` are looked at.
+            single one by any name. At most `MOST_SAMPLES` are looked at, of a large network fewer.
         names: of the Keras layers, see `layer_names`; may be empty.
 
     Raises:
@@ -190,7 +193,8 @@ def _noise(
     """Tensor → noise over signal, of those that both files have and that vary."""
     common = [n for n in original.formats if n in exported.formats and original.shape(n) == exported.shape(n)]
     totals = {name: np.zeros(4) for name in common}  # numbers, their sum, their energy, that of the error
-    count = len(next(iter(inputs.values())))
+    numbers = sum(math.prod(original.shape(name)) for name in common)
+    count = min(len(next(iter(inputs.values()))), max(LEAST_SAMPLES, MOST_NUMBERS // max(1, numbers)))
     for done in range(count):
         sample = {name: x[done] for name, x in inputs.items()}
         original.run(sample)

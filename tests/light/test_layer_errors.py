@@ -106,6 +106,15 @@ def test_the_layer_that_was_spoiled_is_the_worst(tiny_bundle: Path, tmp_path: Pa
     assert worth_keeping(found.layers) == ("conv2", "pool1", "conv1")
 
 
+def test_samples_go_by_the_name_of_the_input(tiny_bundle: Path) -> None:
+    """Of its signature or of its tensor; among several, one that is missing is an error."""
+    file, x = tiny_bundle / "model.tflite", inputs()["image"]
+    by_tensor = layer_errors(file, file, {"other": x, "serving_default_image:0": x}, NAMES, ignore)
+    assert by_tensor == layer_errors(file, file, {"image": x}, NAMES, ignore)
+    with pytest.raises(ConversionError, match="no samples for the input 'image'"):
+        layer_errors(file, file, {"other": x, "another": x}, NAMES, ignore)
+
+
 def test_a_file_the_runtime_cannot_run_is_an_error(tiny_bundle: Path, tmp_path: Path) -> None:
     """It is not passed over."""
     bad = tmp_path / "bad.tflite"
