@@ -114,12 +114,14 @@ class ExportPart:
         calibration_samples: taken from the training split, spread over the classes.
         calibration: how ranges are chosen from what is measured on them: "minmax" takes the smallest and
             the largest value, "percentile" cuts off the outermost 0.01 %, "mse" what costs more than it brings.
+        keep_float: names of layers that are not quantized, or patterns of names with "*" and "?".
         max_drop: largest loss of the metric against the float model, on the validation split.
     """
 
     scheme: str = "int8"
     target: str = "cpu"
     calibration_samples: int = 300
+    keep_float: tuple[str, ...] = ()
     calibration: Literal["minmax", "percentile", "mse"] = "minmax"
     max_drop: float = 0.01
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
+from collections.abc import Sequence
 from typing import Any
 
 Number = float
@@ -43,6 +45,30 @@ class Comparison:
 
 
 @dataclasses.dataclass(frozen=True)
+class LayerError:
+    """What a layer of an exported file adds to its error, against the float file.
+
+    Attributes:
+        layer: its name in Keras.
+        operation: what it became.
+        sqnr_db: signal-to-quantization-noise ratio of its output in decibels, at most 200.
+        before_db: the same of the worse of what it reads.
+        added: energy of the noise at its output over that of the signal, less the same ratio at the
+            worse of what it reads; 0 where the ratio fell.
+        feeders: the layers it reads from, back to those with weights, where what they give is in integers.
+            What a layer loses is mostly lost in the steps of what it reads, so these have to stay float
+            with it.
+    """
+
+    layer: str
+    operation: str
+    sqnr_db: Number
+    before_db: Number
+    added: Number
+    feeders: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Report:
     """All that was measured on one exported file.
 
@@ -58,6 +84,11 @@ class Report:
         ops: operation → count.
         tensors: dtype → count.
         warnings: what a user should know before relying on the file; empty if nothing.
+        minimum_runtime: earliest TFLite runtime that has all its operations, see `Inspection`.
+        unknown_versions: operations of which it is not known what runtime they need.
+        layers: the ten layers that add most to the error, the worst first; empty for a float file.
+        keep_float: layers that stand out among them, with what feeds them; what to keep float.
+        kept_float: the patterns of layers that were.
     """
 
     scheme: str
@@ -72,6 +103,11 @@ class Report:
     ops: dict[str, int]
     tensors: dict[str, int]
     warnings: tuple[str, ...]
+    minimum_runtime: str = ""
+    unknown_versions: tuple[str, ...] = ()
+    layers: tuple[LayerError, ...] = ()
+    keep_float: tuple[str, ...] = ()
+    kept_float: tuple[str, ...] = ()
 
     @property
     def gate(self) -> Comparison:
@@ -86,3 +122,13 @@ class Report:
     def as_dict(self) -> dict[str, Any]:
         """The report as nested dictionaries, ready for JSON."""
         return dataclasses.asdict(self)
+
+
+def keep_float_advice(layers: Sequence[str]) -> str:
+    """What to type to keep `layers` float, ready to follow a message; "" if there are none.
+
+    >>> keep_float_advice(["conv1", "conv2"])
+    '; most is lost around conv1: --keep-float conv1 --keep-float conv2'
+    """
+    options = " ".join(f"--keep-float {shlex.quote(layer)}" for layer in layers)
+    return f"; most is lost around {layers[0]}: {options}" if layers else ""

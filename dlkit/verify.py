@@ -14,11 +14,12 @@ import numpy as np
 from dlkit.errors import VerificationRefused
 from dlkit.progress import Advance, ignore
 from dlkit.report import Comparison
-from dlkit.runtime.inspection import FUSED_LSTM, Inspection
+from dlkit.runtime.inspection import CONTROL_FLOW, FUSED_LSTM, Inspection
 from dlkit.runtime.litert import Session
 from dlkit.runtime.scores import with_scores_as_outputs
 from dlkit.schemes import WHOLE_NUMBERS, Scheme
 from dlkit.schemes.float32 import FLOAT32
+from dlkit.targets import Target
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -151,9 +152,11 @@ def sqnr_db(signal: NDArray[np.float32], noisy: NDArray[np.float32], *, softmax_
     return float(np.minimum(SQNR_CAP_DB, 10.0 * np.log10(energy / noise)))  # unlike min(), keeps NaN
 
 
-def broken_promises(inspection: Inspection, scheme: Scheme) -> list[str]:
-    """What in the file is not as the scheme says; empty if all of it is."""
-    broken = []
+def broken_promises(inspection: Inspection, scheme: Scheme, target: Target | None = None) -> list[str]:
+    """What in the file is not as the scheme, and the target if there is one, say; empty if all of it is."""
+    broken = _foreign_operations(inspection) + _control_flow(inspection, scheme, target)
+    if inspection.resized:
+        broken.append(f"the shape of {inspection.resized[0]} is only known at run time")
     ends = (*inspection.inputs, *inspection.outputs)
     # The int8 kernel of the fused LSTM keeps its cell state in int16: one tensor for each.
     allowed = {"int16": inspection.ops.get(FUSED_LSTM, 0), scheme.io: len(ends)}
@@ -163,9 +166,34 @@ def broken_promises(inspection: Inspection, scheme: Scheme) -> list[str]:
     for kind, tensors in (("input", inspection.inputs), ("output", inspection.outputs)):
         good = {scheme.io, *WHOLE_NUMBERS} if kind == "input" else {scheme.io}
         broken += [f"{kind} {t.name} is {t.dtype}, not {scheme.io}" for t in tensors if t.dtype not in good]
-    broken += [f"{name} is not an operation of the runtime" for name in inspection.ops if name.startswith("CUSTOM")]
     if scheme.weights not in inspection.constants:
         broken.append(f"no weights are {scheme.weights}")
+    return broken
+
+
+def _foreign_operations(inspection: Inspection) -> list[str]:
+    """Custom operations, by name and with the layer they came from if a tensor's name tells."""
+    broken = []
+    for name in inspection.ops:
+        if not name.startswith("CUSTOM"):
+            continue
+        own, tensor = name.removeprefix("CUSTOM "), inspection.custom.get(name, "")
+        place = f" (it computes {tensor})" if tensor else ""
+        if own.startswith("Flex"):
+            operation = own.removeprefix("Flex")
+            broken.append(f"{operation} is an operation that only full TensorFlow has, as a Flex operation{place}")
+        else:
+            broken.append(f"{own} is a custom operation, which the runtime does not have{place}")
+    return broken
+
+
+def _control_flow(inspection: Inspection, scheme: Scheme, target: Target | None) -> list[str]:
+    broken = []
+    for name in sorted(CONTROL_FLOW & inspection.ops.keys()):
+        if name not in scheme.control_flow:
+            broken.append(f"it holds {name}, control flow that {scheme.name} files must not hold")
+        elif target is not None and name not in target.control_flow:
+            broken.append(f"it holds {name}, control flow that {target.name} cannot run")
     return broken
 
 
@@ -206,6 +234,13 @@ def float_tolerance(largest_output: float) -> float:
 
 def _float_gap(gap: float, limit: float) -> str:
     return f"its outputs are up to {gap:.3g} from the model's (limit {limit:.3g})"
+
+
+def refuse_broken(inspection: Inspection, scheme: Scheme, target: Target) -> None:
+    """Raise VerificationRefused, naming every promise of the scheme and the target that the file breaks, if any."""
+    if broken := broken_promises(inspection, scheme, target):
+        found = "; ".join(broken)
+        raise VerificationRefused(f"the {scheme.name} file was refused and no bundle was written: {found}")
 
 
 def refuse_unless_good(

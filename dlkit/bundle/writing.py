@@ -16,7 +16,7 @@ from dlkit import __version__
 from dlkit.bundle.flatten import flattened_runner
 from dlkit.bundle.loading import FORMAT, Bundle, load_bundle
 from dlkit.digest import sha256_of
-from dlkit.report import Comparison, Report
+from dlkit.report import Comparison, Report, keep_float_advice
 from dlkit.runtime.arrays import write_npz
 from dlkit.runtime.dtypes import TensorFormat
 from dlkit.runtime.litert import Session
@@ -31,6 +31,7 @@ VERSIONED = ("tensorflow", "keras", "ai-edge-litert", "litert-quantizer", "numpy
 # Integer kernels of other processors differ from these by at most 2 steps (measured under emulated
 # arm64), float kernels by less than 1e-6.
 CHECK_STEPS, CHECK_FLOAT = 2.5, 1e-4
+LAYERS_SHOWN = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,11 +123,15 @@ def report_text(name: str, report: Report) -> str:
         if report.calibration_samples
         else "calibration  none needed",
         f"size         {report.bytes:,} bytes, {report.bytes / report.float_bytes:.2f} of the float file",
+        *([f"kept float   {', '.join(report.kept_float)}"] if report.kept_float else []),
         f"operations   {_counts(report.ops)}",
         f"tensors      {_counts(report.tensors)}",
+        f"runtime      {_runtime(report)}",
     ]
     for comparison in (*report.gates, *report.tests):
         lines += ["", *_comparison_lines(comparison)]
+    if report.layers:
+        lines += ["", *_layer_lines(report)]
     lines += [f"\nwarning: {warning}" for warning in report.warnings]
     return "\n".join(lines) + "\n"
 
@@ -142,6 +147,26 @@ def _comparison_lines(comparison: Comparison) -> list[str]:
             lines.append(f"             {comparison.score_agreement:.4f} by the scores before the softmax")
     lines.append(f"largest gap  {comparison.largest_gap:.4g} between two outputs")
     lines.append(f"scores       {comparison.sqnr_db:.1f} dB above their quantization noise")
+    return lines
+
+
+def _runtime(report: Report) -> str:
+    if report.unknown_versions:
+        at_least = f"{report.minimum_runtime} at the least; " if report.minimum_runtime else ""
+        return f"TFLite {at_least}not known which has {', '.join(report.unknown_versions)}"
+    return f"TFLite {report.minimum_runtime or 'of unknown version'} or later"
+
+
+def _layer_lines(report: Report) -> list[str]:
+    """The layers that lose most, and what to do about those that stand out."""
+    shown = report.layers[:LAYERS_SHOWN]
+    names, operations = (max(map(len, column)) for column in zip(*((e.layer, e.operation) for e in shown), strict=True))
+    lines = ["layers that lose most (decibels above the noise, in what they read and in what they give)"]
+    for error in shown:
+        change = f"{error.before_db:6.1f} → {error.sqnr_db:.1f} dB"
+        lines.append(f"{error.layer:<{names}}  {error.operation:<{operations}} {change}")
+    if report.keep_float:
+        lines.append(keep_float_advice(report.keep_float).removeprefix("; "))
     return lines
 
 

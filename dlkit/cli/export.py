@@ -51,6 +51,12 @@ MODES = ("unit", "signed", "lite", "caffe", "torch", "none")
     help="How ranges are chosen.  [default: the recipe's, else minmax]",
 )
 @click.option(
+    "--keep-float",
+    multiple=True,
+    metavar="LAYER",
+    help="A layer that is not quantized, or a pattern of names; the report of an export suggests which.",
+)
+@click.option(
     "--preprocessing",
     "modes",
     multiple=True,
@@ -68,6 +74,7 @@ def command(
     target: str | None,
     data: str | None,
     calibration: str | None,
+    keep_float: tuple[str, ...],
     modes: tuple[str, ...],
     out: str,
     force: bool,
@@ -105,7 +112,15 @@ def command(
     progress = progress_for(quiet)
     trained = _find(model, Path(out), preprocessing, overrides, progress)
     results = export_schemes(
-        trained, chosen, target, data=data, calibration=calibration, out=Path(out), force=force, progress=progress
+        trained,
+        chosen,
+        target,
+        data=data,
+        calibration=calibration,
+        keep_float=keep_float,
+        out=Path(out),
+        force=force,
+        progress=progress,
     )
     made = [result for result in results if isinstance(result, tuple)]
     failed = [result for result in results if not isinstance(result, tuple)]

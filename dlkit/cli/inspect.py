@@ -36,7 +36,15 @@ def command(file: str, as_json: bool) -> None:
         f"{printable(file)}: {size(inspection.size)}, {inspection.parameters:,} constants, "
         f"written by {printable(inspection.description)}"
     )
-    click.echo(f"needs a TFLite runtime of {printable(inspection.minimum_runtime) or 'unstated version'} or later\n")
+    or_later = "at the least" if inspection.unknown_versions else "or later"
+    click.echo(f"needs a TFLite runtime of {printable(inspection.minimum_runtime) or 'unknown version'} {or_later}")
+    if inspection.unknown_versions:
+        click.echo(f"(not known which has {printable(', '.join(inspection.unknown_versions))})")
+    if inspection.stated_runtime not in ("", inspection.minimum_runtime):
+        click.echo(f"(the file states {inspection.stated_runtime}, which lacks operations in its number formats)")
+    if inspection.resized:
+        click.echo(f"not static: the shape of {printable(inspection.resized[0])} is only known at run time")
+    click.echo()
     print_table(("operation", "count"), [(name, str(n)) for name, n in inspection.ops.items()], right=(1,))
     click.echo()
     print_table(("tensors of", "count"), [(name, str(n)) for name, n in inspection.tensors.items()], right=(1,))

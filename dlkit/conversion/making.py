@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
+import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlkit.conversion.batches import Batch, read_batch
 from dlkit.conversion.child import run_task
+from dlkit.conversion.keeping import left_to_quantize
+from dlkit.conversion.layer_names import layer_names
 from dlkit.conversion.quantizer import can_quantize
 from dlkit.conversion.without_loops import MOST_STEPS
 from dlkit.errors import IllegalCombination
@@ -35,11 +38,13 @@ class Float:
         folder: where it and what is made of it lie.
         reference: output name → (N, ...) float32, the Keras model's own answers to the inputs given.
         weights_sha256: of the numbers of the model's weights.
+        layer_names: of the Keras model.
     """
 
     folder: Path
     reference: dict[str, NDArray[np.float32]]
     weights_sha256: str
+    layer_names: tuple[str, ...]
 
     @property
     def file(self) -> Path:
@@ -58,11 +63,17 @@ class Made:
         file: the .tflite file the scheme asked for.
         float_file: the float .tflite file it was made from.
         quantizer: what made the file, with its version.
+        layer_names: of the Keras model, for telling which layer an operation came from.
+        kept_float: patterns of layers that were not quantized.
+        can_keep_float: whether layers can be.
     """
 
     file: Path
     float_file: Path
     quantizer: str
+    layer_names: tuple[str, ...]
+    kept_float: tuple[str, ...] = ()
+    can_keep_float: bool = True
 
 
 def convert_model(model: Path, inputs: Batch, folder: Path, progress: Progress) -> Float:
@@ -76,7 +87,7 @@ def convert_model(model: Path, inputs: Batch, folder: Path, progress: Progress) 
     """
     write_npz(folder / "inputs.npz", inputs)
     reference, identity = folder / "reference.npz", folder / "weights.sha256"
-    made = Float(folder, {}, "")
+    made = Float(folder, {}, "", tuple(layer_names(model)))
     with progress.step("Converting to a float file") as advance:
         run_task(
             "convert",
@@ -93,22 +104,32 @@ def convert_model(model: Path, inputs: Batch, folder: Path, progress: Progress) 
     )
 
 
-def make_file(converted: Float, scheme: Scheme, calibration: Batch, method: str, progress: Progress) -> Made:
+def make_file(
+    converted: Float,
+    scheme: Scheme,
+    calibration: Batch,
+    progress: Progress,
+    method: str = "minmax",
+    keep_float: Sequence[str] = (),
+) -> Made:
     """The file of `scheme`, made in child processes.
 
     Args:
         calibration: network inputs; they are looked at if the scheme needs them.
         method: how ranges are chosen, a key of `observers.OBSERVERS`.
+        keep_float: names or patterns of layers that are not quantized.
 
     Raises:
         ConversionError: a quantizer failed, crashed or hung.
         IllegalCombination: the network cannot have the scheme.
+        UnknownName: no layer has a name of `keep_float`.
     """
+    names, by_tensorflow = converted.layer_names, f"TensorFlow converter {_version('tensorflow')}"
     if scheme.quantizer == "none":
-        return Made(converted.file, converted.file, f"TensorFlow converter {_version('tensorflow')}")
-    ops = inspect_file(converted.file).ops
+        return Made(converted.file, converted.file, by_tensorflow, names)
+    ops = left_to_quantize(converted.file, keep_float, names) if keep_float else set(inspect_file(converted.file).ops)
     check_possible(ops, scheme)
-    _check_method(ops, scheme, method)
+    _check_settings(ops, scheme, method, keep_float)
     file, samples = converted.folder / f"{scheme.name}.tflite", converted.folder / "calibration.npz"
     if scheme.needs_calibration and not samples.exists():
         write_npz(samples, calibration)
@@ -134,10 +155,13 @@ def make_file(converted: Float, scheme: Scheme, calibration: Batch, method: str,
                 float_tflite=str(converted.file),
                 scheme=scheme.name,
                 ranges=str(ranges),
+                keep_float=json.dumps(list(keep_float)),
+                layer_names=json.dumps(list(names)),
                 tflite=str(file),
             )
         how = f", {method} calibration" if scheme.needs_calibration else ""
-        return Made(file, converted.file, f"litert-quantizer {_version('litert-quantizer')}{how}")
+        quantizer = f"litert-quantizer {_version('litert-quantizer')}{how}"
+        return Made(file, converted.file, quantizer, names, tuple(keep_float))
     with progress.step(f"Quantizing to {scheme.name}") as advance:
         run_task(
             "quantize_saved_model",
@@ -147,10 +171,10 @@ def make_file(converted: Float, scheme: Scheme, calibration: Batch, method: str,
             calibration=str(samples),
             tflite=str(file),
         )
-    return Made(file, converted.file, f"TensorFlow converter {_version('tensorflow')}")
+    return Made(file, converted.file, by_tensorflow, names, can_keep_float=False)
 
 
-def check_possible(ops: Mapping[str, int], scheme: Scheme) -> None:
+def check_possible(ops: Collection[str], scheme: Scheme) -> None:
     """Raise IllegalCombination, with the nearest legal scheme, if operations of the network cannot have this one."""
     use = f"use --scheme {scheme.instead}"
     if scheme.quantizer == "static" and "WHILE" in ops:
@@ -164,11 +188,18 @@ def check_possible(ops: Mapping[str, int], scheme: Scheme) -> None:
             if name in ops:
                 raise IllegalCombination(f"the runtime has no form of {name} with 16-bit activations; {use}")
     if scheme.quantizer == "weights" and FUSED_LSTM in ops:
-        raise IllegalCombination(f"a fused LSTM ({FUSED_LSTM}) cannot turn its weights back into floats; {use}")
+        raise IllegalCombination(
+            f"a fused LSTM ({FUSED_LSTM}) cannot turn its weights back into floats; use --scheme dynamic_int8"
+        )
 
 
-def _check_method(ops: Mapping[str, int], scheme: Scheme, method: str) -> None:
-    """Raise IllegalCombination if ranges of a network cannot be chosen so."""
+def _check_settings(ops: Collection[str], scheme: Scheme, method: str, keep_float: Sequence[str]) -> None:
+    """Raise IllegalCombination if ranges of a network cannot be chosen so, or layers not kept float."""
+    if keep_float and not can_quantize(ops, scheme):
+        raise IllegalCombination(
+            f"only the TensorFlow converter makes this network {scheme.name}, and it quantizes all layers or none; "
+            "leave out --keep-float, or keep the layers float that need it too"
+        )
     if not scheme.needs_calibration or method == "minmax":
         return
     if method == "mse" and scheme.activations == "int16":

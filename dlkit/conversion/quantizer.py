@@ -11,6 +11,7 @@ import numpy as np
 from dlkit.conversion.batches import read_batch
 from dlkit.conversion.calibrating import measured_ranges
 from dlkit.conversion.fused_weights import quantize_fused_lstm
+from dlkit.conversion.keeping import recipe_for
 from dlkit.conversion.quantizer_recipes import recipe_of
 from dlkit.conversion.ranges import Ranges, workable
 from dlkit.progress import Advance
@@ -49,20 +50,27 @@ def calibrate(float_tflite: str, calibration: str, method: str, ranges: str, adv
     Path(ranges).write_text(json.dumps(plain), encoding="utf-8")
 
 
-def quantize_flatbuffer(float_tflite: str, scheme: str, ranges: str, tflite: str, advance: Advance) -> None:
+def quantize_flatbuffer(
+    float_tflite: str, scheme: str, ranges: str, keep_float: str, layer_names: str, tflite: str, advance: Advance
+) -> None:
     """Make the file of a scheme.
 
     Args:
         float_tflite: file that `tflite.convert` wrote.
         scheme: name of one that is not float32.
         ranges: file that `calibrate` wrote; read only if the scheme needs it.
+        keep_float: JSON list of the names or patterns of layers that are not quantized.
+        layer_names: JSON list of the names of the Keras layers.
         tflite: file for the result.
     """
     from litert_quantizer import quantizer
 
     wanted = SCHEMES[scheme]
     known = workable(float_tflite, _read_ranges(ranges)) if wanted.needs_calibration else None
-    quantizer.Quantizer(float_tflite, recipe_of(wanted)).quantize(known).export_model(tflite, overwrite=True)
+    rules = recipe_of(wanted)
+    if keep := json.loads(keep_float):
+        rules = recipe_for(rules, keep, Path(float_tflite), json.loads(layer_names))
+    quantizer.Quantizer(float_tflite, rules).quantize(known).export_model(tflite, overwrite=True)
     if wanted.quantizer == "dynamic":
         quantize_fused_lstm(Path(tflite))
 

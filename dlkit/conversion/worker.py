@@ -16,7 +16,7 @@ from dlkit.frameworks import quieten
 
 
 def _tasks() -> dict[str, Callable[..., None]]:
-    from dlkit.conversion import answering, quantizer, tflite
+    from dlkit.conversion import answering, layer_errors, quantizer, tflite
 
     return {
         "convert": tflite.convert,
@@ -24,6 +24,7 @@ def _tasks() -> dict[str, Callable[..., None]]:
         "calibrate": quantizer.calibrate,
         "quantize_flatbuffer": quantizer.quantize_flatbuffer,
         "answer": answering.answer,
+        "layer_errors": layer_errors.measure,
     }
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from dlkit.bundle.loading import Bundle
 from dlkit.bundle.writing import write_bundle
 from dlkit.conversion.making import Made, append_files, convert_model, make_file
+from dlkit.conversion.metadata import add_metadata
 from dlkit.conversion.observers import observer_of
 from dlkit.conversion.samples import ExportSamples, HeldOut, calibrated_with, samples_of_data, samples_of_recipe
 from dlkit.datasets import stratified
@@ -24,6 +25,7 @@ from dlkit.errors import (
     IllegalCombination,
     ModelFileError,
     OutputError,
+    UnknownName,
     VerificationRefused,
 )
 from dlkit.pipeline.proving import FloatAnswers, prove
@@ -58,6 +60,7 @@ def export(
     *,
     data: Data | None = None,
     calibration: str | None = None,
+    keep_float: Sequence[str] = (),
     out: Path = Path("exported"),
     force: bool = False,
     progress: Progress = SILENT,
@@ -71,6 +74,7 @@ def export(
             .csv file; or arrays, or samples one by one (see `sources.read_samples`).
         calibration: how ranges are chosen from what is measured: "minmax", "percentile" or "mse";
             defaults to the recipe's, else to "minmax".
+        keep_float: names of layers that are not quantized, or patterns of names; defaults to the recipe's.
 
     Raises:
         VerificationRefused: the file broke its promise or lost too much; nothing was written.
@@ -79,7 +83,15 @@ def export(
     """
     schemes = [scheme] if scheme else []
     [result] = export_schemes(
-        trained, schemes, target, data=data, calibration=calibration, out=out, force=force, progress=progress
+        trained,
+        schemes,
+        target,
+        data=data,
+        calibration=calibration,
+        keep_float=keep_float,
+        out=out,
+        force=force,
+        progress=progress,
     )
     if isinstance(result, DlkitError):
         raise result
@@ -93,6 +105,7 @@ def export_schemes(
     *,
     data: Data | None = None,
     calibration: str | None = None,
+    keep_float: Sequence[str] = (),
     out: Path = Path("exported"),
     force: bool = False,
     progress: Progress = SILENT,
@@ -112,6 +125,7 @@ def export_schemes(
     device = TARGETS[target or (wanted.target if wanted else "cpu")]
     method = calibration or (wanted.calibration if wanted else "minmax")
     observer_of(method)
+    keep = tuple(keep_float) or tuple(wanted.keep_float if wanted else ())
     for scheme in chosen:
         _check_legal(scheme, device)
         _check_name(trained, out / trained.name)
@@ -123,13 +137,13 @@ def export_schemes(
         warnings = samples.warnings(trained.inputs, len(trained.labels)) if calibrate else []
     with temporary_folder() as temporary:
         converted = convert_model(trained.model, _held_out_inputs(trained, samples), temporary, progress)
-        plan = Plan(trained, samples, device, method, tuple(warnings), FloatAnswers(converted, trained))
+        plan = Plan(trained, samples, device, method, keep, tuple(warnings), FloatAnswers(converted, trained))
         results: list[tuple[Bundle, Report] | DlkitError] = []
         for scheme in chosen:
             folder = bundle_folder(out, trained.name, device.name, scheme.name)
             try:
                 results.append(_exported(plan, scheme, folder, force, progress))
-            except (IllegalCombination, ConversionError, VerificationRefused) as error:
+            except (IllegalCombination, ConversionError, VerificationRefused, UnknownName) as error:
                 results.append(error)
     return results
 
@@ -140,6 +154,7 @@ class Plan:
 
     Attributes:
         method: how ranges are chosen.
+        keep_float: patterns of layers that are not quantized.
         warnings: about the calibration samples.
         answers: of the float file.
     """
@@ -148,6 +163,7 @@ class Plan:
     samples: ExportSamples
     target: Target
     method: str
+    keep_float: tuple[str, ...]
     warnings: tuple[str, ...]
     answers: FloatAnswers
 
@@ -155,7 +171,8 @@ class Plan:
 def _exported(plan: Plan, scheme: Scheme, folder: Path, force: bool, progress: Progress) -> tuple[Bundle, Report]:
     trained, raw = plan.trained, plan.samples.calibration.raw
     calibration = {name: inputs.apply(raw[name]) for name, inputs in trained.inputs.items()}
-    made = _labelled(make_file(plan.answers.converted, scheme, calibration, plan.method, progress), trained)
+    made = make_file(plan.answers.converted, scheme, calibration, progress, plan.method, plan.keep_float)
+    made = _labelled(made, trained, scheme)
     with progress.step("Proving it against the float model") as advance:
         report, reference = prove(plan.answers, made, trained, plan.samples, scheme, plan.target, advance)
     if scheme.needs_calibration:
@@ -230,11 +247,13 @@ def _held_out_inputs(trained: Trained, samples: ExportSamples) -> dict[str, NDAr
     }
 
 
-def _labelled(made: Made, trained: Trained) -> Made:
-    """The file with labels and preprocessing behind it; beside the float file, which others are made from."""
+def _labelled(made: Made, trained: Trained, scheme: Scheme) -> Made:
+    """The file with labels and preprocessing in it and behind it; beside the float file, which others are made from."""
     file = made.file
     if file == made.float_file:
         file = shutil.copyfile(made.file, made.file.with_name("float32.tflite"))
+    about = f"{trained.name}, {scheme.name}, made by dlkit"
+    add_metadata(file, trained.name, about, trained.inputs, trained.labels)
     inputs = {name: dataclasses.asdict(preprocessing) for name, preprocessing in trained.inputs.items()}
     described = {"labels": trained.labels, "inputs": inputs}
     labels = "".join(f"{label}\n" for label in trained.labels)

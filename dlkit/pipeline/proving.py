@@ -9,19 +9,24 @@ import numpy as np
 from dlkit.bundle.writing import Reference
 from dlkit.conversion.answering import judged_export
 from dlkit.conversion.batches import count_of_samples
+from dlkit.conversion.keeping import mixed
+from dlkit.conversion.layer_errors import MOST_SAMPLES, layer_errors, worth_keeping
 from dlkit.conversion.making import Float, Made
 from dlkit.conversion.samples import ExportSamples, HeldOut
+from dlkit.errors import ConversionError, VerificationRefused
 from dlkit.progress import Advance
-from dlkit.report import Comparison, Report
+from dlkit.report import Comparison, LayerError, Report, keep_float_advice
 from dlkit.runtime.inspection import Inspection, inspect_model
 from dlkit.schemes import Scheme
 from dlkit.targets import Target
 from dlkit.trained import Trained
-from dlkit.verify import Judged, check_conversion, compare, refuse_unless_good
+from dlkit.verify import Judged, check_conversion, compare, refuse_broken, refuse_unless_good
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+MOST_LAYERS = 10
+"""That a report names; the others lose less."""
 MAX_DROP = 0.01
 """What a recipe would say, for a model without one."""
 
@@ -61,6 +66,8 @@ def prove(
     """
     content = made.file.read_bytes()
     inspection = inspect_model(content, made.file.name)
+    promised = mixed(scheme) if made.kept_float else scheme
+    refuse_broken(inspection, promised, target)  # before the runtime stumbles over it, with less to say
     count = count_of_samples(samples.gate.raw)
 
     def judged(held_out: HeldOut) -> tuple[Judged, Judged]:
@@ -72,7 +79,11 @@ def prove(
     check_conversion(wanted, before)
     gates = compare(samples.gate.name, wanted, before, after, samples.gate.labels)
     max_drop = trained.recipe.export.max_drop if trained.recipe else MAX_DROP
-    refuse_unless_good(inspection, scheme, gates, max_drop)
+    layers, keep, unmeasured = _layers(made, answers.inputs(samples.gate), scheme, advance)
+    try:
+        refuse_unless_good(inspection, promised, gates, max_drop)
+    except VerificationRefused as refusal:
+        raise VerificationRefused(f"{refusal}{keep_float_advice(keep)}") from None
     tests: tuple[Comparison, ...] = ()
     remembered = None
     if samples.test is not None:
@@ -92,9 +103,29 @@ def prove(
         float_bytes=made.float_file.stat().st_size,
         ops=inspection.ops,
         tensors=inspection.tensors,
-        warnings=_warnings(gates[0], next(iter(after.outputs.values())), inspection),
+        warnings=_warnings(gates[0], next(iter(after.outputs.values())), inspection) + unmeasured,
+        minimum_runtime=inspection.minimum_runtime,
+        unknown_versions=inspection.unknown_versions,
+        layers=layers[:MOST_LAYERS],
+        keep_float=keep,
+        kept_float=made.kept_float,
     )
     return report, remembered
+
+
+def _layers(
+    made: Made, inputs: dict[str, NDArray[np.float32]], scheme: Scheme, advance: Advance
+) -> tuple[tuple[LayerError, ...], tuple[str, ...], tuple[str, ...]]:
+    """What every layer loses, which to keep float, and a warning where that could not be measured."""
+    if scheme.quantizer == "none":
+        return (), (), ()
+    few = {name: values[:MOST_SAMPLES] for name, values in inputs.items()}
+    try:
+        found = layer_errors(made.float_file, made.file, few, made.layer_names, advance)
+    except ConversionError as error:
+        return (), (), (f"what each layer loses could not be measured: {error}",)
+    # The TensorFlow converter quantizes all layers or none, so there is nothing to suggest of its files.
+    return found.layers, worth_keeping(found.layers) if made.can_keep_float else (), ()
 
 
 def _warnings(gate: Comparison, outputs: NDArray[np.float32], inspection: Inspection) -> tuple[str, ...]:

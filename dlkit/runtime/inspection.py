@@ -11,6 +11,7 @@ import collections
 import dataclasses
 import functools
 import math
+import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,16 @@ from dlkit.errors import ModelFileError
 from dlkit.extras import require
 from dlkit.filing import read_file
 from dlkit.runtime.dtypes import TensorFormat
+from dlkit.runtime.shapes import known_beforehand
+from dlkit.runtime.versions import first_runtime, latest, needed_version
 
 LARGEST_BYTES = 2**32
 """No device runs a longer file."""
 MOST_DIMENSIONS = 64
+MOST_NAMED = 10
+"""Tensors that are named of those that are wrong in the same way."""
+CONTROL_FLOW = frozenset({"CALL", "CALL_ONCE", "IF", "STABLEHLO_CASE", "STABLEHLO_WHILE", "WHILE"})
+"""Operations that run a subgraph, or do not."""
 FUSED_LSTM = "UNIDIRECTIONAL_SEQUENCE_LSTM"
 """The one recurrent operation that has an int8 kernel."""
 _MALFORMED = (struct.error, IndexError, ValueError, TypeError, OverflowError, KeyError, AttributeError, RecursionError)
@@ -35,13 +42,18 @@ class Inspection:
     Attributes:
         size: bytes of the file.
         description: what wrote the file.
-        minimum_runtime: earliest TFLite runtime that has all its operations; "" where not stated.
+        minimum_runtime: earliest TFLite runtime that has all its operations, by their versions and
+            number formats and by what the file states, whichever is later; "" where nothing says.
         ops: operation → count, over all subgraphs; a custom operation keeps its own name.
         tensors: dtype → count, over all subgraphs, of those an operation reads or writes (the
             quantized LSTM keeps empty placeholders beside them).
         inputs, outputs: of the main subgraph.
         constants: dtype → numbers held in constant tensors.
         subgraphs: 1 without control flow.
+        stated_runtime: what the file itself says of that; "" if nothing.
+        unknown_versions: operations of which it is not known what runtime they need, with the version.
+        custom: custom operation → a tensor that it writes, whose name tells the layer.
+        resized: tensors whose shape is only known at run time, the first ten.
     """
 
     size: int
@@ -53,6 +65,10 @@ class Inspection:
     outputs: tuple[TensorFormat, ...]
     constants: dict[str, int]
     subgraphs: int
+    stated_runtime: str = ""
+    unknown_versions: tuple[str, ...] = ()
+    custom: dict[str, str] = dataclasses.field(default_factory=dict)
+    resized: tuple[str, ...] = ()
 
     @property
     def parameters(self) -> int:
@@ -98,6 +114,9 @@ def _inspected(model: Any, content: bytes) -> Inspection:
     ops: collections.Counter[str] = collections.Counter()
     tensors: collections.Counter[str] = collections.Counter()
     constants: collections.Counter[str] = collections.Counter()
+    used: set[_Use] = set()
+    custom: dict[str, str] = {}
+    resized: list[str] = []
     graphs = [model.Subgraphs(i) for i in entries(model.SubgraphsLength())]
     for graph in graphs:
         operators = [graph.Operators(i) for i in entries(graph.OperatorsLength())]
@@ -108,18 +127,98 @@ def _inspected(model: Any, content: bytes) -> Inspection:
             buffer = model.Buffers(tensor.Buffer())
             if stored := buffer.DataLength() or buffer.Size():
                 constants[_dtype_name(tensor)] += _elements(tensor, stored)
+            elif min(_signature(tensor), default=0) < 0 and len(resized) < MOST_NAMED:
+                resized.append(_name(tensor))
+        for operator in operators:
+            use = _use(model, graph, operator, codes)
+            used.add(use)
+            if use.name.startswith("CUSTOM") and use.name not in custom:
+                custom[use.name] = _first_result(graph, operator)
+            if not known_beforehand(use.name, use.constant) and len(resized) < MOST_NAMED:
+                resized.append(_first_result(graph, operator))
     main = graphs[0]
+    stated = _stated_runtime(model)
+    needed = {use: use.runtime for use in used}
     return Inspection(
         size=len(content),
         description=(model.Description() or b"").decode("utf-8"),
-        minimum_runtime=_minimum_runtime(model),
+        minimum_runtime=latest(filter(None, [stated, *needed.values()])),
         ops=dict(sorted(ops.items())),
         tensors=dict(sorted(tensors.items())),
         inputs=tuple(_format(main.Tensors(main.Inputs(i))) for i in entries(main.InputsLength())),
         outputs=tuple(_format(main.Tensors(main.Outputs(i))) for i in entries(main.OutputsLength())),
         constants=dict(sorted(constants.items())),
         subgraphs=len(graphs),
+        stated_runtime=stated,
+        unknown_versions=tuple(sorted({str(use) for use, runtime in needed.items() if runtime is None})),
+        custom=dict(sorted(custom.items())),
+        resized=tuple(dict.fromkeys(resized)),
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Use:
+    """An operation as a file uses it: what decides which runtime it needs, and whether its result has a known shape.
+
+    Attributes:
+        name: of the operation.
+        version: as the file states it.
+        operands, results: dtypes, see `versions.needed_version`.
+        constant: which of the operands are.
+    """
+
+    name: str
+    version: int
+    operands: tuple[str, ...]
+    results: tuple[str, ...]
+    constant: tuple[bool, ...]
+
+    @property
+    def runtime(self) -> str | None:
+        needed = needed_version(self.name, self.operands, self.results)
+        return None if needed is None else first_runtime(self.name, max(needed, self.version))
+
+    def __str__(self) -> str:
+        if needed_version(self.name, self.operands, self.results) is None:
+            return f"{self.name} of {', '.join(self.operands[:2])}"
+        return self.name if self.name.startswith("CUSTOM") else f"{self.name} version {self.version}"
+
+
+def _use(model: Any, graph: Any, operator: Any, codes: list[str]) -> _Use:
+    """What `operator` is and reads; its tensors were checked to be there."""
+    code = operator.OpcodeIndex()
+    operands = [operator.Inputs(i) for i in range(operator.InputsLength())]
+    results = [operator.Outputs(i) for i in range(operator.OutputsLength())]
+    buffers = [None if i == -1 else model.Buffers(graph.Tensors(i).Buffer()) for i in operands]
+    return _Use(
+        name=codes[code],
+        version=model.OperatorCodes(code).Version(),
+        operands=tuple("" if i == -1 else _format_name(graph.Tensors(i)) for i in operands),
+        results=tuple("" if i == -1 else _format_name(graph.Tensors(i)) for i in results),
+        constant=tuple(b is None or bool(b.DataLength() or b.Size()) for b in buffers),
+    )
+
+
+def _first_result(graph: Any, operator: Any) -> str:
+    return _name(graph.Tensors(operator.Outputs(0))) if operator.OutputsLength() else ""
+
+
+def _format_name(tensor: Any) -> str:
+    quantization = tensor.Quantization()
+    several = quantization is not None and quantization.ScaleLength() > 1
+    return _dtype_name(tensor) + (" per channel" if several else "")
+
+
+def _name(tensor: Any) -> str:
+    return (tensor.Name() or b"").decode("utf-8")
+
+
+def _signature(tensor: Any) -> tuple[int, ...]:
+    """The shape with -1 where it is open; () where nothing is."""
+    rank = tensor.ShapeSignatureLength()
+    if rank > MOST_DIMENSIONS:
+        raise ValueError("more dimensions than a tensor has")
+    return tuple(int(tensor.ShapeSignature(i)) for i in range(rank))
 
 
 class _Entries:
@@ -203,12 +302,14 @@ def _format(tensor: Any) -> TensorFormat:
     scale, zero_point = 0.0, 0
     if quantization is not None and quantization.ScaleLength() == 1:
         scale, zero_point = float(quantization.Scale(0)), int(quantization.ZeroPoint(0))
-    return TensorFormat((tensor.Name() or b"").decode("utf-8"), _shape(tensor), _dtype_name(tensor), scale, zero_point)
+    return TensorFormat(_name(tensor), _shape(tensor), _dtype_name(tensor), scale, zero_point)
 
 
-def _minimum_runtime(model: Any) -> str:
+def _stated_runtime(model: Any) -> str:
+    """The version of the runtime in the file's own metadata; "" if it is not there, or is none."""
     for i in range(model.MetadataLength()):
         entry = model.Metadata(i)
         if entry.Name() == b"min_runtime_version":
-            return bytes(model.Buffers(entry.Buffer()).DataAsNumpy()).rstrip(b"\0").decode("ascii")
+            stated = bytes(model.Buffers(entry.Buffer()).DataAsNumpy()).rstrip(b"\0").decode("ascii")
+            return stated if re.fullmatch(r"\d{1,9}(\.\d{1,9}){0,3}", stated, re.ASCII) else ""
     return ""

@@ -33,6 +33,7 @@ class Scheme:
         instead: the scheme to name where a network cannot have this one.
         gap: largest difference to the float model's outputs, in units of the largest of them; None
             where the task's metric decides.
+        control_flow: operations that run a subgraph, or do not, that may occur in the file.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Scheme:
     tensors: frozenset[str]
     instead: str = "float32"
     gap: float | None = None
+    control_flow: frozenset[str] = frozenset()
 
     @property
     def needs_calibration(self) -> bool:

@@ -15,4 +15,5 @@ DYNAMIC_INT8 = Scheme(
     io="float32",
     quantizer="dynamic",
     tensors=WHOLE_NUMBERS | {"int8", "float32"},
+    control_flow=frozenset({"WHILE"}),
 )

@@ -12,6 +12,7 @@ FLOAT16 = Scheme(
     io="float32",
     quantizer="cast",
     tensors=WHOLE_NUMBERS | {"float16", "float32"},
+    control_flow=frozenset({"WHILE"}),
     # Half precision keeps 11 bits: each weight is off by 5e-4 of itself at most.
     gap=1e-2,
 )

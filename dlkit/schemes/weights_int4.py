@@ -15,5 +15,6 @@ WEIGHTS_INT4 = Scheme(
     io="float32",
     quantizer="weights",
     tensors=WHOLE_NUMBERS | {"int4", "int8", "float32"},
+    control_flow=frozenset({"WHILE"}),
     instead="weights_int8",
 )

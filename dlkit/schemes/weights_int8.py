@@ -12,5 +12,6 @@ WEIGHTS_INT8 = Scheme(
     io="float32",
     quantizer="weights",
     tensors=WHOLE_NUMBERS | {"int8", "float32"},
+    control_flow=frozenset({"WHILE"}),
     instead="dynamic_int8",
 )

@@ -18,6 +18,7 @@ class Target:
         runtime: what executes the file there.
         schemes: the schemes it can run, best first.
         source: where these facts come from.
+        control_flow: operations that run a subgraph, or do not, that its runtime has.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Target:
     runtime: str
     schemes: tuple[str, ...]
     source: str
+    control_flow: tuple[str, ...] = ()
 
 
 def _read() -> dict[str, Target]:

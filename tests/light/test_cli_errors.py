@@ -299,8 +299,8 @@ def test_export_without_data_leaves_nothing(model: Path, refused) -> None:
 def test_export_with_too_few_images(model: Path, place: Path, refused, digit_png: bytes) -> None:
     """Missing, empty, a file, nine images: each is told."""
     for name, message in [
-        ("no", "--data no: there is no such folder"),
-        ("file", "--data file: there is no such folder"),
+        ("no", "no: there is no such file"),
+        ("file", "file: is empty"),
     ]:
         (place / "file").touch()
         assert refused("export", "--quantize", "--data", name) == message

@@ -50,7 +50,7 @@ def test_calibration_never_sees_what_proves() -> None:
     )
     samples = samples_of_recipe(recipe, "image")
     splits = DATASETS["digits"].load()
-    calibration = {sample.tobytes() for sample in samples.calibration["image"]}
-    assert len(samples.calibration["image"]) == 300
+    calibration = {sample.tobytes() for sample in samples.calibration.raw["image"]}
+    assert len(samples.calibration.raw["image"]) == 300
     assert calibration <= {sample.tobytes() for sample in splits.train.samples}
     assert not calibration & {sample.tobytes() for sample in samples.gate.raw["image"]}

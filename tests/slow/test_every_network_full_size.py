@@ -47,7 +47,7 @@ def test_full_size(network_name: str, tmp_path: Path) -> None:
     keras.backend.clear_session()
     batch = {name: inputs}
     converted = convert_model(tmp_path / "model.keras", batch, tmp_path, SILENT)
-    made, reference = make_file(converted, SCHEMES["int8"], batch, "minmax", SILENT), converted.reference["output"]
+    made, reference = make_file(converted, SCHEMES["int8"], batch, SILENT), converted.reference["output"]
     answers = Session(made.float_file.read_bytes()).run(inputs)
     assert np.abs(answers - reference).max() <= float_tolerance(float(np.abs(reference).max()))
     assert made.float_file.stat().st_size < 4.1 * parameters + 2**18

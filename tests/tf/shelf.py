@@ -112,7 +112,7 @@ class Converted:
             return path
         if scheme.needs_calibration and not ranges.exists():
             calibrate(str(self.float32), str(self.folder / "inputs.npz"), "minmax", str(ranges), ignore)
-        quantize_flatbuffer(str(self.float32), name, str(ranges), str(path), ignore)
+        quantize_flatbuffer(str(self.float32), name, str(ranges), "[]", "[]", str(path), ignore)
         return path
 
     @property
@@ -165,7 +165,7 @@ def made_in_children(model: Any, scheme: str, inputs: np.ndarray, folder: Path) 
     model.save(folder / "model.keras")
     batch = {input_names(model)[0]: inputs}
     float_model = convert_model(folder / "model.keras", batch, folder, SILENT)
-    made = make_file(float_model, SCHEMES[scheme], batch, "minmax", SILENT)
+    made = make_file(float_model, SCHEMES[scheme], batch, SILENT)
     [reference] = float_model.reference.values()
     return MadeInChildren(made.file, made.float_file, made.quantizer, reference)
 

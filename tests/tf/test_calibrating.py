@@ -114,7 +114,7 @@ def quantize(float_tflite: str, samples: np.ndarray, method: str, tflite: Path) 
     batch, ranges = tflite.with_name("samples.npz"), tflite.with_name("ranges.json")
     write_npz(batch, {"image": samples})
     calibrate(float_tflite, str(batch), method, str(ranges), ignore)
-    quantize_flatbuffer(float_tflite, "int8", str(ranges), str(tflite), ignore)
+    quantize_flatbuffer(float_tflite, "int8", str(ranges), "[]", "[]", str(tflite), ignore)
 
 
 @pytest.mark.parametrize("method", OBSERVERS)

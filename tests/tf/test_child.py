@@ -68,13 +68,13 @@ def loop_in_float(loop: Path, tmp_path_factory: pytest.TempPathFactory) -> Float
 def test_int8_of_a_loop_is_refused_before_it_can_crash(loop_in_float: Float) -> None:
     """The message says why and what to do."""
     with pytest.raises(IllegalCombination, match=r"cannot quantize a loop.*more than 128 steps.*--scheme dynamic_int8"):
-        make_file(loop_in_float, SCHEMES["int8"], {"x": _inputs()}, "minmax", SILENT)
+        make_file(loop_in_float, SCHEMES["int8"], {"x": _inputs()}, SILENT)
 
 
 @pytest.mark.parametrize(("scheme", "gap"), [("float32", 1e-6), ("float16", 1e-3), ("dynamic_int8", 1e-2)])
 def test_a_loop_has_every_scheme_without_ranges(loop_in_float: Float, scheme: str, gap: float) -> None:
     """And gives the Keras model's numbers."""
-    made = make_file(loop_in_float, SCHEMES[scheme], {"x": _inputs()}, "minmax", SILENT)
+    made = make_file(loop_in_float, SCHEMES[scheme], {"x": _inputs()}, SILENT)
     assert np.allclose(Session(made.file).run(_inputs()), loop_in_float.reference["output"], atol=gap)
 
 
