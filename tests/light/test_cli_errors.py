@@ -309,7 +309,7 @@ def test_export_with_too_few_images(model: Path, place: Path, refused, digit_png
     for number in range(9):
         (place / "photos" / f"{number}.png").write_bytes(digit_png + bytes([number]))
     assert refused("export", "--quantize", "--data", "photos").startswith(
-        "--data: 9 different samples in images of photos/; at least 10 are needed"
+        "--data: 1 different samples (and 8 copies) in images of photos/; at least 10 are needed"
     )
     (place / "photos" / "9.png").write_bytes(digit_png[:50])
     assert "9.png: the image is broken" in refused("export", "--quantize", "--data", "photos")

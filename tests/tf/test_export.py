@@ -39,12 +39,12 @@ def test_every_network_exports_in_every_scheme(name: str, scheme: str, tmp_path:
     recipe = dataclasses.replace(recipe, export=dataclasses.replace(recipe.export, max_drop=0.1))
     trained = train(recipe, tmp_path).trained
     if name == "lstm" and scheme in FUSED_LSTM_CANNOT:
-        with pytest.raises(IllegalCombination, match="use --scheme (int8|int8_float_io|dynamic_int8)$"):
+        with pytest.raises(IllegalCombination, match=r"use --scheme (int8|int8_float_io|dynamic_int8)$"):
             export(trained, scheme, out=tmp_path)
         return
     bundle, report = export(trained, scheme, out=tmp_path)
     assert broken_promises(inspect_file(bundle.model), SCHEMES[scheme]) == []
-    assert report.gate.sqnr_db > 15
+    assert report.gate.sqnr_db > (5 if scheme == "weights_int4" else 15)
     count, gap, allowed = load_bundle(bundle.folder).check()
     assert count == 10
     assert gap <= allowed

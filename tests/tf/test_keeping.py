@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from litert_quantizer.utils import tfl_flatbuffer_utils
 from dlkit.conversion.keeping import kept_operations, left_to_quantize, mixed, recipe_for
 from dlkit.conversion.layer_errors import layer_errors, worth_keeping
 from dlkit.conversion.layer_names import layer_names, operations
-from dlkit.conversion.making import make_file
+from dlkit.conversion.making import Float, convert_model, make_file
 from dlkit.conversion.samples import ExportSamples, samples_of_recipe
 from dlkit.errors import UnknownName, VerificationRefused
 from dlkit.pipeline import export
@@ -53,59 +52,56 @@ def uneven(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
 @pytest.fixture(scope="module")
 def samples(uneven: Trained) -> ExportSamples:
     """Of the recipe."""
-    return samples_of_recipe(uneven.recipe)
+    return samples_of_recipe(uneven.recipe, "image")
 
 
 @pytest.fixture(scope="module")
-def float_file(uneven: Trained, samples: ExportSamples, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The network, converted."""
-    x = uneven.preprocessing.apply(samples.calibration)
-    folder = tmp_path_factory.mktemp("float")
-    return make_file(uneven.model, SCHEMES["float32"], x, x[:8], folder, SILENT).file
+def held_out(uneven: Trained, samples: ExportSamples) -> dict[str, np.ndarray]:
+    """Network inputs of the validation split."""
+    return {"image": uneven.inputs["image"].apply(samples.gate.raw["image"])}
 
 
-def quantized(float_file: Path, calibration: np.ndarray, rules: list[dict[str, Any]], file: Path) -> Path:
-    """`float_file` by a recipe of litert-quantizer, as `quantize_flatbuffer` does it."""
-    from ai_edge_litert.interpreter import Interpreter
-    from litert_quantizer import calibrator, quantizer
-    from litert_quantizer.utils import qsv_utils
+@pytest.fixture(scope="module")
+def converted(uneven: Trained, held_out: dict[str, np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> Float:
+    """The network in float."""
+    return convert_model(uneven.model, held_out, tmp_path_factory.mktemp("float"), SILENT)
 
-    [(signature, tensors)] = Interpreter(model_path=str(float_file)).get_signature_list().items()
-    static = quantizer.Quantizer(str(float_file), rules)
-    ranges = calibrator.Calibrator(
-        str(float_file),
-        mode=calibrator.CalibrationMode.CALIBRATION_PROFILER_BASED,
-        qsv_update_func=qsv_utils.min_max_update,
-    )
-    data = [{tensors["inputs"][0]: sample[np.newaxis]} for sample in calibration]
-    ranges.calibrate({signature: data}, static._recipe_manager)
-    static.quantize(ranges.get_model_qsvs()).export_model(str(file), overwrite=True)
-    return file
+
+@pytest.fixture(scope="module")
+def float_file(converted: Float) -> Path:
+    return converted.file
 
 
 def test_keeping_what_the_measurement_names_restores_the_accuracy(
-    uneven: Trained, samples: ExportSamples, float_file: Path, tmp_path: Path
+    uneven: Trained, samples: ExportSamples, converted: Float, held_out: dict[str, np.ndarray]
 ) -> None:
     """The layer that reads the uneven one is found, both stay float, and the rest is int8."""
-    names, held_out = layer_names(uneven.model), uneven.preprocessing.apply(samples.gate.raw)
-    calibration = uneven.preprocessing.apply(samples.calibration)
+    calibration = {"image": uneven.inputs["image"].apply(samples.calibration.raw["image"])}
 
     def accuracy_of(file: Path) -> float:
-        return accuracy(Session(file).run(held_out), samples.gate.labels)
+        return accuracy(Session(file).run(held_out["image"]), samples.gate.labels)
 
-    bad = quantized(float_file, calibration, recipe.static_wi8_ai8(), tmp_path / "bad.tflite")
-    found = layer_errors(float_file, bad, {"image": held_out}, names, ignore)
+    bad = make_file(converted, SCHEMES["int8"], calibration, SILENT)
+    accuracy_of_bad = accuracy_of(bad.file)
+    found = layer_errors(converted.file, bad.file, held_out, converted.layer_names, ignore)
     keep = worth_keeping(found.layers)
     assert keep == ("conv2", "pool1", "conv1")
-    rules = recipe_for(recipe.static_wi8_ai8(), keep, float_file, names)
-    good = quantized(float_file, calibration, rules, tmp_path / "good.tflite")
-    assert accuracy_of(bad) < accuracy_of(float_file) - 0.2
-    assert accuracy_of(good) > accuracy_of(float_file) - 0.01
+    good = make_file(converted, SCHEMES["int8"], calibration, SILENT, keep_float=keep).file
+    assert accuracy_of_bad < accuracy_of(converted.file) - 0.2
+    assert accuracy_of(good) > accuracy_of(converted.file) - 0.01
     inspection = inspect_file(good)
     assert {"float32", "int8"} <= set(inspection.tensors)
     assert {"float32", "int8"} <= set(inspection.constants)
     assert broken_promises(inspection, mixed(SCHEMES["int8"])) == []
     assert any("float32" in broken for broken in broken_promises(inspection, SCHEMES["int8"]))
+
+
+def test_an_export_keeps_layers_float(uneven: Trained, tmp_path: Path) -> None:
+    """The report says which, by the patterns that were given, and the bundle passes."""
+    bundle, report = export(uneven, "int8", keep_float=["conv*", "pool1"], out=tmp_path)
+    assert report.kept_float == ("conv*", "pool1")
+    assert report.gate.exported > report.gate.float - 0.01
+    assert "kept float   conv*, pool1" in (bundle.folder / "report.txt").read_text()
 
 
 def test_patterns_name_layers(uneven: Trained, float_file: Path) -> None:
