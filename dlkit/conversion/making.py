@@ -99,6 +99,7 @@ def make_file(
             run_task(
                 "quantize_saved_model",
                 advance,
+                model=str(model),
                 saved_model=str(saved_model),
                 calibration=paths["calibration.npy"],
                 tflite=str(file),

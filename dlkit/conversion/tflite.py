@@ -7,11 +7,15 @@ normalisation folded, activations fused.
 
 from __future__ import annotations
 
+import shutil
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from dlkit.conversion.loading import load
+from dlkit.conversion.thin import Kernel, float_file, given, specifications
 from dlkit.conversion.without_loops import without_loops
 from dlkit.digest import sha256_of_arrays
 from dlkit.errors import ConversionError, ModelFileError
@@ -29,7 +33,7 @@ def convert(
     Args:
         model: the .keras file.
         inputs: .npy of (N, *shape) float32 network inputs.
-        saved_model: folder for the SavedModel in between.
+        saved_model: folder for the SavedModel in between; it stays there unless the model is a large one.
         tflite: file for the result.
         reference: .npy for what the Keras model answers to `inputs`, (N, ...) float32.
         weights_sha256: text file for the sha256 of the model's weights.
@@ -38,19 +42,30 @@ def convert(
     weights = (np.asarray(weight.value) for weight in loaded.weights)  # where they are; get_weights copies them all
     Path(weights_sha256).write_text(sha256_of_arrays(weights), encoding="ascii")
     np.save(reference, loaded.predict(np.load(inputs), batch_size=8, verbose=0).astype(np.float32))
-    _save(without_loops(loaded), saved_model)
-    Path(tflite).write_bytes(tf.lite.TFLiteConverter.from_saved_model(saved_model).convert())
+    ready = without_loops(loaded)
+
+    def converted(kernels: Sequence[Kernel]) -> bytes:
+        _save(ready, saved_model, kernels)
+        content: bytes = tf.lite.TFLiteConverter.from_saved_model(saved_model).convert()
+        if kernels:
+            shutil.rmtree(saved_model)  # it has not all weights
+        return content
+
+    float_file(ready, converted, Path(tflite))
 
 
-def quantize_saved_model(saved_model: str, calibration: str, tflite: str, advance: Advance) -> None:
+def quantize_saved_model(model: str, saved_model: str, calibration: str, tflite: str, advance: Advance) -> None:
     """Quantize with the TFLite converter to full int8; the way for what litert-quantizer has no int8 form of.
 
     Args:
-        saved_model: folder that `convert` wrote.
+        model: the .keras file.
+        saved_model: folder that `convert` was given; written if `convert` left none.
         calibration: .npy of (N, *shape) float32 network inputs.
         tflite: file for the result.
     """
     samples = np.load(calibration)
+    if not Path(saved_model).exists():
+        _save(without_loops(load_model(Path(model))), saved_model)
 
     def representative_dataset():  # type: ignore[no-untyped-def]
         for done, sample in enumerate(samples, start=1):
@@ -75,7 +90,7 @@ def load_model(path: Path) -> keras.Model:
     if not zipfile.is_zipfile(path):
         raise ModelFileError(f"{path}: is not a .keras file (no archive, or cut short)")
     try:
-        model = keras.models.load_model(path, custom_objects=custom_layers(), compile=False, safe_mode=True)
+        model = load(path, custom_layers())
     except Exception as error:  # Keras raises what its layers raise; each is about the file
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelFileError(f"{path}: Keras cannot load this file: {reason}") from None
@@ -90,17 +105,19 @@ def load_model(path: Path) -> keras.Model:
     return model
 
 
-def _save(model: keras.Model, folder: str) -> None:
-    """The SavedModel of `model` with the signature (1, *shape) → (1, ...)."""
+def _save(model: keras.Model, folder: str, kernels: Sequence[Kernel] = ()) -> None:
+    """The SavedModel of `model` with the signature (1, *shape) → (1, ...); `kernels` are inputs of it too."""
     module = tf.Module()
-    module.held = [variable.value for variable in model.variables]
+    apart = {id(kernel.variable) for kernel in kernels}
+    module.held = [variable.value for variable in model.variables if id(variable) not in apart]
     tensor = model.inputs[0]
     name = tensor.name.partition(":")[0]
     spec = tf.TensorSpec([1, *tensor.shape[1:]], tensor.dtype, name=name)
 
     def serve(**named):  # type: ignore[no-untyped-def]
-        return {"output": model(named[name], training=False)}
+        with given(kernels, named):
+            return {"output": model(named[name], training=False)}
 
     module.serve = tf.function(serve)
-    signature = module.serve.get_concrete_function(**{name: spec})
+    signature = module.serve.get_concrete_function(**{name: spec}, **specifications(kernels))
     tf.saved_model.save(module, folder, signatures={"serving_default": signature})

@@ -106,9 +106,10 @@ def converted(network: Network, model: Any, folder: Path) -> Converted:
         weights_sha256=paths["weights.sha256"],
         advance=ignore,
     )
-    by_flatbuffer = can_quantize(inspect_file(Path(paths["f.tflite"])).ops)
-    quantize, source = (quantize_flatbuffer, "f.tflite") if by_flatbuffer else (tflite.quantize_saved_model, "sm")
-    quantize(paths[source], paths["inputs.npy"], paths["q.tflite"], ignore)
+    if can_quantize(inspect_file(Path(paths["f.tflite"])).ops):
+        quantize_flatbuffer(paths["f.tflite"], paths["inputs.npy"], paths["q.tflite"], ignore)
+    else:
+        tflite.quantize_saved_model(paths["m.keras"], paths["sm"], paths["inputs.npy"], paths["q.tflite"], ignore)
     return Converted(Path(paths["f.tflite"]), Path(paths["q.tflite"]), inputs, np.load(paths["reference.npy"]))
 
 

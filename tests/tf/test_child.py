@@ -48,6 +48,7 @@ def test_a_segmentation_fault_becomes_an_error(loop: Path, tmp_path: Path) -> No
         run_task(
             "quantize_saved_model",
             ignore,
+            model=str(loop),
             saved_model=str(tmp_path / "saved"),
             calibration=str(tmp_path / "calibration.npy"),
             tflite=str(tmp_path / "q.tflite"),
