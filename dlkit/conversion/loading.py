@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,6 @@ from dlkit.writing import temporary_folder
 LEAST_BYTES = 2**26
 """A smaller file is left to Keras."""
 _CONFIG, _WEIGHTS, _PLAIN = "config.json", "model.weights.h5", {"metadata.json", "config.json", "model.weights.h5"}
-
-_SHAREABLE = {"keras", "keras.initializers"}
-"""Modules of whose objects it does not matter whether two are one: policies of dtypes, and what makes new weights."""
 
 
 def load(path: Path, custom_objects: dict[str, Any]) -> keras.Model:
@@ -40,7 +36,7 @@ def _lean(path: Path, custom_objects: dict[str, Any]) -> keras.Model:
     with temporary_folder() as folder:
         with zipfile.ZipFile(path) as archive:
             config = json.loads(archive.read(_CONFIG))
-            if set(archive.namelist()) != _PLAIN or not _SHAREABLE.issuperset(_shared(config)):
+            if set(archive.namelist()) != _PLAIN or _has_shared_objects(config):
                 raise ValueError("assets, or objects that are the same in several places")
             with keras.StatelessScope(initialize_variables=False):
                 model = keras.saving.deserialize_keras_object(
@@ -61,12 +57,15 @@ def _lean(path: Path, custom_objects: dict[str, Any]) -> keras.Model:
     return model
 
 
-def _shared(config: Any) -> Iterator[str]:
-    """The modules of the objects that a configuration has in several places."""
-    if isinstance(config, dict):
-        if "shared_object_id" in config:
-            yield config["module"]
-        config = list(config.values())
+def _has_shared_objects(config: Any) -> bool:
+    """Whether a configuration has an object in several places of which it matters that it is one.
+
+    A policy of dtypes has no state, and what makes new weights makes none here.
+    """
     if isinstance(config, list):
-        for part in config:
-            yield from _shared(part)
+        return any(map(_has_shared_objects, config))
+    if not isinstance(config, dict):
+        return False
+    if "shared_object_id" in config:
+        return config.get("module") != "keras.initializers" and config.get("class_name") != "DTypePolicy"
+    return any(map(_has_shared_objects, config.values()))
