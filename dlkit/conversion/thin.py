@@ -1,7 +1,7 @@
 """A float .tflite file of a large Keras model, converted without its large kernels; runs in a child process.
 
 The kernels of convolutions and dense layers are inputs of what is converted, and become constants of
-the file afterwards (`grafting`). VGG16 at full size took the converter 22 s and 5.0 GB with them, and
+the file afterwards (`completing`). VGG16 at full size took the converter 22 s and 5.0 GB with them, and
 0.4 s and 0.7 GB without. The file has the same operations and the same numbers either way.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from dlkit.conversion.grafting import Graft
+from dlkit.conversion.completing import IncompleteFile
 from dlkit.conversion.without_loops import every_layer
 from dlkit.frameworks import keras
 from dlkit.frameworks import tensorflow as tf
@@ -78,12 +78,12 @@ def float_file(model: keras.Model, convert: Callable[[Sequence[Kernel]], bytes],
     """
     kernels = large_kernels(model)
     while kernels:
-        graft = Graft(convert(kernels), {kernel.name: kernel.shape for kernel in kernels})
-        if not graft.unfit:
+        file = IncompleteFile(convert(kernels), {kernel.name: kernel.shape for kernel in kernels})
+        if not file.unfit:
             variables = {kernel.name: kernel.variable.path for kernel in kernels}
-            graft.write(tflite, functools.partial(_values, kernels), variables)
+            file.write(tflite, functools.partial(_values, kernels), variables)
             return
-        kernels = [kernel for kernel in kernels if kernel.name not in graft.unfit]
+        kernels = [kernel for kernel in kernels if kernel.name not in file.unfit]
     tflite.write_bytes(convert([]))
 
 

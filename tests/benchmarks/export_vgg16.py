@@ -5,9 +5,10 @@
 VGG16 at full size (random weights) and 125 images are made first. Then both run in turn, each in a
 fresh interpreter, every other time in the opposite order: the script loads the model and has
 TFLiteConverter quantize it with 100 of the images; dlkit calibrates with 100 images too, proves the
-file on the other 25 and writes the bundle. The tables show seconds by the clock, the largest memory
-(resident set) of one process and of all processes at once, the ratios pair by pair, and for dlkit
-how long each step took and what each of its processes held at most.
+file on the other 25 and writes the bundle. The tables show seconds by the clock and of the processors
+(which other work on the machine changes less), the largest memory (resident set) of one process and
+of all processes at once, the ratios pair by pair, and for dlkit how long each step took and what each
+of its processes held at most.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -56,12 +58,14 @@ class Measured:
 
     Attributes:
         seconds: by the clock.
+        cpu_s: user and system time of all its processes.
         together_mb: the most that its processes held at once.
         processes: name → the most that this one held, in MB.
         steps: what it said it was doing → seconds.
     """
 
     seconds: float
+    cpu_s: float
     together_mb: float
     processes: dict[str, float]
     steps: dict[str, float]
@@ -77,7 +81,7 @@ def measured(arguments: list[str], folder: Path) -> Measured:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "tensorflow"}
     said, together, processes = folder / "said.txt", 0.0, dict[str, float]()
     begun: list[tuple[str, float]] = []
-    start = time.perf_counter()
+    start, cpu_before = time.perf_counter(), _cpu_s()
     with said.open("wb") as log:
         command = [sys.executable, *arguments]
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=log)
@@ -87,14 +91,21 @@ def measured(arguments: list[str], folder: Path) -> Measured:
             for pid, (_, most) in held.items():
                 name = f"{_task(pid)} ({pid})"
                 processes[name] = max(processes.get(name, 0.0), most)
-            steps = [line for line in said.read_text(errors="replace").splitlines() if line.endswith("…")]
-            begun += [(step, time.perf_counter()) for step in steps[len(begun) :]]
+            told = [line for line in said.read_text(errors="replace").splitlines() if line.endswith("…")]
+            begun += [(step, time.perf_counter()) for step in told[len(begun) :]]
             time.sleep(SAMPLED_EVERY_S)
     end = time.perf_counter()
     if process.returncode != 0:
         raise SystemExit(said.read_text(errors="replace"))
     ends = [moment for _, moment in begun[1:]] + [end]
-    return Measured(end - start, together, processes, {step: b - a for (step, a), b in zip(begun, ends, strict=False)})
+    steps = {step: b - a for (step, a), b in zip(begun, ends, strict=False)}
+    return Measured(end - start, _cpu_s() - cpu_before, together, processes, steps)
+
+
+def _cpu_s() -> float:
+    """User and system time of the children that have ended, and of theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _tree(root: int) -> list[int]:
@@ -155,15 +166,15 @@ def main() -> None:
         for run in range(runs):
             for command in list(COMMANDS)[:: 1 if run % 2 else -1]:
                 taken[command].append(measured(COMMANDS[command], folder))
-    print(f"{'':<24}{'clock s':>9}{'largest MB':>12}{'together MB':>13}")
-    rows = {name: [(m.seconds, m.largest_mb, m.together_mb) for m in runs] for name, runs in taken.items()}
+    print(f"{'':<24}{'clock s':>10}{'CPU s':>10}{'largest MB':>12}{'together MB':>13}")
+    rows = {name: [(m.seconds, m.cpu_s, m.largest_mb, m.together_mb) for m in runs] for name, runs in taken.items()}
     for name, numbers in rows.items():
-        seconds, largest, together = map(statistics.median, zip(*numbers, strict=True))
-        print(f"{name:<24}{seconds:>9.1f}{largest:>12.0f}{together:>13.0f}")
+        seconds, cpu_s, largest, together = map(statistics.median, zip(*numbers, strict=True))
+        print(f"{name:<24}{seconds:>10.1f}{cpu_s:>10.1f}{largest:>12.0f}{together:>13.0f}")
     pairs = zip(*rows.values(), strict=True)
     ratios = [[ours / plain for ours, plain in zip(*pair, strict=True)] for pair in pairs]
-    seconds, largest, together = map(statistics.median, zip(*ratios, strict=True))
-    print(f"{'ratio':<24}{seconds:>9.2f}{largest:>12.2f}{together:>13.2f}")
+    seconds, cpu_s, largest, together = map(statistics.median, zip(*ratios, strict=True))
+    print(f"{'ratio':<24}{seconds:>10.2f}{cpu_s:>10.2f}{largest:>12.2f}{together:>13.2f}")
     last = taken["dlkit export"][-1]
     print("\nsteps of dlkit export, s")
     for step, duration in last.steps.items():

@@ -14,7 +14,7 @@ from named_weights import named_weight
 from shelf import in_lanes, inputs_for, lively
 
 from dlkit.conversion import tflite, thin
-from dlkit.conversion.grafting import Graft
+from dlkit.conversion.completing import IncompleteFile
 from dlkit.networks import NETWORKS
 from dlkit.progress import ignore
 from dlkit.runtime.inspection import inspect_file
@@ -102,16 +102,16 @@ KINDS: dict[Callable[[Any, Any], Any], int] = {
 
 
 @pytest.fixture
-def grafted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def completed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Every model counts as large from now on; the list gets the number of kernels put into each file."""
     counts: list[int] = []
-    write = Graft.write
+    write = IncompleteFile.write
 
-    def counted(graft: Graft, path: Path, values: Any, labels: dict[str, str]) -> None:
+    def counted(incomplete: IncompleteFile, path: Path, values: Any, labels: dict[str, str]) -> None:
         counts.append(len(labels))
-        write(graft, path, values, labels)
+        write(incomplete, path, values, labels)
 
-    monkeypatch.setattr(Graft, "write", counted)
+    monkeypatch.setattr(IncompleteFile, "write", counted)
     monkeypatch.setattr(thin, "LEAST_BYTES", 0)
     monkeypatch.setattr(thin, "LEAST_KERNEL_BYTES", 0)
     return counts
@@ -180,7 +180,7 @@ def test_the_file_is_the_one_the_converter_makes_of_the_whole_model(
     """The same operations, the same numbers bit for bit, and the same answers."""
     model, x = built(kind), np.random.default_rng(0).standard_normal((2, *SHAPE)).astype(np.float32)
     whole = convert(model, x, tmp_path / "whole")
-    counts = request.getfixturevalue("grafted")
+    counts = request.getfixturevalue("completed")
     file = convert(model, x, tmp_path / "thin")
     assert counts == [KINDS[kind]]
     assert contents(file) == contents(whole)
@@ -197,20 +197,20 @@ def test_networks_of_the_shelf_become_the_same_file(name: str, tmp_path: Path, r
     model = lively(network, **network.small)
     x = inputs_for(network, model.input_shape[1:], 1)
     whole = convert(model, x, tmp_path / "whole")
-    counts = request.getfixturevalue("grafted")
+    counts = request.getfixturevalue("completed")
     file = convert(model, x, tmp_path / "thin")
     assert sum(counts) > 0
     assert contents(file) == contents(whole)
 
 
-def test_the_same_model_gives_the_same_bytes(grafted: list[int], tmp_path: Path) -> None:
+def test_the_same_model_gives_the_same_bytes(completed: list[int], tmp_path: Path) -> None:
     """However often it is converted."""
     model, x = built(normalised), np.zeros((1, *SHAPE), np.float32)
     first, second = (convert(model, x, tmp_path / folder) for folder in ("first", "second"))
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_constants_begin_at_multiples_of_16_bytes(grafted: list[int], tmp_path: Path) -> None:
+def test_constants_begin_at_multiples_of_16_bytes(completed: list[int], tmp_path: Path) -> None:
     """As the format demands; kernels of the runtime may count on it."""
     content = convert(built(normalised), np.zeros((1, *SHAPE), np.float32), tmp_path / "thin").read_bytes()
     model = schema.Model.GetRootAs(content, 0)
@@ -224,7 +224,7 @@ def test_a_small_model_is_converted_whole(tmp_path: Path) -> None:
     assert (tmp_path / "whole" / "saved").exists()
 
 
-def test_the_tensorflow_quantizer_gets_a_saved_model_with_every_weight(grafted: list[int], tmp_path: Path) -> None:
+def test_the_tensorflow_quantizer_gets_a_saved_model_with_every_weight(completed: list[int], tmp_path: Path) -> None:
     """A model converted without its kernels leaves none; it is written when it is needed."""
     x = np.random.default_rng(0).standard_normal((8, *SHAPE)).astype(np.float32)
     float_file = convert(built(plain), x, tmp_path / "thin")

@@ -1,4 +1,4 @@
-"""Weights put into a .tflite file that was converted without them; runs in a child process.
+"""Kernels put into a .tflite file that was converted without them; runs in a child process.
 
 The converter holds every weight several times over: VGG16 at full size takes it 22 s and 5.0 GB. It
 was therefore given large kernels as inputs, without their numbers (`thin`), which takes it half a
@@ -33,11 +33,11 @@ _BLOCK_BYTES, _TILE = 2**24, 64
 """Numbers are put into the file's order so many bytes at once, and so many of each channel."""
 
 
-class Graft:
-    """A converted graph some of whose inputs are kernels.
+class IncompleteFile:
+    """A .tflite file some of whose inputs are kernels.
 
     Attributes:
-        unfit: names of kernels that must be converted as constants; empty if the graft can be written.
+        unfit: names of kernels that must be converted as constants; empty if the file can be completed.
     """
 
     def __init__(self, content: bytes, kernels: dict[str, tuple[int, ...]]) -> None:
