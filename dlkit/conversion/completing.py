@@ -110,10 +110,14 @@ class IncompleteFile:
         number: int = op.opcodeIndex
         return self._kinds[number]
 
+    def _shape(self, tensor: int) -> tuple[int, ...]:
+        shape = self._graph.tensors[tensor].shape
+        return () if shape is None else tuple(map(int, shape))  # a single number has none
+
     def _fits(self, name: str, shape: tuple[int, ...]) -> bool:
         """Whether an input is a kernel of that shape, and nothing is left around it that cannot be folded here."""
         tensor = self._tensors.get(name, -1)
-        if tensor == -1 or tuple(self._graph.tensors[tensor].shape) != shape or tensor in self._graph.outputs:
+        if tensor == -1 or self._shape(tensor) != shape or tensor in self._graph.outputs:
             return False
         readers = self._readers[tensor]
         return bool(readers) and all(self._takes_as_weights(op, tensor, len(readers) == 1) for op in readers)
@@ -170,7 +174,7 @@ class IncompleteFile:
 
     def _normalisation(self, op: Any) -> tuple[NDArray[np.float32], NDArray[np.float32], Any] | None:
         """Factor and offset of each channel in the MUL and ADD behind `op`, and the ADD; None if they are not there."""
-        channels = int(self._graph.tensors[op.inputs[_WEIGHTS]].shape[0])
+        channels = self._shape(op.inputs[_WEIGHTS])[0]
         multiply = self._next(op)
         add = self._next(multiply) if multiply is not None and self._kind(multiply) == "MUL" else None
         if add is None or self._kind(add) != "ADD" or self._activation(op) or self._activation(multiply):
@@ -183,7 +187,7 @@ class IncompleteFile:
     def _per_channel(self, op: Any, channels: int) -> NDArray[np.float32] | None:
         """The constant of `op`, if it has one number for each channel."""
         constants = [tensor for tensor in op.inputs if self._is_constant(tensor)]
-        if len(constants) != 1 or self._graph.tensors[constants[0]].shape[-1:] != [channels]:
+        if len(constants) != 1 or self._shape(constants[0])[-1:] != (channels,):
             return None
         numbers = self._numbers(constants[0])
         return numbers if numbers is not None and len(numbers) == channels else None

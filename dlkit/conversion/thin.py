@@ -78,7 +78,11 @@ def float_file(model: keras.Model, convert: Callable[[Sequence[Kernel]], bytes],
     """
     kernels = large_kernels(model)
     while kernels:
-        file = IncompleteFile(convert(kernels), {kernel.name: kernel.shape for kernel in kernels})
+        try:
+            content = convert(kernels)
+        except Exception:  # perhaps only for want of a constant; if not, the whole model fails the same way
+            break
+        file = IncompleteFile(content, {kernel.name: kernel.shape for kernel in kernels})
         if not file.unfit:
             variables = {kernel.name: kernel.variable.path for kernel in kernels}
             file.write(tflite, functools.partial(_values, kernels), variables)
