@@ -16,7 +16,7 @@ from dlkit.progress import Advance, ignore
 from dlkit.report import Comparison
 from dlkit.runtime.inspection import CONTROL_FLOW, FUSED_LSTM, Inspection
 from dlkit.runtime.litert import Session
-from dlkit.runtime.scores import with_scores_as_outputs
+from dlkit.runtime.scores import with_scores_beside
 from dlkit.schemes import WHOLE_NUMBERS, Scheme
 from dlkit.schemes.float32 import FLOAT32
 from dlkit.targets import Target
@@ -50,14 +50,11 @@ class Judged:
 
 def judged(content: bytes, inputs: Mapping[str, NDArray[Any]], advance: Advance = ignore) -> Judged:
     """What a whole .tflite file answers. Raises ModelFileError if the runtime refuses it."""
-    outputs = Session(content).run_named(inputs, advance)
-    by_scores, bypassed = with_scores_as_outputs(content)
-    if not bypassed:
-        return Judged(outputs, outputs, frozenset())
-    scores = Session(by_scores).run_named(inputs, advance).values()
-    found = {name: (place, values) for place, (name, values) in enumerate(zip(outputs, scores, strict=True))}
-    end_in_softmax = {name: values for name, (place, values) in found.items() if place in bypassed}
-    return Judged(outputs, outputs | end_in_softmax, frozenset(end_in_softmax))
+    content, places = with_scores_beside(content)
+    found = list(Session(content).run_named(inputs, advance).items())
+    plain, gained = found[: len(found) - len(places)], found[len(found) - len(places) :]
+    scores = {plain[place][0]: values for place, (_, values) in zip(places, gained, strict=True)}
+    return Judged(dict(plain), dict(plain) | scores, frozenset(scores))
 
 
 def compare(

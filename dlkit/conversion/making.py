@@ -36,12 +36,14 @@ class Float:
 
     Attributes:
         folder: where it and what is made of it lie.
+        model: the .keras file.
         reference: output name → (N, ...) float32, the Keras model's own answers to the inputs given.
         weights_sha256: of the numbers of the model's weights.
         layer_names: of the Keras model.
     """
 
     folder: Path
+    model: Path
     reference: dict[str, NDArray[np.float32]]
     weights_sha256: str
     layer_names: tuple[str, ...]
@@ -87,7 +89,7 @@ def convert_model(model: Path, inputs: Batch, folder: Path, progress: Progress) 
     """
     write_npz(folder / "inputs.npz", inputs)
     reference, identity = folder / "reference.npz", folder / "weights.sha256"
-    made = Float(folder, {}, "", tuple(layer_names(model)))
+    made = Float(folder, model, {}, "", tuple(layer_names(model)))
     with progress.step("Converting to a float file") as advance:
         run_task(
             "convert",
@@ -166,6 +168,7 @@ def make_file(
         run_task(
             "quantize_saved_model",
             advance,
+            model=str(converted.model),
             saved_model=str(converted.saved_model),
             scheme=scheme.name,
             calibration=str(samples),

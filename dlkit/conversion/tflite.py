@@ -7,13 +7,17 @@ normalisation folded, activations fused.
 
 from __future__ import annotations
 
+import shutil
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from dlkit.conversion.batches import count_of_samples, read_batch
+from dlkit.conversion.loading import load
 from dlkit.conversion.named_ends import arranged, by_name, input_names
+from dlkit.conversion.thin import Kernel, float_file, given, specifications
 from dlkit.conversion.without_loops import without_loops
 from dlkit.digest import sha256_of_arrays
 from dlkit.errors import ConversionError, ModelFileError
@@ -33,7 +37,7 @@ def convert(
     Args:
         model: the .keras file.
         inputs: .npz of the network's inputs by name, (N, *shape) each.
-        saved_model: folder for the SavedModel in between.
+        saved_model: folder for the SavedModel in between; it stays there unless the model is a large one.
         tflite: file for the result.
         reference: .npz for what the Keras model answers to `inputs`, by name, (N, ...) float32 each.
         weights_sha256: text file for the sha256 of the model's weights.
@@ -43,20 +47,33 @@ def convert(
     Path(weights_sha256).write_text(sha256_of_arrays(weights), encoding="ascii")
     answers = by_name(loaded, loaded.predict(arranged(loaded, read_batch(inputs)), batch_size=8, verbose=0))
     write_npz(reference, {name: values.astype(np.float32) for name, values in answers.items()})
-    _save(without_loops(loaded), saved_model)
-    Path(tflite).write_bytes(tf.lite.TFLiteConverter.from_saved_model(saved_model).convert())
+    ready = without_loops(loaded)
+
+    def converted(kernels: Sequence[Kernel]) -> bytes:
+        _save(ready, saved_model, kernels)
+        content: bytes = tf.lite.TFLiteConverter.from_saved_model(saved_model).convert()
+        if kernels:
+            shutil.rmtree(saved_model)  # it has not all weights
+        return content
+
+    float_file(ready, converted, Path(tflite))
 
 
-def quantize_saved_model(saved_model: str, scheme: str, calibration: str, tflite: str, advance: Advance) -> None:
+def quantize_saved_model(
+    model: str, saved_model: str, scheme: str, calibration: str, tflite: str, advance: Advance
+) -> None:
     """Make the file of a scheme with the TFLite converter; the way for what litert-quantizer has no form of.
 
     Args:
-        saved_model: folder that `convert` wrote.
+        model: the .keras file.
+        saved_model: folder that `convert` was given; written if `convert` left none.
         scheme: name of one whose quantizer is "cast" or "static".
         calibration: .npz of the network's inputs by name, (N, *shape) float32 each; read only if the scheme needs it.
         tflite: file for the result.
     """
     wanted = SCHEMES[scheme]
+    if not Path(saved_model).exists():
+        _save(without_loops(load_model(Path(model))), saved_model)
     converter = tf.lite.TFLiteConverter.from_saved_model(saved_model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if wanted.quantizer == "cast":
@@ -88,7 +105,7 @@ def load_model(path: Path) -> keras.Model:
     if not zipfile.is_zipfile(path):
         raise ModelFileError(f"{path}: is not a .keras file (no archive, or cut short)")
     try:
-        model = keras.models.load_model(path, custom_objects=custom_layers(), compile=False, safe_mode=True)
+        model = load(path, custom_layers())
     except Exception as error:  # Keras raises what its layers raise; each is about the file
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelFileError(f"{path}: Keras cannot load this file: {reason}") from None
@@ -102,18 +119,20 @@ def load_model(path: Path) -> keras.Model:
     return model
 
 
-def _save(model: keras.Model, folder: str) -> None:
-    """The SavedModel of `model`: inputs (1, *shape) and outputs (1, ...) by name."""
+def _save(model: keras.Model, folder: str, kernels: Sequence[Kernel] = ()) -> None:
+    """The SavedModel of `model`: inputs (1, *shape) and outputs (1, ...) by name; `kernels` are inputs of it too."""
     module = tf.Module()
-    module.held = [variable.value for variable in model.variables]
+    apart = {id(kernel.variable) for kernel in kernels}
+    module.held = [variable.value for variable in model.variables if id(variable) not in apart]
     specs = {
         name: tf.TensorSpec([1, *tensor.shape[1:]], tensor.dtype, name=name)
         for name, tensor in zip(input_names(model), model.inputs, strict=True)
     }
 
     def serve(**named):  # type: ignore[no-untyped-def]
-        return by_name(model, model(arranged(model, named), training=False))
+        with given(kernels, named):
+            return by_name(model, model(arranged(model, named), training=False))
 
     module.serve = tf.function(serve)
-    signature = module.serve.get_concrete_function(**specs)
+    signature = module.serve.get_concrete_function(**specs, **specifications(kernels))
     tf.saved_model.save(module, folder, signatures={"serving_default": signature})

@@ -23,9 +23,9 @@ def without_loops(model: keras.Model) -> keras.Model:
     The same model comes back if it has no such layer. A layer that is stateful, or that is not
     fused and reads more than `MOST_STEPS` steps, keeps its loop.
     """
-    if not any(_is_recurrent(layer) for layer in _every_layer(model)):
+    if not any(_is_recurrent(layer) for layer in every_layer(model)):
         return model
-    apart = any(_joins(layer) for layer in _every_layer(model))
+    apart = any(_joins(layer) for layer in every_layer(model))
     with keras.saving.custom_object_scope({"FusedLSTM": fused_lstm()}):  # Bidirectional makes its layers anew
         clone = keras.models.clone_model(
             model, clone_function=lambda layer: _without_loop(layer, apart), recursive=True
@@ -34,11 +34,11 @@ def without_loops(model: keras.Model) -> keras.Model:
     return clone
 
 
-def _every_layer(model: keras.Model) -> Iterator[keras.layers.Layer]:
+def every_layer(model: keras.Model) -> Iterator[keras.layers.Layer]:
     """The layers of a model and of the models inside it."""
     for layer in model.layers:
         if isinstance(layer, keras.Model):
-            yield from _every_layer(layer)
+            yield from every_layer(layer)
         else:
             yield layer
 

@@ -1,8 +1,9 @@
 """The scores of a classifier: what its last softmax is applied to.
 
 Probabilities of a thousand classes are mostly smaller than one step of an 8-bit output, so two
-files are compared by their scores. A copy of the file in which the softmax's input is the output
-gives them at full speed: one number of the flatbuffer is changed.
+files are compared by their scores. A copy of the file in which the softmax's input is an output too
+gives both in one run at full speed: a longer list of outputs is written behind the file's end, and the
+offset that leads to it is changed.
 """
 
 from __future__ import annotations
@@ -16,18 +17,23 @@ from dlkit.runtime.inspection import operation_name
 _FORMAT_ONLY = {"QUANTIZE", "DEQUANTIZE"}
 
 
-def with_scores_as_outputs(content: bytes) -> tuple[bytes, frozenset[int]]:
-    """`content` (a whole .tflite file) with the softmax that comes last bypassed, and for which outputs there was one.
+def with_scores_beside(content: bytes) -> tuple[bytes, tuple[int, ...]]:
+    """`content` (a whole .tflite file) with what goes into a last softmax as further outputs.
 
-    Several outputs may end in one each.
+    Returns:
+        The file, and the places of the outputs that end in a softmax, in the order of the outputs it gained.
     """
-    bypassed = set()
-    for position in range(_main_graph(content)[1].OutputsLength()):
-        name, its_input = last_operation(content, position)
-        if name == "SOFTMAX":
-            content = _with_output(content, position, its_input)
-            bypassed.add(position)
-    return content, frozenset(bypassed)
+    graph = _main_graph(content)[1]
+    ends = [last_operation(content, place) for place in range(graph.OutputsLength())]
+    places = tuple(place for place, (name, _) in enumerate(ends) if name == "SOFTMAX")
+    if not places:
+        return content, ()
+    outputs = [graph.Outputs(i) for i in range(graph.OutputsLength())] + [ends[place][1] for place in places]
+    field = graph._tab.Pos + graph._tab.Offset(8)  # `outputs` is field 2 of the schema's SubGraph
+    padding = -len(content) % 4
+    vector = struct.pack(f"<I{len(outputs)}i", len(outputs), *outputs)
+    offset, view = struct.pack("<I", len(content) + padding - field), memoryview(content)
+    return b"".join([view[:field], offset, view[field + 4 :], bytes(padding), vector]), places
 
 
 def last_operation(content: bytes, position: int = 0) -> tuple[str, int]:
@@ -57,10 +63,3 @@ def _main_graph(content: bytes) -> tuple[Any, Any]:
 
     model = schema.Model.GetRootAs(content, 0)
     return model, model.Subgraphs(0)
-
-
-def _with_output(content: bytes, position: int, tensor: int) -> bytes:
-    """`content` with `tensor` as an output of the main subgraph (field 2 of the schema's SubGraph)."""
-    table = _main_graph(content)[1]._tab
-    place = table.Vector(table.Offset(8)) + 4 * position
-    return content[:place] + struct.pack("<i", tensor) + content[place + 4 :]

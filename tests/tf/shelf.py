@@ -108,7 +108,9 @@ class Converted:
             return path
         if not can_quantize(ops, scheme):
             samples = str(self.folder / "inputs.npz")
-            tflite.quantize_saved_model(str(self.folder / "saved_model"), name, samples, str(path), ignore)
+            tflite.quantize_saved_model(
+                str(self.folder / "model.keras"), str(self.folder / "saved_model"), name, samples, str(path), ignore
+            )
             return path
         if scheme.needs_calibration and not ranges.exists():
             calibrate(str(self.float32), str(self.folder / "inputs.npz"), "minmax", str(ranges), ignore)

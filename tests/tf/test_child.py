@@ -52,6 +52,8 @@ def test_a_segmentation_fault_becomes_an_error(loop: Path, tmp_path: Path) -> No
         run_task(
             "quantize_saved_model",
             ignore,
+            model=str(loop),
+            model=str(loop),
             saved_model=str(tmp_path / "saved"),
             scheme="int8",
             calibration=str(tmp_path / "calibration.npz"),

@@ -147,7 +147,7 @@ def test_operations_are_those_written_down(built: tuple[Network, Any], files: Co
 def test_it_loads_in_safe_mode_with_the_same_answers(built: tuple[Network, Any], files: Converted) -> None:
     """Nothing in the file is executed, and nothing is lost."""
     _, model = built
-    again = load_model(files.float32.with_name("m.keras"))
+    again = load_model(files.float32.with_name("model.keras"))
     assert np.array_equal(model(files.inputs, training=False), again(files.inputs, training=False))
 
 
