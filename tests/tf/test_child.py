@@ -53,7 +53,6 @@ def test_a_segmentation_fault_becomes_an_error(loop: Path, tmp_path: Path) -> No
             "quantize_saved_model",
             ignore,
             model=str(loop),
-            model=str(loop),
             saved_model=str(tmp_path / "saved"),
             scheme="int8",
             calibration=str(tmp_path / "calibration.npz"),
