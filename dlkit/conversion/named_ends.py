@@ -11,7 +11,7 @@ from dlkit.frameworks import keras
 
 def input_names(model: keras.Model) -> list[str]:
     """A name for each input, in Keras' order: that of its Input layer, in letters that a signature may have."""
-    return _different([tensor.name.partition(":")[0] for tensor in model.inputs])
+    return _different([tensor._keras_history.operation.name for tensor in model.inputs])
 
 
 def output_names(model: keras.Model) -> list[str]:

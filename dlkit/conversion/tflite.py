@@ -84,7 +84,9 @@ def quantize_saved_model(
 
         def representative_dataset():  # type: ignore[no-untyped-def]
             for row in range(count):
-                yield {name: values[row : row + 1] for name, values in samples.items()}
+                sample = {name: values[row : row + 1] for name, values in samples.items()}
+                # By name it asks a deprecated interpreter which input is which; it need not where there is one.
+                yield sample if len(sample) > 1 else list(sample.values())
                 advance(row + 1, count)
 
         converter.representative_dataset = representative_dataset

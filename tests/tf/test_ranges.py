@@ -78,7 +78,7 @@ def test_a_file_that_crashes_the_runtime_is_refused(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("dlkit.conversion.quantizer.workable", lambda _, ranges: ranges)
     files = converted(NETWORKS["cnn"], model, tmp_path)
     with pytest.raises(VerificationRefused, match=r"no bundle was written: .*(crashed \(SIGABRT\)|refuses this file)"):
-        judged_export(files.int8, {"input": files.inputs}, ignore)
+        judged_export(files.int8, {files.name: files.inputs}, ignore)
 
 
 @pytest.mark.parametrize("kind", ["Conv2D", "DepthwiseConv2D", "Conv2DTranspose", "Dense"])

@@ -15,8 +15,10 @@ from shelf import in_lanes, inputs_for, lively
 
 from dlkit.conversion import tflite, thin
 from dlkit.conversion.completing import IncompleteFile
+from dlkit.conversion.named_ends import input_names
 from dlkit.networks import NETWORKS
 from dlkit.progress import ignore
+from dlkit.runtime.arrays import write_npz
 from dlkit.runtime.inspection import inspect_file
 from dlkit.runtime.litert import Session
 
@@ -163,9 +165,9 @@ def convert(model: Any, inputs: np.ndarray, folder: Path) -> Path:
     """The float file of `model`, as `dlkit export` makes it; its SavedModel, if it stays, is `folder`/saved."""
     folder.mkdir()
     model.save(folder / "m.keras")
-    np.save(folder / "inputs.npy", inputs)
-    names = {"model": "m.keras", "inputs": "inputs.npy", "saved_model": "saved", "tflite": "f.tflite"}
-    names |= {"reference": "reference.npy", "weights_sha256": "weights.sha256"}
+    write_npz(folder / "inputs.npz", {input_names(model)[0]: inputs})
+    names = {"model": "m.keras", "inputs": "inputs.npz", "saved_model": "saved", "tflite": "f.tflite"}
+    names |= {"reference": "reference.npz", "weights_sha256": "weights.sha256"}
     tflite.convert(**{argument: str(folder / name) for argument, name in names.items()}, advance=ignore)
     return folder / "f.tflite"
 
@@ -271,7 +273,7 @@ def test_the_tensorflow_quantizer_gets_a_saved_model_with_every_weight(completed
     folder, file = float_file.parent, tmp_path / "q.tflite"
     assert not (folder / "saved").exists()
     tflite.quantize_saved_model(
-        str(folder / "m.keras"), str(folder / "saved"), str(folder / "inputs.npy"), str(file), ignore
+        str(folder / "m.keras"), str(folder / "saved"), "int8", str(folder / "inputs.npz"), str(file), ignore
     )
     answers, quantized = (Session(f.read_bytes()).run(x) for f in (float_file, file))
     assert set(inspect_file(file).tensors) == {"int8", "int32"}
