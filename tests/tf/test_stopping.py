@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from dlkit.bundle.loading import load_bundle
+
 pytestmark = pytest.mark.tf
 
 ROOT = Path(__file__).parents[2]
@@ -85,3 +87,47 @@ def test_killed(exporting: tuple[subprocess.Popen[str], int]) -> None:
             return
         time.sleep(0.05)
     raise AssertionError("the converter goes on")
+
+
+@pytest.fixture(scope="module")
+def with_a_bundle(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the model has been exported before."""
+    from dlkit.pipeline import export
+    from dlkit.trained import load_trained
+
+    folder = tmp_path_factory.mktemp("bundle")
+    shutil.copytree(models / "short", folder / "exported" / "short")
+    export(load_trained(folder / "exported" / "short"), "int8", out=folder / "exported")
+    return folder
+
+
+@pytest.mark.parametrize("step", ["Reading", "Converting", "Measuring", "Quantizing", "Proving", "writing"])
+@pytest.mark.parametrize("force", [[], ["--force"]], ids=["first", "again"])
+def test_killed_at_any_step_leaves_whole_bundles(with_a_bundle: Path, tmp_path: Path, step: str, force) -> None:
+    """One that is being replaced is the old one or the new one; one that is not there yet appears whole or not."""
+    folder = tmp_path / "place"
+    shutil.copytree(with_a_bundle, folder)
+    place = folder / "exported" / "short"
+    if not force:
+        shutil.rmtree(place / "cpu-int8")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dlkit", "export", "short", "--quantize", *force],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    if step == "writing":
+        while not list(place.glob(".cpu-int8*")) and process.poll() is None:
+            time.sleep(0.001)
+    else:
+        assert any(line.startswith(step) for line in process.stderr)  # reads on until the step begins
+    process.kill()
+    process.communicate()
+    found = [path for path in place.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    assert [path.name for path in found] in ([["cpu-int8"]] if force else [[], ["cpu-int8"]])
+    for bundle in found:
+        _, gap, allowed = load_bundle(bundle).check()
+        assert gap <= allowed

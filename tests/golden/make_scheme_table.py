@@ -1,0 +1,103 @@
+"""Writes the tables of schemes into the README: every family by its error, every recipe by its accuracy.
+
+    PYTHONPATH=tests:tests/tf python tests/golden/make_scheme_table.py
+
+Families are measured small and with random weights, on what calibrated them; recipes as a user runs
+them, on the test split.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from shelf import Converted, converted, lively
+
+from dlkit.errors import DlkitError, IllegalCombination
+from dlkit.networks import NETWORKS
+from dlkit.pipeline import export_schemes, train
+from dlkit.recipe import read_recipe
+from dlkit.runtime.inspection import inspect_model
+from dlkit.schemes import SCHEMES
+from dlkit.verify import judged, sqnr_db
+
+FAMILIES = (
+    "vgg16", "alexnet", "resnet50", "resnext50_32x4d", "inception_v1", "inception_v2", "inception_v4",
+    "inception_resnet_v1", "xception", "densenet40", "mobilenet_v2", "simple_rnn", "lstm", "gru",
+    "bidirectional_lstm", "convolutional_autoencoder", "variational_autoencoder", "dcgan_generator",
+    "dcgan_discriminator",
+)  # fmt: skip
+ROOT = Path(__file__).parents[2]
+COLUMNS = ("float32", "float16", "dynamic_int8", "int8", "int16x8", "weights_int8", "weights_int4")
+RECIPES = ("digits", "digits-lstm", "digits-tiny")
+
+
+def error_of(files: Converted, scheme: str) -> str:
+    """The largest gap of a float file in units of the largest output; decibels of a quantized one."""
+    try:
+        content = files.file(scheme).read_bytes()
+    except IllegalCombination as error:
+        return f"→ {str(error).rpartition('--scheme ')[2]}"
+    batch = {files.name: files.inputs}
+    original, exported = judged(files.float32.read_bytes(), batch), judged(content, batch)
+    if SCHEMES[scheme].gap is not None:
+        gap = np.abs(exported.outputs["output"] - files.reference).max() / np.abs(files.reference).max()
+        return f"{gap:.0e}"
+    if scheme == "weights_int4" and "int4" not in inspect_model(content, scheme).constants:
+        return "→ weights_int8"
+    softmax_follows = bool(original.end_in_softmax)
+    return f"{sqnr_db(original.scores['output'], exported.scores['output'], softmax_follows=softmax_follows):.0f}"
+
+
+def families() -> list[str]:
+    """Rows: network, error by each scheme."""
+    rows = []
+    for name in FAMILIES:
+        with tempfile.TemporaryDirectory() as folder:
+            network = NETWORKS[name]
+            files = converted(network, lively(network, **network.small), Path(folder))
+            rows.append(f"| {name} | " + " | ".join(error_of(files, scheme) for scheme in COLUMNS) + " |")
+            print(rows[-1], flush=True)
+    return rows
+
+
+def recipes() -> list[str]:
+    """Rows: recipe, accuracy and size by each scheme."""
+    rows = []
+    for name in RECIPES:
+        with tempfile.TemporaryDirectory() as folder:
+            trained = train(read_recipe(ROOT / "recipes" / f"{name}.toml"), Path(folder)).trained
+            results = export_schemes(trained, COLUMNS, out=Path(folder))
+            rows.append(f"| {name} | " + " | ".join(map(accuracy_of, results)) + " |")
+            print(rows[-1], flush=True)
+    return rows
+
+
+def accuracy_of(result: object) -> str:
+    """Accuracy on the test split and size; what is to be used instead of an impossible scheme; why it was refused."""
+    if isinstance(result, IllegalCombination):
+        return f"→ {str(result).rpartition('--scheme ')[2]}"
+    if isinstance(result, DlkitError):
+        fell = re.search(r"fell from ([\d.]+) to ([\d.]+)", str(result))
+        return f"refused: {fell[2]} for {fell[1]} on validation" if fell else "refused"
+    assert isinstance(result, tuple)
+    _, report = result
+    return f"{report.test.exported:.4f}, {report.bytes / 1000:.1f} kB"
+
+
+def main() -> None:
+    """Both tables, between their marks."""
+    head = "| | " + " | ".join(COLUMNS) + " |\n| --- |" + " --- |" * len(COLUMNS) + "\n"
+    readme = ROOT / "README.md"
+    for mark, rows in (("families", families()), ("recipes", recipes())):
+        table = f"<!-- schemes of {mark} -->\n{head}" + "\n".join(rows) + f"\n<!-- end of {mark} -->"
+        pattern = rf"<!-- schemes of {mark} -->.*<!-- end of {mark} -->"
+        text = readme.read_text(encoding="utf-8")
+        assert len(re.findall(pattern, text, re.S)) == 1, mark
+        readme.write_text(re.sub(pattern, table, text, flags=re.S), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
