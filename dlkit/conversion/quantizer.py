@@ -66,7 +66,8 @@ def quantize_flatbuffer(
     from litert_quantizer import quantizer
 
     wanted = SCHEMES[scheme]
-    known = workable(float_tflite, _read_ranges(ranges)) if wanted.needs_calibration else None
+    bits = 16 if wanted.activations == "int16" else 8
+    known = workable(float_tflite, _read_ranges(ranges), bits) if wanted.needs_calibration else None
     rules = recipe_of(wanted)
     if keep := json.loads(keep_float):
         rules = recipe_for(rules, keep, Path(float_tflite), json.loads(layer_names))

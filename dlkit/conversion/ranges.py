@@ -32,18 +32,19 @@ _WEIGHTED = {
 }
 
 
-def workable(float_tflite: str, ranges: Ranges) -> Ranges:
+def workable(float_tflite: str, ranges: Ranges, bits: int = 8) -> Ranges:
     """`ranges` of activations, none of them nothing, and beside them those of weights that must be wider.
 
     Args:
         float_tflite: the float file that was calibrated.
         ranges: what was measured.
+        bits: of an activation. The steps of 16 bits are 257 times smaller, and so are those of biases.
     """
     from litert_quantizer.utils import tfl_flatbuffer_utils
 
     model = tfl_flatbuffer_utils.read_model(memoryview(tfl_flatbuffer_utils.get_model_content(float_tflite)))
     some = _with_range_everywhere(model, ranges)
-    return {**some, **dict(_wider_weights(model, some))}
+    return {**some, **dict(_wider_weights(model, some, 2**bits - 1))}
 
 
 def _with_range_everywhere(model: Any, ranges: Ranges) -> Ranges:
@@ -69,8 +70,11 @@ def _with_range_everywhere(model: Any, ranges: Ranges) -> Ranges:
     return known
 
 
-def _wider_weights(model: Any, ranges: Ranges) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(name, range per channel) of the weights with a bias that their own steps could not count."""
+def _wider_weights(model: Any, ranges: Ranges, steps: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(name, range per channel) of the weights with a bias that their own steps could not count.
+
+    `steps` are those of an activation's range.
+    """
     for data, weights, bias, axis in _weighted_operations(model):
         kernel, offsets = _constant(model, weights), _constant(model, bias)
         span = _span(ranges.get(_name(data), {"min": 0.0, "max": 0.0}))
@@ -78,7 +82,7 @@ def _wider_weights(model: Any, ranges: Ranges) -> Iterator[tuple[str, dict[str, 
             continue
         others = tuple(i for i in range(kernel.ndim) if i != axis)
         own = np.maximum(kernel.max(axis=others, keepdims=True), -kernel.min(axis=others, keepdims=True))
-        needed = np.abs(offsets).reshape(own.shape) * 127 / (span / 255 * LARGEST_BIAS)
+        needed = np.abs(offsets).reshape(own.shape) * 127 / (span / steps * LARGEST_BIAS)
         if (needed > own).any():
             bound = np.maximum(own, needed).astype(np.float32)
             yield _name(weights), {"min": -bound, "max": bound}

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from shelf import Converted, converted, lively
 
-from dlkit.errors import DlkitError, IllegalCombination
+from dlkit.errors import DlkitError, IllegalCombination, ModelFileError
 from dlkit.networks import NETWORKS
 from dlkit.pipeline import export_schemes, train
 from dlkit.recipe import read_recipe
@@ -41,7 +41,10 @@ def error_of(files: Converted, scheme: str) -> str:
     except IllegalCombination as error:
         return f"→ {str(error).rpartition('--scheme ')[2]}"
     batch = {files.name: files.inputs}
-    original, exported = judged(files.float32.read_bytes(), batch), judged(content, batch)
+    try:
+        original, exported = judged(files.float32.read_bytes(), batch), judged(content, batch)
+    except ModelFileError:
+        return "refused"
     if SCHEMES[scheme].gap is not None:
         gap = np.abs(exported.outputs["output"] - files.reference).max() / np.abs(files.reference).max()
         return f"{gap:.0e}"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from shelf import converted, made_in_children
+from shelf import converted, lively, made_in_children
 
 from dlkit.conversion.answering import judged_export
 from dlkit.errors import VerificationRefused
@@ -75,7 +75,7 @@ def test_a_file_that_crashes_the_runtime_is_refused(tmp_path: Path, monkeypatch:
     dead = keras.layers.Conv2D(8, 3, padding="same", activation="relu", bias_initializer=constant(-100.0))(x)
     x = keras.layers.Concatenate()([x, keras.layers.Activation("sigmoid")(dead)])
     model = keras.Model(image, keras.layers.Dense(5)(keras.layers.GlobalAveragePooling2D()(x)))
-    monkeypatch.setattr("dlkit.conversion.quantizer.workable", lambda _, ranges: ranges)
+    monkeypatch.setattr("dlkit.conversion.quantizer.workable", lambda _, ranges, bits: ranges)
     files = converted(NETWORKS["cnn"], model, tmp_path)
     with pytest.raises(VerificationRefused, match=r"no bundle was written: .*(crashed \(SIGABRT\)|refuses this file)"):
         judged_export(files.int8, {files.name: files.inputs}, ignore)
@@ -100,3 +100,11 @@ def test_a_filter_of_zeros_keeps_its_bias(kind: str, tmp_path: Path) -> None:
     bias[2] = 0.5
     layer.set_weights([kernel, bias])
     assert quantized_sqnr_db(model, tmp_path) > LEAST_DB
+
+
+def test_a_bias_that_16_bit_steps_could_not_count_is_kept(tmp_path: Path) -> None:
+    """They are 257 times smaller: the 1 that a response normalisation adds to tiny sums was lost, and 1/√0 taken."""
+    network = NETWORKS["alexnet"]
+    files = converted(network, lively(network, **network.small), tmp_path)
+    answers = Session(files.file("int16x8").read_bytes()).run(files.inputs)
+    assert np.abs(answers - files.reference).max() < 2e-3
