@@ -25,12 +25,13 @@ class Trained:
 
     Attributes:
         name: of its folder in exported/.
-        model: the .keras file.
+        model: the .keras file; of a model from elsewhere its file or folder.
         network: name of its builder; "" for a model from elsewhere.
         recipe: what it was built or trained with; None for a bare network or a model from elsewhere.
         inputs: input name → from raw values to network input.
         labels: class names in the order of the output.
         trained: False for random weights.
+        custom: modules of the user's own code that a model from elsewhere is made of.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Trained:
     inputs: dict[str, Preprocessing]
     labels: tuple[str, ...]
     trained: bool
+    custom: tuple[str, ...] = ()
 
     @contextlib.contextmanager
     def new_model(self, history: list[dict[str, float]]) -> Iterator[Path]:

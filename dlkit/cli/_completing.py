@@ -11,6 +11,8 @@ from click.shell_completion import CompletionItem
 
 from dlkit.cli._rows import SHELVES
 
+MODEL_SUFFIXES = (".keras", ".h5", ".tflite")
+
 
 def networks_and_recipes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Names of networks, and recipes in ./recipes."""
@@ -49,11 +51,12 @@ def targets(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
 
 
 def models(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str] | list[CompletionItem]:
-    """Names of models in the folder of --out, recipes in ./recipes, .keras files where it is being typed."""
+    """Names of models in the folder of --out, recipes in ./recipes, model files where it is being typed."""
     out = glob.escape(ctx.params.get("out") or "exported")
     names = [os.path.basename(folder) for folder in _folders_with("model.json", f"{out}/*/")]  # noqa: PTH119
-    keras_files = sorted(glob.glob(f"{glob.escape(incomplete)}*.keras"))  # noqa: PTH207
-    return _beginning(incomplete, [*names, *_recipe_files(), *keras_files]) or _any_file(incomplete)
+    typed = glob.escape(incomplete)
+    files = sorted(file for suffix in MODEL_SUFFIXES for file in glob.glob(f"{typed}*{suffix}"))  # noqa: PTH207
+    return _beginning(incomplete, [*names, *_recipe_files(), *files]) or _any_file(incomplete)
 
 
 def bundles(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str] | list[CompletionItem]:

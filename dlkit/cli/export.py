@@ -14,9 +14,7 @@ from dlkit.errors import suggestion
 
 if TYPE_CHECKING:
     from dlkit.bundle.loading import Bundle
-    from dlkit.progress import Progress
     from dlkit.report import Report
-    from dlkit.trained import Trained
 
 MODES = ("unit", "signed", "lite", "caffe", "torch", "none")
 
@@ -61,7 +59,13 @@ MODES = ("unit", "signed", "lite", "caffe", "torch", "none")
     "modes",
     multiple=True,
     metavar="[INPUT=]MODE",
-    help=f"How the inputs of a .keras file from elsewhere are prepared, each if they differ: {', '.join(MODES)}.",
+    help=f"How the inputs of a model from elsewhere are prepared, each if they differ: {', '.join(MODES)}.",
+)
+@click.option(
+    "--custom",
+    multiple=True,
+    metavar="MODULE",
+    help="Import this Python module: it has layers of your own that a model from elsewhere is made of.",
 )
 @out_option
 @force_option
@@ -76,6 +80,7 @@ def command(
     calibration: str | None,
     keep_float: tuple[str, ...],
     modes: tuple[str, ...],
+    custom: tuple[str, ...],
     out: str,
     force: bool,
     overrides: tuple[str, ...],
@@ -84,16 +89,20 @@ def command(
     """Convert a model, quantize it, prove it against the float model and write a bundle.
 
     Without an argument: the model built or trained last. MODEL is its name in the folder of models,
-    or a .keras file from elsewhere (then say --preprocessing and --data); RECIPE is a .toml file
-    that was trained, whose [export] is read anew. Models are looked for where bundles are written:
-    in --out. Exit code 3 means that the file was refused; no bundle was written.
+    or a model from elsewhere: a .keras or .h5 file, a SavedModel folder, a float .tflite file (then say
+    --preprocessing and --data); RECIPE is a .toml file that was trained, whose [export] is read anew.
+    Models are looked for where bundles are written: in --out. Code in a file is never run; layers of
+    your own come from the modules you name with --custom. Exit code 3 means that the file was refused;
+    no bundle was written.
 
     \b
     Example:
       dlkit build vgg16 && dlkit export --quantize --data photos/
       dlkit export digits --scheme float32 --scheme float16 --scheme dynamic_int8
+      dlkit export mine.keras --custom mypackage.layers --preprocessing unit --data photos/
     """
     from dlkit.pipeline import export_schemes
+    from dlkit.pipeline.finding import found_model, is_foreign
     from dlkit.schemes import SCHEMES
     from dlkit.targets import TARGETS
 
@@ -107,21 +116,22 @@ def command(
     if overrides and not (model or "").endswith(".toml"):
         raise click.UsageError("--set changes a recipe; name a .toml file")
     preprocessing = _preprocessing(modes)
-    if preprocessing and not (model and _is_foreign(Path(model))):
-        raise click.UsageError("--preprocessing is for a .keras file from elsewhere; a model made here has its own")
+    for option, given in (("--preprocessing", preprocessing), ("--custom", custom)):
+        if given and not (model and is_foreign(Path(model))):
+            raise click.UsageError(f"{option} is for a model from elsewhere; a model made here has its own")
     progress = progress_for(quiet)
-    trained = _find(model, Path(out), preprocessing, overrides, progress)
-    results = export_schemes(
-        trained,
-        chosen,
-        target,
-        data=data,
-        calibration=calibration,
-        keep_float=keep_float,
-        out=Path(out),
-        force=force,
-        progress=progress,
-    )
+    with found_model(model, Path(out), preprocessing, custom, overrides, progress) as trained:
+        results = export_schemes(
+            trained,
+            chosen,
+            target,
+            data=data,
+            calibration=calibration,
+            keep_float=keep_float,
+            out=Path(out),
+            force=force,
+            progress=progress,
+        )
     made = [result for result in results if isinstance(result, tuple)]
     failed = [result for result in results if not isinstance(result, tuple)]
     for number, (bundle, report) in enumerate(made):
@@ -147,42 +157,6 @@ def _preprocessing(modes: tuple[str, ...]) -> str | dict[str, str] | None:
     if not all(name for name, _ in pairs):
         raise click.UsageError("--preprocessing is given several times; say of which input each: INPUT=MODE")
     return dict(pairs)
-
-
-def _find(
-    model: str | None,
-    out: Path,
-    preprocessing: str | dict[str, str] | None,
-    overrides: tuple[str, ...],
-    progress: Progress,
-) -> Trained:
-    """The model that is meant. Raises ModelFileError with the nearest names if none is."""
-    from dlkit.recipe import read_recipe
-    from dlkit.trained import find_model, load_trained, newest_model
-
-    if model is None:
-        return load_trained(newest_model(out))
-    path = Path(model)
-    if model.endswith(".toml"):
-        from dlkit.pipeline.exporting import as_recipe_says
-
-        recipe = read_recipe(model, overrides)
-        return as_recipe_says(load_trained(out / recipe.name), recipe)
-    if _is_foreign(path):
-        from dlkit.pipeline.foreign import adopt
-
-        with progress.step(f"Reading {path}"):
-            return adopt(path, preprocessing)
-    if path.suffix == ".keras":
-        return load_trained(path.parent)
-    return load_trained(find_model(model, out))
-
-
-def _is_foreign(path: Path) -> bool:
-    """Whether `path` is a .keras file that dlkit did not write."""
-    from dlkit.trained import is_ours
-
-    return path.suffix == ".keras" and not (path.name == "model.keras" and is_ours(path.parent))
 
 
 def print_bundle(bundle: Bundle, report: Report, quiet: bool) -> None:

@@ -8,14 +8,14 @@ before. The network's outputs ("StatefulPartitionedCall:0") and fused operations
 from __future__ import annotations
 
 import dataclasses
-import json
 import mmap
 import re
-import zipfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dlkit.conversion.kinds import kind_of
+from dlkit.conversion.legacy_keras import config_of
 from dlkit.extras import require
 from dlkit.runtime.inspection import operation_name
 
@@ -47,9 +47,10 @@ class Operation:
 
 
 def layer_names(model: Path) -> tuple[str, ...]:
-    """Names of the layers in a .keras file, of the models inside it too, in its order."""
-    with zipfile.ZipFile(model) as archive:
-        config = json.loads(archive.read("config.json"))
+    """Names of the layers in a .keras or .h5 file, of the models inside it too, in its order; () of other kinds."""
+    if kind_of(model) not in ("keras", "h5"):
+        return ()
+    config, _ = config_of(model)
     return tuple(dict.fromkeys(_names_in(config.get("config", {}))))
 
 

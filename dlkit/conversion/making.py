@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 from dlkit.conversion.batches import Batch, read_batch
 from dlkit.conversion.child import run_task
+from dlkit.conversion.custom_code import as_argument
 from dlkit.conversion.keeping import left_to_quantize
+from dlkit.conversion.kinds import Kind, kind_of
 from dlkit.conversion.layer_names import layer_names
-from dlkit.conversion.quantizer import can_quantize
+from dlkit.conversion.quantizer import can_quantize, left_as_they_are
 from dlkit.conversion.without_loops import MOST_STEPS
 from dlkit.errors import IllegalCombination
 from dlkit.progress import Progress
@@ -36,10 +38,13 @@ class Float:
 
     Attributes:
         folder: where it and what is made of it lie.
-        model: the .keras file.
+        model: the file or folder it was made from.
         reference: output name → (N, ...) float32, the Keras model's own answers to the inputs given.
         weights_sha256: of the numbers of the model's weights.
-        layer_names: of the Keras model.
+        layer_names: of the Keras model; () where it is none.
+        kind: of what it was converted from.
+        custom: modules of the user's own code that the model is made of.
+        notes: what a user should know about the conversion.
     """
 
     folder: Path
@@ -47,6 +52,9 @@ class Float:
     reference: dict[str, NDArray[np.float32]]
     weights_sha256: str
     layer_names: tuple[str, ...]
+    kind: Kind = "keras"
+    custom: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def file(self) -> Path:
@@ -78,18 +86,20 @@ class Made:
     can_keep_float: bool = True
 
 
-def convert_model(model: Path, inputs: Batch, folder: Path, progress: Progress) -> Float:
+def convert_model(model: Path, inputs: Batch, folder: Path, progress: Progress, custom: Sequence[str] = ()) -> Float:
     """Convert `model` to float in a child process, into `folder`.
 
     Args:
-        inputs: held-out network inputs that the Keras model is to answer.
+        model: the .keras, .h5 or .tflite file, or the folder of a SavedModel.
+        inputs: held-out network inputs that the model itself is to answer.
+        custom: modules of the user's own code that it is made of.
 
     Raises:
         ConversionError: the converter failed, crashed or hung.
     """
     write_npz(folder / "inputs.npz", inputs)
-    reference, identity = folder / "reference.npz", folder / "weights.sha256"
-    made = Float(folder, model, {}, "", tuple(layer_names(model)))
+    reference, identity, notes = folder / "reference.npz", folder / "weights.sha256", folder / "notes.json"
+    made = Float(folder, model, {}, "", layer_names(model), kind_of(model), tuple(custom))
     with progress.step("Converting to a float file") as advance:
         run_task(
             "convert",
@@ -100,9 +110,14 @@ def convert_model(model: Path, inputs: Batch, folder: Path, progress: Progress) 
             tflite=str(made.file),
             reference=str(reference),
             weights_sha256=str(identity),
+            custom=as_argument(custom),
+            notes=str(notes),
         )
     return dataclasses.replace(
-        made, reference=read_batch(reference), weights_sha256=identity.read_text(encoding="ascii")
+        made,
+        reference=read_batch(reference),
+        weights_sha256=identity.read_text(encoding="ascii"),
+        notes=tuple(json.loads(notes.read_text(encoding="utf-8"))),
     )
 
 
@@ -128,7 +143,7 @@ def make_file(
     """
     names, by_tensorflow = converted.layer_names, f"TensorFlow converter {_version('tensorflow')}"
     if scheme.quantizer == "none":
-        return Made(converted.file, converted.file, by_tensorflow, names)
+        return Made(converted.file, converted.file, "as given" if converted.kind == "tflite" else by_tensorflow, names)
     ops = left_to_quantize(converted.file, keep_float, names) if keep_float else set(inspect_file(converted.file).ops)
     check_possible(ops, scheme)
     _check_settings(ops, scheme, method, keep_float)
@@ -164,11 +179,18 @@ def make_file(
         how = f", {method} calibration" if scheme.needs_calibration else ""
         quantizer = f"litert-quantizer {_version('litert-quantizer')}{how}"
         return Made(file, converted.file, quantizer, names, tuple(keep_float))
+    if converted.kind == "tflite":
+        which = ", ".join(sorted(left_as_they_are(ops, scheme)))
+        raise IllegalCombination(
+            f"{scheme.name} of this network needs the TensorFlow converter (for {which}), which reads no .tflite "
+            f"files; use --scheme {_without_converter(scheme)}, or export the Keras model it was made from"
+        )
     with progress.step(f"Quantizing to {scheme.name}") as advance:
         run_task(
             "quantize_saved_model",
             advance,
             model=str(converted.model),
+            custom=as_argument(converted.custom),
             saved_model=str(converted.saved_model),
             scheme=scheme.name,
             calibration=str(samples),
@@ -212,6 +234,11 @@ def _check_settings(ops: Collection[str], scheme: Scheme, method: str, keep_floa
             f"only the TensorFlow converter quantizes this network to {scheme.name}, and it knows no {method} "
             "calibration; use --calibration minmax"
         )
+
+
+def _without_converter(scheme: Scheme) -> str:
+    """The nearest scheme that litert-quantizer has of every network."""
+    return "float32" if scheme.quantizer in ("cast", "weights") else "dynamic_int8"
 
 
 def append_files(tflite: Path, contents: dict[str, bytes]) -> None:

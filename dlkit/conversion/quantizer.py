@@ -26,14 +26,19 @@ def can_quantize(ops: Iterable[str], scheme: Scheme) -> bool:
     integer form of LEAKY_RELU or REVERSE_V2, for instance. It has one of SPLIT, but the runtime refused
     the files it made of recurrent layers with one ("failed to delegate SPLIT").
     """
+    return not left_as_they_are(ops, scheme)
+
+
+def left_as_they_are(ops: Iterable[str], scheme: Scheme) -> list[str]:
+    """Those of the operations that `can_quantize` is about."""
     if scheme.quantizer != "static":
-        return scheme.quantizer == "dynamic" or FUSED_LSTM not in ops
+        return [name for name in ops if name == FUSED_LSTM and scheme.quantizer != "dynamic"]
     from litert_quantizer import default_policy
 
     policy = "static_wi8_ai16" if scheme.activations == "int16" else "static_wi8_ai8"
     names = set(json.loads(default_policy.DEFAULT_JSON_POLICY)["ops_per_config"][policy])
     known = names - {"SPLIT"} | {"TRANSPOSE_CONV"}  # which the list calls CONV_2D_TRANSPOSE
-    return known.issuperset(ops)
+    return [name for name in ops if name not in known]
 
 
 def calibrate(float_tflite: str, calibration: str, method: str, ranges: str, advance: Advance) -> None:

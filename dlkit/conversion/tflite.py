@@ -1,52 +1,95 @@
 """The only file that touches the TFLite converter; its functions run in a child process.
 
-A Keras model becomes a SavedModel with a static batch of 1 and every variable stored once (Keras'
-own export stores each twice), and that becomes a .tflite file: no shape operations, batch
-normalisation folded, activations fused.
+What is exported is a Keras model, a SavedModel or a .tflite file (see `kinds`). A Keras model becomes a
+SavedModel with a static batch of 1 and every variable stored once (Keras' own export stores each twice),
+and that becomes a .tflite file: no shape operations, batch normalisation folded, activations fused.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from dlkit.conversion.batches import count_of_samples, read_batch
+from dlkit.conversion.batches import Batch, count_of_samples, read_batch
+from dlkit.conversion.custom_code import custom_objects
+from dlkit.conversion.given_tflite import take
+from dlkit.conversion.kinds import kind_of
+from dlkit.conversion.legacy_keras import check_against_keras_2, config_of, readable
 from dlkit.conversion.loading import load
+from dlkit.conversion.loading_failures import cannot_load
 from dlkit.conversion.named_ends import arranged, by_name, input_names
+from dlkit.conversion.own_form import check_inputs, in_float32, with_inputs
+from dlkit.conversion.saved_models import ends_of, one_at_a_time
 from dlkit.conversion.thin import Kernel, float_file, given, specifications
 from dlkit.conversion.without_loops import without_loops
-from dlkit.digest import sha256_of_arrays
-from dlkit.errors import ConversionError, ModelFileError
+from dlkit.digest import sha256_of, sha256_of_arrays
 from dlkit.frameworks import keras
 from dlkit.frameworks import tensorflow as tf
 from dlkit.networks._layers import custom_layers
 from dlkit.progress import Advance
 from dlkit.runtime.arrays import write_npz
+from dlkit.runtime.litert import Session
 from dlkit.schemes import SCHEMES
 
 
 def convert(
-    model: str, inputs: str, saved_model: str, tflite: str, reference: str, weights_sha256: str, advance: Advance
+    model: str,
+    inputs: str,
+    saved_model: str,
+    tflite: str,
+    reference: str,
+    weights_sha256: str,
+    advance: Advance,
+    custom: str = "",
+    notes: str = "",
 ) -> None:
-    """Convert a .keras file to a float32 .tflite file, and run the model itself on held-out inputs.
+    """Convert a model to a float32 .tflite file, and run the model itself on held-out inputs.
 
     Args:
-        model: the .keras file.
+        model: the .keras, .h5 or .tflite file, or the folder of a SavedModel.
         inputs: .npz of the network's inputs by name, (N, *shape) each.
-        saved_model: folder for the SavedModel in between; it stays there unless the model is a large one.
+        saved_model: folder for the SavedModel in between; it stays there unless the model is a large one. A .tflite
+            file needs none.
         tflite: file for the result.
-        reference: .npz for what the Keras model answers to `inputs`, by name, (N, ...) float32 each.
+        reference: .npz for what the model answers to `inputs`, by name, (N, ...) float32 each.
         weights_sha256: text file for the sha256 of the model's weights.
+        custom: what `custom_code.as_argument` gave.
+        notes: .json file for what a user should know about the conversion, a list of sentences.
     """
-    loaded = load_model(Path(model))
-    weights = (np.asarray(weight.value) for weight in loaded.weights)  # where they are; get_weights copies them all
-    Path(weights_sha256).write_text(sha256_of_arrays(weights), encoding="ascii")
-    answers = by_name(loaded, loaded.predict(arranged(loaded, read_batch(inputs)), batch_size=8, verbose=0))
+    path, batch, file = Path(model), read_batch(inputs), Path(tflite)
+    kind = kind_of(path)
+    noted: list[str] = []
+    if kind == "tflite":
+        take(path, file)
+        answers = Session(file).run_named(batch, advance)
+        identity = sha256_of(file)
+    elif kind == "saved_model":
+        answers, weights = one_at_a_time(path, batch, saved_model, advance)
+        identity = sha256_of_arrays(weights)
+        file.write_bytes(tf.lite.TFLiteConverter.from_saved_model(saved_model).convert())
+    else:
+        answers, identity, noted = _convert_keras(path, batch, saved_model, file, custom)
     write_npz(reference, {name: values.astype(np.float32) for name, values in answers.items()})
+    Path(weights_sha256).write_text(identity, encoding="ascii")
+    if notes:
+        Path(notes).write_text(json.dumps(noted), encoding="utf-8")
+
+
+def _convert_keras(
+    path: Path, batch: Batch, saved_model: str, tflite: Path, custom: str
+) -> tuple[dict[str, Any], str, list[str]]:
+    """The model's own answers, the sha256 of its weights, and what is to be noted."""
+    loaded, noted = loaded_model(path, custom)
+    weights = (np.asarray(weight.value) for weight in loaded.weights)  # where they are; get_weights copies them all
+    identity = sha256_of_arrays(weights)
+    called_with = arranged(loaded, batch)
+    answers = by_name(loaded, loaded.predict(called_with, batch_size=8, verbose=0))
+    check_against_keras_2(path, keras.tree.flatten(called_with), list(answers.values()))
     ready = without_loops(loaded)
 
     def converted(kernels: Sequence[Kernel]) -> bytes:
@@ -56,24 +99,26 @@ def convert(
             shutil.rmtree(saved_model)  # it has not all weights
         return content
 
-    float_file(ready, converted, Path(tflite))
+    float_file(ready, converted, tflite)
+    return answers, identity, noted
 
 
 def quantize_saved_model(
-    model: str, saved_model: str, scheme: str, calibration: str, tflite: str, advance: Advance
+    model: str, saved_model: str, scheme: str, calibration: str, tflite: str, advance: Advance, custom: str = ""
 ) -> None:
     """Make the file of a scheme with the TFLite converter; the way for what litert-quantizer has no form of.
 
     Args:
-        model: the .keras file.
+        model: the .keras or .h5 file, or the folder of a SavedModel.
         saved_model: folder that `convert` was given; written if `convert` left none.
         scheme: name of one whose quantizer is "cast" or "static".
         calibration: .npz of the network's inputs by name, (N, *shape) float32 each; read only if the scheme needs it.
         tflite: file for the result.
+        custom: what `custom_code.as_argument` gave.
     """
     wanted = SCHEMES[scheme]
     if not Path(saved_model).exists():
-        _save(without_loops(load_model(Path(model))), saved_model)
+        _save(without_loops(load_model(Path(model), custom)), saved_model)
     converter = tf.lite.TFLiteConverter.from_saved_model(saved_model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if wanted.quantizer == "cast":
@@ -81,10 +126,11 @@ def quantize_saved_model(
     else:
         samples = read_batch(calibration)
         count = count_of_samples(samples)
+        dtypes = _input_dtypes(saved_model)
 
         def representative_dataset():  # type: ignore[no-untyped-def]
             for row in range(count):
-                sample = {name: values[row : row + 1] for name, values in samples.items()}
+                sample = {name: values[row : row + 1].astype(dtypes[name]) for name, values in samples.items()}
                 # By name it asks a deprecated interpreter which input is which; it need not where there is one.
                 yield sample if len(sample) > 1 else list(sample.values())
                 advance(row + 1, count)
@@ -97,28 +143,38 @@ def quantize_saved_model(
     Path(tflite).write_bytes(converter.convert())
 
 
-def load_model(path: Path) -> keras.Model:
-    """The Keras model in a .keras file; nothing in the file is executed (safe mode).
+def _input_dtypes(saved_model: str) -> dict[str, str]:
+    """Input name → dtype, of the signature."""
+    return {name: end.dtype for name, end in ends_of(Path(saved_model))[0].items()}
+
+
+def load_model(path: Path, custom: str = "") -> keras.Model:
+    """The Keras model in a .keras or .h5 file, in the form that is exported: see `loaded_model`."""
+    return loaded_model(path, custom)[0]
+
+
+def loaded_model(path: Path, custom: str = "") -> tuple[keras.Model, list[str]]:
+    """The Keras model in a .keras or .h5 file, in float32, and what is to be noted of that.
+
+    Nothing in the file is executed (safe mode), with custom code neither.
+
+    Args:
+        custom: what `custom_code.as_argument` gave.
 
     Raises:
-        ModelFileError: the file is missing, is no .keras archive, is corrupt, or needs code of its own.
-        ConversionError: the shape of an input is not fixed.
+        ModelFileError: the file is missing, is no such file, is corrupt, or needs code of its own.
+        ConversionError: the shape of an input is not fixed, or it is no number.
     """
-    if not zipfile.is_zipfile(path):
-        raise ModelFileError(f"{path}: is not a .keras file (no archive, or cut short)")
-    try:
-        model = load(path, custom_layers())
-    except Exception as error:  # Keras raises what its layers raise; each is about the file
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelFileError(f"{path}: Keras cannot load this file: {reason}") from None
-    for name, tensor in zip(input_names(model), model.inputs, strict=True):
-        if None in tensor.shape[1:]:
-            which = f" of {name!r}" if len(model.inputs) > 1 else ""
-            raise ConversionError(
-                f"{path}: the input shape{which} {tensor.shape} is open; a device needs fixed sizes: "
-                "build the model with every size but the batch given"
-            )
-    return model
+    objects = {**custom_layers(), **custom_objects(custom)}
+    with readable(path) as file:
+        try:
+            model = load(file, objects)
+        except Exception as error:  # Keras raises what its layers raise; each is about the file
+            raise cannot_load(path, error, config_of(path)[1]) from None
+    model = with_inputs(model, str(path))
+    check_inputs(model, str(path))
+    model, before = in_float32(model, objects)
+    return model, [f"the model computes in {before}; the file, and what it was held against, in float32"] * bool(before)
 
 
 def _save(model: keras.Model, folder: str, kernels: Sequence[Kernel] = ()) -> None:

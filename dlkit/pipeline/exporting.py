@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from dlkit.errors import (
     UnknownName,
     VerificationRefused,
 )
+from dlkit.pipeline.finding import Model, found_model
 from dlkit.pipeline.proving import FloatAnswers, prove
 from dlkit.progress import SILENT, Progress
 from dlkit.recipe import Recipe, different_keys
@@ -54,20 +55,29 @@ def bundle_folder(out: Path, name: str, target: str, scheme: str) -> Path:
 
 
 def export(
-    trained: Trained,
+    model: Model,
     scheme: str | None = None,
     target: str | None = None,
     *,
     data: Data | None = None,
     calibration: str | None = None,
     keep_float: Sequence[str] = (),
+    preprocessing: str | Mapping[str, str] | None = None,
+    custom: str | Sequence[str] = (),
     out: Path = Path("exported"),
     force: bool = False,
     progress: Progress = SILENT,
 ) -> tuple[Bundle, Report]:
     """Convert, quantize, prove and bundle a model as `out`/name/target-scheme/.
 
+    >>> bundle, report = dlkit.export("mine.keras", "int8", preprocessing="unit", data="photos")  # doctest: +SKIP
+    >>> report.gate.sqnr_db                                                                       # doctest: +SKIP
+    34.2
+    >>> bundle, report = dlkit.export(keras_model, preprocessing="none", data=arrays)             # doctest: +SKIP
+
     Args:
+        model: what `train` or `load_trained` gave; the name of a model in `out`; the path of one from elsewhere
+            (.keras, .h5, SavedModel folder, float .tflite); or a Keras 3 model, whose bundle is called like it.
         scheme, target: default to the recipe's, else to float32 and cpu.
         data: what to calibrate with, in place of the recipe's training split; for a model without a
             recipe, to prove it on too: a folder of images, in folders of a class each or not; a .npy, .npz or
@@ -75,20 +85,25 @@ def export(
         calibration: how ranges are chosen from what is measured: "minmax", "percentile" or "mse";
             defaults to the recipe's, else to "minmax".
         keep_float: names of layers that are not quantized, or patterns of names; defaults to the recipe's.
+        preprocessing: how the inputs of a model from elsewhere are prepared, for all alike or by name, see `adopt`.
+        custom: modules with the layers and functions of your own that a Keras model is made of. Each is imported
+            here and in the child process that converts. Code in a model's file is never run, even so.
 
     Raises:
         VerificationRefused: the file broke its promise or lost too much; nothing was written.
         DataError: there is no data to calibrate with or prove on.
+        ModelFileError: there is no such model, or it cannot be read.
         IllegalCombination, ConversionError, OutputError: as they say.
     """
-    schemes = [scheme] if scheme else []
     [result] = export_schemes(
-        trained,
-        schemes,
+        model,
+        [scheme] if scheme else [],
         target,
         data=data,
         calibration=calibration,
         keep_float=keep_float,
+        preprocessing=preprocessing,
+        custom=custom,
         out=out,
         force=force,
         progress=progress,
@@ -99,13 +114,15 @@ def export(
 
 
 def export_schemes(
-    trained: Trained,
+    model: Model,
     schemes: Sequence[str] = (),
     target: str | None = None,
     *,
     data: Data | None = None,
     calibration: str | None = None,
     keep_float: Sequence[str] = (),
+    preprocessing: str | Mapping[str, str] | None = None,
+    custom: str | Sequence[str] = (),
     out: Path = Path("exported"),
     force: bool = False,
     progress: Progress = SILENT,
@@ -119,6 +136,22 @@ def export_schemes(
     Raises:
         As `export` does for what concerns all of them.
     """
+    modules = (custom,) if isinstance(custom, str) else tuple(custom)
+    with found_model(model, out, preprocessing, modules, progress=progress) as trained:
+        return _exported_schemes(trained, schemes, target, data, calibration, keep_float, out, force, progress)
+
+
+def _exported_schemes(
+    trained: Trained,
+    schemes: Sequence[str],
+    target: str | None,
+    data: Data | None,
+    calibration: str | None,
+    keep_float: Sequence[str],
+    out: Path,
+    force: bool,
+    progress: Progress,
+) -> list[tuple[Bundle, Report] | DlkitError]:
     wanted = trained.recipe.export if trained.recipe else None
     names = list(dict.fromkeys(schemes)) or [wanted.scheme if wanted else "float32"]
     chosen = [SCHEMES[name] for name in names]
@@ -136,7 +169,9 @@ def export_schemes(
         samples = _samples(trained, calibrate, data)
         warnings = samples.warnings(trained.inputs, len(trained.labels)) if calibrate else []
     with temporary_folder() as temporary:
-        converted = convert_model(trained.model, _held_out_inputs(trained, samples), temporary, progress)
+        converted = convert_model(
+            trained.model, _held_out_inputs(trained, samples), temporary, progress, trained.custom
+        )
         plan = Plan(trained, samples, device, method, keep, tuple(warnings), FloatAnswers(converted, trained))
         results: list[tuple[Bundle, Report] | DlkitError] = []
         for scheme in chosen:

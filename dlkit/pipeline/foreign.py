@@ -1,53 +1,51 @@
-"""A .keras file from elsewhere → a model that can be exported."""
+"""A model file or SavedModel from elsewhere → a model that can be exported."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from dlkit.errors import DataError, ModelFileError, suggestion
+from dlkit.conversion.describing import described
+from dlkit.conversion.kinds import kind_of
+from dlkit.errors import DataError, suggestion
 from dlkit.networks import PIXELS
 from dlkit.runtime.preprocessing import ANY_NUMBER, Preprocessing, image_behind, preprocessing_for
 from dlkit.trained import Trained
 
 
-def adopt(path: Path, preprocessing: str | Mapping[str, str] | None) -> Trained:
-    """The model in a .keras file; nothing in the file is executed.
+def adopt(path: Path, preprocessing: str | Mapping[str, str] | None, custom: Sequence[str] = ()) -> Trained:
+    """The model in a .keras, .h5 or .tflite file or a SavedModel folder; nothing in a file is executed.
 
     Args:
         preprocessing: how its inputs are prepared (see `recipe.DataPart`), for all inputs alike or by the input's
             name; there is no default, because a wrong guess gives wrong answers silently.
+        custom: modules with the layers and functions of the user's own that a Keras model is made of; they are
+            imported.
 
     Raises:
-        ModelFileError: the file is missing, corrupt or needs code of its own.
+        ModelFileError: the file is missing, corrupt, of no kind that can be exported, or needs code of its own.
         DataError: `preprocessing` is not said, or does not fit an input.
+        ConversionError: the shape of an input is open, or it is no number.
     """
-    if not path.is_file():
-        raise ModelFileError(f"there is no file {path}")
+    kind = kind_of(path)
+    if custom and kind not in ("keras", "h5"):
+        raise DataError(f"{path}: --custom is for .keras and .h5 files; what is in this one needs no code of yours")
     if preprocessing is None:
         raise DataError(
             f"{path}: say how its inputs are prepared: add --preprocessing unit (0…1), signed (-1…1), "
             "lite, caffe, torch or none (0…255)"
         )
-    from dlkit.conversion.named_ends import input_names
-    from dlkit.conversion.tflite import load_model
-
-    model = load_model(path)
-    shapes = {
-        name: tuple(int(n) for n in tensor.shape[1:])
-        for name, tensor in zip(input_names(model), model.inputs, strict=True)
-    }
-    modes = _modes(preprocessing, shapes, path)
-    output = model.outputs[0].shape
-    classes = output[1] if len(model.outputs) == 1 and len(output) == 2 and output[1] > 1 else 0
+    ends = described(path, custom)
+    modes = _modes(preprocessing, ends.inputs, path)
     return Trained(
-        name=path.stem,
+        name=path.resolve().name if kind == "saved_model" else path.stem,
         model=path,
         network="",
         recipe=None,
-        inputs={name: _preprocessing(path, name, shape, modes[name]) for name, shape in shapes.items()},
-        labels=tuple(str(number) for number in range(classes)),
+        inputs={name: _preprocessing(path, name, shape, modes[name]) for name, shape in ends.inputs.items()},
+        labels=tuple(str(number) for number in range(ends.classes)),
         trained=True,
+        custom=tuple(custom),
     )
 
 

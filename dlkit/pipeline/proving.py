@@ -103,7 +103,9 @@ def prove(
         float_bytes=made.float_file.stat().st_size,
         ops=inspection.ops,
         tensors=inspection.tensors,
-        warnings=_warnings(gates[0], next(iter(after.outputs.values())), inspection) + unmeasured,
+        warnings=answers.converted.notes
+        + _warnings(gates[0], next(iter(after.outputs.values())), inspection)
+        + unmeasured,
         minimum_runtime=inspection.minimum_runtime,
         unknown_versions=inspection.unknown_versions,
         layers=layers[:MOST_LAYERS],

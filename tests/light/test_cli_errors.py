@@ -72,8 +72,8 @@ def refused(dlkit: Callable) -> Callable[..., str]:
             ["export", "x", "--quantize", "--scheme", "float32"],
             "--quantize means --scheme int8, but --scheme float32 is",
         ),
-        (["export", "x", "--preprocessing", "caffe"], "--preprocessing is for a .keras file from elsewhere"),
-        (["export", "--preprocessing", "caffe"], "--preprocessing is for a .keras file from elsewhere"),
+        (["export", "x", "--preprocessing", "caffe"], "--preprocessing is for a model from elsewhere"),
+        (["export", "--preprocessing", "caffe"], "--preprocessing is for a model from elsewhere"),
         (
             ["run", "a", "--out", __file__],
             f"Invalid value for '--out': Directory '{__file__}' is a file; see dlkit run --help",

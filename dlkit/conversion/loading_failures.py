@@ -1,0 +1,71 @@
+"""Why Keras cannot load a model file, and what to do about it, in plain words."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+from pathlib import Path
+
+from dlkit.errors import ModelFileError
+
+_LAMBDA = "whose `function` is a Python lambda"
+_MISSING_CLASS = (
+    r"Could not locate (?:class|function) '([^']+)'",
+    r"Unknown (?:\w+): '?([\w>]+)'?",
+    r"Could not deserialize (?:class|function) '([^']+)' because",
+)
+_WEIGHTS = (
+    r"expected \d+ variables, but received \d+",
+    r"objects could not be loaded",
+    r"[Ww]eight count mismatch",
+    r"[Ll]ayer count mismatch",
+    r"[Ss]hape mismatch",
+    r"doesn't exist\)",
+)
+
+
+def cannot_load(path: Path, error: Exception, version: str) -> ModelFileError:
+    """The error for the user.
+
+    Args:
+        error: what Keras raised.
+        version: of the Keras that wrote the file; "" if that is not known.
+    """
+    text = str(error)
+    if _LAMBDA in text:
+        return ModelFileError(
+            f"{path}: has a Lambda layer; its Python code is in the file, and code in files is never run: write it as "
+            "a layer class in a module of yours, build and save the model with that, and add --custom MODULE"
+        )
+    if any(re.search(mark, text) for mark in _WEIGHTS):
+        return ModelFileError(
+            f"{path}: the weights in it are not those of its layers (some are missing, or have other shapes); save the "
+            "whole model again: model.save(...)"
+        )
+    newer = _is_newer(version)
+    if newer:
+        return ModelFileError(
+            f"{path}: was saved by Keras {version}, and this is {importlib.metadata.version('keras')}, which cannot "
+            f"load it ({_reason(error)}); save it with this one, or pip install --upgrade keras"
+        )
+    for mark in _MISSING_CLASS:
+        if found := re.search(mark, text):
+            name = found[1].rpartition(">")[2]
+            return ModelFileError(
+                f"{path}: needs {name!r}, which is no part of Keras; name the Python module that defines it: "
+                "add --custom MODULE"
+            )
+    return ModelFileError(f"{path}: Keras cannot load this file: {_reason(error)}")
+
+
+def _reason(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), "")[:300] or type(error).__name__
+
+
+def _is_newer(version: str) -> bool:
+    """Whether that Keras has a later number than the one installed; patches do not count."""
+
+    def number(text: str) -> tuple[int, ...]:
+        return tuple(int(part) for part in re.findall(r"\d+", text)[:2])
+
+    return number(version) > number(importlib.metadata.version("keras"))
