@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import re
 from pathlib import Path
+from typing import Any
 
 from dlkit.errors import ModelFileError
 
@@ -24,18 +25,20 @@ _WEIGHTS = (
 )
 
 
-def cannot_load(path: Path, error: Exception, version: str) -> ModelFileError:
+def cannot_load(path: Path, error: Exception, config: dict[str, Any], version: str) -> ModelFileError:
     """The error for the user.
 
     Args:
         error: what Keras raised.
+        config: the model's configuration.
         version: of the Keras that wrote the file; "" if that is not known.
     """
     text = str(error)
-    if _LAMBDA in text:
+    if _LAMBDA in text or _has_code(config):
+        what = "has a Lambda layer" if _LAMBDA in text else "has a lambda for an activation or the like"
         return ModelFileError(
-            f"{path}: has a Lambda layer; its Python code is in the file, and code in files is never run: write it as "
-            "a layer class in a module of yours, build and save the model with that, and add --custom MODULE"
+            f"{path}: {what}; its Python code is in the file, and code in files is never run: write it as a layer "
+            "class or function in a module of yours, build and save the model with that, and add --custom MODULE"
         )
     if any(re.search(mark, text) for mark in _WEIGHTS):
         return ModelFileError(
@@ -56,6 +59,17 @@ def cannot_load(path: Path, error: Exception, version: str) -> ModelFileError:
                 "add --custom MODULE"
             )
     return ModelFileError(f"{path}: Keras cannot load this file: {_reason(error)}")
+
+
+def _has_code(config: Any) -> bool:
+    """Whether a configuration holds the code of a Python function; as an activation, it has lost its name."""
+    if isinstance(config, list):
+        return any(map(_has_code, config))
+    if not isinstance(config, dict):
+        return False
+    code = config.get("value") if config.keys() == {"value"} else None
+    bare = isinstance(code, list) and len(code) == 3 and isinstance(code[0], str)
+    return bare or config.get("class_name") == "__lambda__" or any(map(_has_code, config.values()))
 
 
 def _reason(error: Exception) -> str:

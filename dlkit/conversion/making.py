@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 NO_16_BIT_FORM = (FUSED_LSTM, "HARD_SWISH")
 """Operations of which neither quantizer has one with 16-bit activations."""
+NO_INTEGER_FORM = ("CONV_3D", "CONV_3D_TRANSPOSE")
+"""Operations of which the runtime has none in integers at all."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,6 +210,9 @@ def check_possible(ops: Collection[str], scheme: Scheme) -> None:
             f"it keeps its state, or reads more than {MOST_STEPS} steps and is no LSTM with Keras' own activations; "
             "use --scheme dynamic_int8"
         )
+    for name in NO_INTEGER_FORM if scheme.quantizer == "static" else ():
+        if name in ops:
+            raise IllegalCombination(f"the runtime has no integer form of {name}; use --scheme dynamic_int8")
     if scheme.activations == "int16":
         for name in NO_16_BIT_FORM:
             if name in ops:

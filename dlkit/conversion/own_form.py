@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dlkit.conversion.named_ends import input_names
+from dlkit.conversion.without_loops import every_layer
 from dlkit.errors import ConversionError
 from dlkit.frameworks import keras
 
@@ -41,7 +42,13 @@ def _inputs_like(shapes: Any, name: str) -> Any:
 
 
 def check_inputs(model: keras.Model, where: str) -> None:
-    """Raise ConversionError unless every input holds numbers and has a fixed shape."""
+    """Raise ConversionError unless every input holds numbers and has a fixed shape, and no layer remembers samples."""
+    for layer in every_layer(model):
+        if getattr(layer, "stateful", False):
+            raise ConversionError(
+                f"{where}: the layer {layer.name!r} keeps its state from one sample to the next; build the model with "
+                "stateful=False and copy the weights: for whole sequences it computes the same"
+            )
     for name, tensor in zip(input_names(model), model.inputs, strict=True):
         which = f" of {name!r}" if len(model.inputs) > 1 else ""
         if getattr(tensor, "sparse", False) or getattr(tensor, "ragged", False):
@@ -53,6 +60,11 @@ def check_inputs(model: keras.Model, where: str) -> None:
             raise ConversionError(
                 f"{where}: the input {name!r} is text; a device takes numbers: leave TextVectorization or StringLookup "
                 "outside, and build the model from their result on, keras.Input((length,), dtype='int32')"
+            )
+        if tensor.shape[0] not in (None, 1):
+            raise ConversionError(
+                f"{where}: takes {tensor.shape[0]} samples at a time ({name!r}), and a device has one: build the model "
+                "without batch_size, and copy the weights"
             )
         if None in tensor.shape[1:]:
             raise ConversionError(
@@ -74,7 +86,8 @@ def in_float32(model: keras.Model, objects: dict[str, Any]) -> tuple[keras.Model
         return model, ""
     again = keras.saving.deserialize_keras_object(changed, custom_objects=objects, safe_mode=True)
     again.set_weights([weight.astype("float32") if weight.dtype != "int32" else weight for weight in _numbers(model)])
-    return again, ", ".join(sorted(found))
+    policies = {name for name in found if name.startswith("mixed_")}
+    return again, ", ".join(sorted(policies or found))
 
 
 def _numbers(model: keras.Model) -> list[Any]:

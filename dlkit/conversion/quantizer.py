@@ -18,6 +18,9 @@ from dlkit.progress import Advance
 from dlkit.runtime.inspection import FUSED_LSTM
 from dlkit.schemes import SCHEMES, Scheme
 
+WITHOUT_NUMBERS = {"LOGICAL_AND", "LOGICAL_NOT", "LOGICAL_OR", "REDUCE_ALL", "REDUCE_ANY"}
+"""Operations on truth values alone, of which there is nothing to quantize."""
+
 
 def can_quantize(ops: Iterable[str], scheme: Scheme) -> bool:
     """Whether litert-quantizer has all of these operations in `scheme`; what it has not it leaves as it is.
@@ -38,7 +41,7 @@ def left_as_they_are(ops: Iterable[str], scheme: Scheme) -> list[str]:
     policy = "static_wi8_ai16" if scheme.activations == "int16" else "static_wi8_ai8"
     names = set(json.loads(default_policy.DEFAULT_JSON_POLICY)["ops_per_config"][policy])
     known = names - {"SPLIT"} | {"TRANSPOSE_CONV"}  # which the list calls CONV_2D_TRANSPOSE
-    return [name for name in ops if name not in known]
+    return [name for name in ops if name not in known | WITHOUT_NUMBERS]
 
 
 def calibrate(float_tflite: str, calibration: str, method: str, ranges: str, advance: Advance) -> None:

@@ -63,7 +63,7 @@ def ends_of(folder: Path) -> tuple[dict[str, End], dict[str, End]]:
 def _checked(folder: Path) -> Any:
     """The graph that serves. Raises ModelFileError as `ends_of` does."""
     file = folder / SAVED_MODEL
-    saved = _message("saved_model_pb2").SavedModel()
+    saved = message("saved_model_pb2").SavedModel()
     try:
         saved.ParseFromString(file.read_bytes())
     except Exception:  # protobuf's DecodeError, for anything that is not one of its messages
@@ -90,8 +90,8 @@ def _checked(folder: Path) -> Any:
     return graphs[0]
 
 
-def _message(module: str) -> Any:
-    """One of TensorFlow's own messages."""
+def message(module: str) -> Any:
+    """A module of TensorFlow's own messages, by its name."""
     tf.constant  # noqa: B018 - imports it, quietly
     import importlib
 

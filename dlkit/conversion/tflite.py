@@ -18,6 +18,7 @@ import numpy as np
 from dlkit.conversion.batches import Batch, count_of_samples, read_batch
 from dlkit.conversion.custom_code import custom_objects
 from dlkit.conversion.given_tflite import take
+from dlkit.conversion.integer_forms import use_integer_forms
 from dlkit.conversion.kinds import kind_of
 from dlkit.conversion.legacy_keras import check_against_keras_2, config_of, readable
 from dlkit.conversion.loading import load
@@ -88,7 +89,8 @@ def _convert_keras(
     weights = (np.asarray(weight.value) for weight in loaded.weights)  # where they are; get_weights copies them all
     identity = sha256_of_arrays(weights)
     called_with = arranged(loaded, batch)
-    answers = by_name(loaded, loaded.predict(called_with, batch_size=8, verbose=0))
+    at_once = loaded.inputs[0].shape[0] or 8
+    answers = by_name(loaded, loaded.predict(called_with, batch_size=at_once, verbose=0))
     check_against_keras_2(path, keras.tree.flatten(called_with), list(answers.values()))
     ready = without_loops(loaded)
 
@@ -119,6 +121,8 @@ def quantize_saved_model(
     wanted = SCHEMES[scheme]
     if not Path(saved_model).exists():
         _save(without_loops(load_model(Path(model), custom)), saved_model)
+    if wanted.quantizer == "static":
+        use_integer_forms(Path(saved_model))
     converter = tf.lite.TFLiteConverter.from_saved_model(saved_model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if wanted.quantizer == "cast":
@@ -170,7 +174,7 @@ def loaded_model(path: Path, custom: str = "") -> tuple[keras.Model, list[str]]:
         try:
             model = load(file, objects)
         except Exception as error:  # Keras raises what its layers raise; each is about the file
-            raise cannot_load(path, error, config_of(path)[1]) from None
+            raise cannot_load(path, error, *config_of(path)) from None
     model = with_inputs(model, str(path))
     check_inputs(model, str(path))
     model, before = in_float32(model, objects)

@@ -52,7 +52,8 @@ def _is_recurrent(layer: keras.layers.Layer) -> bool:
     layers = keras.layers
     if type(layer) is layers.Bidirectional:
         return _is_recurrent(layer.forward_layer) and _is_recurrent(layer.backward_layer)
-    return type(layer) in (layers.SimpleRNN, layers.LSTM, layers.GRU) and not (layer.stateful or layer.return_state)
+    kinds = (layers.SimpleRNN, layers.LSTM, layers.GRU, layers.ConvLSTM1D, layers.ConvLSTM2D, layers.ConvLSTM3D)
+    return type(layer) in kinds and not (layer.stateful or layer.return_state)
 
 
 def _without_loop(layer: keras.layers.Layer, apart: bool) -> keras.layers.Layer:

@@ -28,6 +28,7 @@ class Taken:
     """A model's float file, proven against the model itself.
 
     Attributes:
+        model: the file or folder it was made from.
         folder: where its files are.
         inputs: name → (N, *shape); the first 8 are held out, the others calibrate.
         reference: what the model itself answers to the held-out ones.
@@ -35,6 +36,7 @@ class Taken:
         notes: what is to be said about the conversion.
     """
 
+    model: Path
     folder: Path
     inputs: Batch
     reference: dict[str, np.ndarray]
@@ -71,7 +73,9 @@ class Taken:
                 calibrate(str(self.float_file), calibration, "minmax", ranges, ignore)
             quantize_flatbuffer(str(self.float_file), name, ranges, "[]", "[]", str(path), ignore)
         else:
-            tflite.quantize_saved_model(str(self.folder / "saved_model"), name, calibration, str(path), ignore)
+            tflite.quantize_saved_model(
+                str(self.model), str(self.folder / "saved_model"), name, calibration, str(path), ignore
+            )
         assert broken_promises(inspect_file(path), scheme) == []
         return compare("held out", self.reference, self.original, judged(path.read_bytes(), _held_out(self)), None)
 
@@ -110,4 +114,4 @@ def taken(model: Path, inputs: Batch, folder: Path, custom: Sequence[str] = ()) 
     reference = read_batch(folder / "reference.npz")
     original = judged((folder / "float.tflite").read_bytes(), held_out)
     check_conversion(reference, original)
-    return Taken(folder, inputs, reference, original, json.loads((folder / "notes.json").read_text()))
+    return Taken(model, folder, inputs, reference, original, json.loads((folder / "notes.json").read_text()))
