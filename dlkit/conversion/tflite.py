@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from dlkit.conversion.batches import Batch, count_of_samples, read_batch
+from dlkit.conversion.batches import count_of_samples, read_batch
 from dlkit.conversion.custom_code import custom_objects
 from dlkit.conversion.given_tflite import take
 from dlkit.conversion.integer_forms import use_integer_forms
@@ -62,19 +62,19 @@ def convert(
         custom: what `custom_code.as_argument` gave.
         notes: .json file for what a user should know about the conversion, a list of sentences.
     """
-    path, batch, file = Path(model), read_batch(inputs), Path(tflite)
+    path, file = Path(model), Path(tflite)
     kind = kind_of(path)
     noted: list[str] = []
     if kind == "tflite":
         take(path, file)
-        answers = Session(file).run_named(batch, advance)
+        answers = Session(file).run_named(read_batch(inputs), advance)
         identity = sha256_of(file)
     elif kind == "saved_model":
-        answers, weights = one_at_a_time(path, batch, saved_model, advance)
+        answers, weights = one_at_a_time(path, read_batch(inputs), saved_model, advance)
         identity = sha256_of_arrays(weights)
         file.write_bytes(tf.lite.TFLiteConverter.from_saved_model(saved_model).convert())
     else:
-        answers, identity, noted = _convert_keras(path, batch, saved_model, file, custom)
+        answers, identity, noted = _convert_keras(path, inputs, saved_model, file, custom)
     write_npz(reference, {name: values.astype(np.float32) for name, values in answers.items()})
     Path(weights_sha256).write_text(identity, encoding="ascii")
     if notes:
@@ -82,13 +82,13 @@ def convert(
 
 
 def _convert_keras(
-    path: Path, batch: Batch, saved_model: str, tflite: Path, custom: str
+    path: Path, inputs: str, saved_model: str, tflite: Path, custom: str
 ) -> tuple[dict[str, Any], str, list[str]]:
     """The model's own answers, the sha256 of its weights, and what is to be noted."""
     loaded, noted = loaded_model(path, custom)
     weights = (np.asarray(weight.value) for weight in loaded.weights)  # where they are; get_weights copies them all
     identity = sha256_of_arrays(weights)
-    called_with = arranged(loaded, batch)
+    called_with = arranged(loaded, read_batch(inputs))
     at_once = loaded.inputs[0].shape[0] or 8
     answers = by_name(loaded, loaded.predict(called_with, batch_size=at_once, verbose=0))
     check_against_keras_2(path, keras.tree.flatten(called_with), list(answers.values()))
