@@ -207,7 +207,8 @@ def check_possible(ops: Collection[str], scheme: Scheme) -> None:
     if scheme.quantizer == "static" and "WHILE" in ops:
         raise IllegalCombination(
             f"the {scheme.name} scheme cannot quantize a loop, and this network has a recurrent layer that needs one: "
-            f"it keeps its state, or reads more than {MOST_STEPS} steps and is no LSTM with Keras' own activations; "
+            "it gives or keeps its state, is part of a layer of your own, or "
+            f"reads more than {MOST_STEPS} steps and is no LSTM with Keras' own activations; "
             "use --scheme dynamic_int8"
         )
     for name in NO_INTEGER_FORM if scheme.quantizer == "static" else ():

@@ -35,9 +35,9 @@ def without_loops(model: keras.Model) -> keras.Model:
 
 
 def every_layer(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    """The layers of a model and of the models inside it."""
+    """The layers of a model and of the models inside it; one of a class of the user's own is a layer like others."""
     for layer in model.layers:
-        if isinstance(layer, keras.Model):
+        if isinstance(layer, keras.Model) and getattr(layer, "inputs", None):
             yield from every_layer(layer)
         else:
             yield layer

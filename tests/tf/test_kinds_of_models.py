@@ -14,6 +14,7 @@ from elsewhere import samples_for, taken
 import dlkit as toolkit
 from dlkit.conversion.describing import described
 from dlkit.errors import ConversionError, DataError, IllegalCombination, ModelFileError
+from dlkit.pipeline.finding import found_model
 from dlkit.pipeline.foreign import adopt
 
 pytestmark = [
@@ -96,6 +97,17 @@ def test_a_keras_model_in_memory_is_exported_under_its_name(photos: Path, tmp_pa
     bundle, report = toolkit.export(_small(keras), preprocessing="unit", data=photos, out=tmp_path)
     assert bundle.folder == tmp_path / "small" / "cpu-float32"
     assert report.gate.largest_gap < 1e-5
+
+
+def test_a_model_of_ours_is_found_by_its_name_alone(models: Path) -> None:
+    """In Python as on the command line; it needs, and takes, no word on its preprocessing."""
+    with found_model("short", models) as trained:
+        assert trained.model == models / "short" / "model.keras"
+    with (
+        pytest.raises(DataError, match="preprocessing is for a model from elsewhere"),
+        found_model("short", models, "unit"),
+    ):
+        pass
 
 
 def test_what_is_no_model_at_all_is_told(tmp_path: Path) -> None:
@@ -318,6 +330,15 @@ class Tower(keras.Model):
 
     def call(self, x):
         return self.dense(keras.ops.mean(self.convolution(x), axis=(1, 2)))
+
+@keras.saving.register_keras_serializable("mine")
+class Reader(keras.Model):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.recurrent = keras.layers.LSTM(4)
+
+    def call(self, inputs):
+        return {"read": self.recurrent(inputs["rows"]), "mean": keras.ops.mean(inputs["facts"], axis=1, keepdims=True)}
 """
 
 
@@ -350,6 +371,9 @@ def own_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tower = own.Tower(name="tower")
         tower(np.zeros((1, *SHAPE), np.float32))
         tower.save(folder / "tower.keras")
+        reader = own.Reader(name="reader")
+        reader({"rows": np.zeros((1, 6, 4), np.float32), "facts": np.zeros((1, 3), np.float32)})
+        reader.save(folder / "reader.keras")
     _forget()
     return folder
 
@@ -379,6 +403,16 @@ def test_with_its_module_named_it_is_exported(name: str, custom: Path, tmp_path:
     made = taken(Path(name), samples_for(ends.inputs), tmp_path, ["own.layers"])
     assert made.gap < 1e-6
     assert made.quantized("int8")[0].sqnr_db > 20
+
+
+def test_a_class_of_the_users_own_with_inputs_by_name_and_a_loop(custom: Path, tmp_path: Path) -> None:
+    """What is inside such a class is not rewritten: its LSTM stays a loop."""
+    ends = described(Path("reader.keras"), ["own.layers"])
+    assert ends.inputs == {"facts": (3,), "rows": (6, 4)}
+    made = taken(Path("reader.keras"), samples_for(ends.inputs), tmp_path, ["own.layers"])
+    assert made.gap < 1e-6
+    with pytest.raises(IllegalCombination, match=r"part of a layer of your own.*--scheme dynamic_int8"):
+        made.quantized("int8")
 
 
 def test_the_child_process_imports_it_too(custom: Path, photos: Path, dlkit) -> None:
