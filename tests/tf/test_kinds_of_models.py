@@ -276,6 +276,27 @@ def test_a_saved_model_that_touches_files_or_runs_python_is_not_loaded(
         taken(tmp_path / "evil", samples_for({"x": (4,)}), tmp_path / "made")
 
 
+def test_what_saves_variables_may_not_hide_what_serves(tmp_path: Path) -> None:
+    """Saving and restoring is every SavedModel's own; one that calls its serving function so is not let through."""
+    import tensorflow as tf
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    def saves(x, weight):
+        saved = tf.raw_ops.SaveV2(prefix="x", tensor_names=["y"], shape_and_slices=[""], tensors=[x])
+        with tf.control_dependencies([saved]):
+            return x @ weight
+
+    file = _saved(tmp_path / "hidden", saves) / "saved_model.pb"
+    content = saved_model_pb2.SavedModel()
+    content.ParseFromString(file.read_bytes())
+    [graph] = content.meta_graphs
+    serving = next(iter(graph.signature_def["serving_default"].outputs.values())).name
+    graph.saver_def.save_tensor_name = graph.saver_def.restore_op_name = serving
+    file.write_bytes(content.SerializeToString())
+    with pytest.raises(ModelFileError, match="has the operation SaveV2, which can read or write files"):
+        adopt(tmp_path / "hidden", "none")
+
+
 def test_an_open_shape_of_a_saved_model_is_explained(tmp_path: Path) -> None:
     """But for the batch, which becomes 1."""
     import tensorflow as tf

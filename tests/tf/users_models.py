@@ -108,8 +108,8 @@ def transformer() -> keras.Model:
 
 @_model
 def masked_lstm() -> keras.Model:
-    tokens = keras.Input((6,), dtype="int32", name="tokens")
-    return keras.Model(tokens, L.Dense(3)(L.LSTM(6)(L.Embedding(WORDS, 8, mask_zero=True)(tokens))))
+    tokens, wide = keras.Input((6,), dtype="int32", name="tokens"), keras.initializers.RandomNormal(stddev=1)
+    return keras.Model(tokens, L.Dense(3)(L.LSTM(6)(L.Embedding(WORDS, 8, wide, mask_zero=True)(tokens))))
 
 
 @_model
