@@ -105,10 +105,10 @@ def _forbidden(graph: Any) -> Iterator[str]:
     own = {graph.saver_def.save_tensor_name, graph.saver_def.restore_op_name}
     own = {name.partition(":")[0].lstrip("^") for name in own}
     outside = [node for node in graph.graph_def.node if node.name not in own]
-    for node in (*outside, *(node for name in served for node in functions[name])):
+    for node in (*outside, *(node for name in sorted(served) for node in functions[name])):
         if _is_forbidden(node.op):
             yield node.op
-    for name in functions.keys() - served:
+    for name in sorted(functions.keys() - served):
         yield from (node.op for node in functions[name] if _is_forbidden(node.op) and node.op not in SAVING_ITSELF)
 
 

@@ -64,7 +64,7 @@ def export(
     keep_float: Sequence[str] = (),
     preprocessing: str | Mapping[str, str] | None = None,
     custom: str | Sequence[str] = (),
-    out: Path = Path("exported"),
+    out: str | Path = "exported",
     force: bool = False,
     progress: Progress = SILENT,
 ) -> tuple[Bundle, Report]:
@@ -123,7 +123,7 @@ def export_schemes(
     keep_float: Sequence[str] = (),
     preprocessing: str | Mapping[str, str] | None = None,
     custom: str | Sequence[str] = (),
-    out: Path = Path("exported"),
+    out: str | Path = "exported",
     force: bool = False,
     progress: Progress = SILENT,
 ) -> list[tuple[Bundle, Report] | DlkitError]:
@@ -137,8 +137,8 @@ def export_schemes(
         As `export` does for what concerns all of them.
     """
     modules = (custom,) if isinstance(custom, str) else tuple(custom)
-    with found_model(model, out, preprocessing, modules, progress=progress) as trained:
-        return _exported_schemes(trained, schemes, target, data, calibration, keep_float, out, force, progress)
+    with found_model(model, Path(out), preprocessing, modules, progress=progress) as trained:
+        return _exported_schemes(trained, schemes, target, data, calibration, keep_float, Path(out), force, progress)
 
 
 def _exported_schemes(
