@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from dlkit.calibration.calibrating import measured_ranges
+from dlkit.calibration.ranges import Ranges, workable
 from dlkit.conversion.batches import read_batch
-from dlkit.conversion.calibrating import measured_ranges
 from dlkit.conversion.fused_weights import quantize_fused_lstm
 from dlkit.conversion.keeping import recipe_for
 from dlkit.conversion.quantizer_recipes import recipe_of
-from dlkit.conversion.ranges import Ranges, workable
 from dlkit.progress import Advance
 from dlkit.runtime.inspection import FUSED_LSTM
 from dlkit.schemes import SCHEMES, Scheme

@@ -13,10 +13,10 @@ import numpy as np
 
 from dlkit.bundle.loading import Bundle
 from dlkit.bundle.writing import write_bundle
+from dlkit.calibration.observers import observer_of
+from dlkit.calibration.samples import ExportSamples, HeldOut, calibrated_with, samples_of_data, samples_of_recipe
 from dlkit.conversion.making import Made, append_files, convert_model, make_file
 from dlkit.conversion.metadata import add_metadata
-from dlkit.conversion.observers import observer_of
-from dlkit.conversion.samples import ExportSamples, HeldOut, calibrated_with, samples_of_data, samples_of_recipe
 from dlkit.datasets import stratified
 from dlkit.errors import (
     ConversionError,
@@ -41,7 +41,7 @@ from dlkit.writing import check_writable, refuse_existing, temporary_folder
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from dlkit.conversion.samples import Data
+    from dlkit.calibration.samples import Data
 
 SAMPLES_IN_BUNDLE = 10
 SAMPLES_WITHOUT_LABELS = 3

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlkit.bundle.writing import Reference
+from dlkit.calibration.samples import ExportSamples, HeldOut
 from dlkit.conversion.answering import judged_export
 from dlkit.conversion.batches import count_of_samples
 from dlkit.conversion.keeping import mixed
 from dlkit.conversion.layer_errors import MOST_SAMPLES, layer_errors, worth_keeping
 from dlkit.conversion.making import Float, Made
-from dlkit.conversion.samples import ExportSamples, HeldOut
 from dlkit.errors import ConversionError, VerificationRefused
 from dlkit.progress import Advance
 from dlkit.report import Comparison, LayerError, Report, keep_float_advice

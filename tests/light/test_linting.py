@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlkit.conversion.linting import Calibration, Finding, findings, warnings_about
+from dlkit.calibration.linting import Calibration, Finding, findings, warnings_about
 from dlkit.errors import DataError
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dlkit.conversion.observers import BINS, OBSERVERS, STEPS, Histogram, Observer, observer_of
+from dlkit.calibration.observers import BINS, OBSERVERS, STEPS, Histogram, Observer, observer_of
 from dlkit.errors import UnknownName
 
 

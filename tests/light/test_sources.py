@@ -12,8 +12,8 @@ import pytest
 from as_files import encoded, npy
 from PIL import Image
 
-from dlkit.conversion.linting import identities
-from dlkit.conversion.sources import Samples, drawn, held_out_apart, read_samples
+from dlkit.calibration.linting import identities
+from dlkit.calibration.sources import Samples, drawn, held_out_apart, read_samples
 from dlkit.errors import DataError
 from dlkit.runtime.preprocessing import preprocessing_for
 
@@ -184,7 +184,7 @@ def test_a_broken_archive(content: bytes, said: str, tmp_path: Path) -> None:
 
 def test_an_archive_that_unpacks_to_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own table of contents says so, before anything is unpacked."""
-    monkeypatch.setattr("dlkit.conversion.sources.LARGEST_BYTES", 1000)
+    monkeypatch.setattr("dlkit.calibration.sources.LARGEST_BYTES", 1000)
     stream = io.BytesIO()
     np.savez_compressed(stream, x=np.zeros((10_000, *SHAPE)))
     assert "unpacks to 480,128 bytes, more than the 1,000" in refused(written(tmp_path / "d.npz", stream.getvalue()))

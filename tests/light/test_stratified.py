@@ -43,7 +43,7 @@ def test_nothing_gives_nothing() -> None:
 
 def test_calibration_never_sees_what_proves() -> None:
     """Calibration samples of a recipe are of the training split, and of every class alike."""
-    from dlkit.conversion.samples import samples_of_recipe
+    from dlkit.calibration.samples import samples_of_recipe
 
     recipe = recipe_from(
         {"name": "x", "network": {"name": "cnn"}, "data": {"name": "digits"}, "training": {"epochs": 1}}, "x"

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from shelf import converted, lively
 
-from dlkit.conversion.calibrating import measured_ranges
-from dlkit.conversion.observers import OBSERVERS
+from dlkit.calibration.calibrating import measured_ranges
+from dlkit.calibration.observers import OBSERVERS
 from dlkit.conversion.quantizer import calibrate, quantize_flatbuffer
 from dlkit.errors import DataError, UnknownName
 from dlkit.networks import NETWORKS

@@ -13,7 +13,7 @@ import pytest
 from short import short_recipe
 
 from dlkit.bundle.loading import load_bundle
-from dlkit.conversion.samples import samples_of_recipe
+from dlkit.calibration.samples import samples_of_recipe
 from dlkit.datasets import DATASETS
 from dlkit.errors import IllegalCombination, ModelFileError, OutputError, UnknownName, VerificationRefused
 from dlkit.networks import NETWORKS

@@ -10,11 +10,11 @@ import pytest
 from litert_quantizer import recipe
 from litert_quantizer.utils import tfl_flatbuffer_utils
 
+from dlkit.calibration.samples import ExportSamples, samples_of_recipe
 from dlkit.conversion.keeping import kept_operations, left_to_quantize, mixed, recipe_for
 from dlkit.conversion.layer_errors import layer_errors, worth_keeping
 from dlkit.conversion.layer_names import layer_names, operations
 from dlkit.conversion.making import Float, convert_model, make_file
-from dlkit.conversion.samples import ExportSamples, samples_of_recipe
 from dlkit.errors import UnknownName, VerificationRefused
 from dlkit.pipeline import export
 from dlkit.progress import SILENT, ignore

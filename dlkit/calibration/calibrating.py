@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlkit.conversion.exposing import Exposed, expose_activations
-from dlkit.conversion.observers import Observer, observer_of
-from dlkit.conversion.ranges import Ranges
+from dlkit.calibration.exposing import Exposed, expose_activations
+from dlkit.calibration.observers import Observer, observer_of
+from dlkit.calibration.ranges import Ranges
 from dlkit.errors import DataError
 from dlkit.progress import Advance, ignore
 from dlkit.writing import temporary_folder

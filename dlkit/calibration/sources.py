@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlkit.conversion.image_folders import read_images
-from dlkit.conversion.linting import identities
+from dlkit.calibration.image_folders import read_images
+from dlkit.calibration.linting import identities
 from dlkit.datasets import stratified
 from dlkit.errors import DataError
 from dlkit.filing import read_file

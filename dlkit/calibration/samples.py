@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlkit.conversion.linting import Calibration, warnings_about
-from dlkit.conversion.sources import Samples, held_out_apart, read_samples
+from dlkit.calibration.linting import Calibration, warnings_about
+from dlkit.calibration.sources import Samples, held_out_apart, read_samples
 from dlkit.datasets import DATASETS, Split, Splits, stratified
 from dlkit.errors import DataError
 from dlkit.recipe import Recipe
