@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dlkit.bundle.loading import Bundle
-from dlkit.bundle.writing import write_bundle
 from dlkit.calibration.observers import observer_of
-from dlkit.calibration.samples import ExportSamples, HeldOut, calibrated_with, samples_of_data, samples_of_recipe
-from dlkit.conversion.making import Made, append_files, convert_model, make_file
-from dlkit.conversion.metadata import add_metadata
-from dlkit.datasets import stratified
+from dlkit.calibration.samples import ExportSamples, calibrated_with, samples_of_data, samples_of_recipe
+from dlkit.conversion.making import convert_model
 from dlkit.errors import (
     ConversionError,
     DataError,
@@ -28,8 +23,9 @@ from dlkit.errors import (
     UnknownName,
     VerificationRefused,
 )
+from dlkit.pipeline.bundling import Plan, exported
 from dlkit.pipeline.finding import Model, found_model
-from dlkit.pipeline.proving import FloatAnswers, prove
+from dlkit.pipeline.proving import FloatAnswers
 from dlkit.progress import SILENT, Progress
 from dlkit.recipe import Recipe, different_keys
 from dlkit.report import Report
@@ -43,8 +39,6 @@ if TYPE_CHECKING:
 
     from dlkit.calibration.samples import Data
 
-SAMPLES_IN_BUNDLE = 10
-SAMPLES_WITHOUT_LABELS = 3
 CALIBRATION_SAMPLES, SEED = 300, 0
 """What a recipe would say, for a model without one."""
 
@@ -177,44 +171,10 @@ def _exported_schemes(
         for scheme in chosen:
             folder = bundle_folder(out, trained.name, device.name, scheme.name)
             try:
-                results.append(_exported(plan, scheme, folder, force, progress))
+                results.append(exported(plan, scheme, folder, force, progress))
             except (IllegalCombination, ConversionError, VerificationRefused, UnknownName) as error:
                 results.append(error)
     return results
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What the files of all schemes have in common.
-
-    Attributes:
-        method: how ranges are chosen.
-        keep_float: patterns of layers that are not quantized.
-        warnings: about the calibration samples.
-        answers: of the float file.
-    """
-
-    trained: Trained
-    samples: ExportSamples
-    target: Target
-    method: str
-    keep_float: tuple[str, ...]
-    warnings: tuple[str, ...]
-    answers: FloatAnswers
-
-
-def _exported(plan: Plan, scheme: Scheme, folder: Path, force: bool, progress: Progress) -> tuple[Bundle, Report]:
-    trained, raw = plan.trained, plan.samples.calibration.raw
-    calibration = {name: inputs.apply(raw[name]) for name, inputs in trained.inputs.items()}
-    made = make_file(plan.answers.converted, scheme, calibration, progress, plan.method, plan.keep_float)
-    made = _labelled(made, trained, scheme)
-    with progress.step("Proving it against the float model") as advance:
-        report, reference = prove(plan.answers, made, trained, plan.samples, scheme, plan.target, advance)
-    if scheme.needs_calibration:
-        report = dataclasses.replace(report, warnings=(*plan.warnings, *report.warnings))
-    few, identity = _few(plan.samples.gate), plan.answers.converted.weights_sha256
-    bundle = write_bundle(folder, made.file, trained, report, few, reference, weights_sha256=identity, replace=force)
-    return bundle, report
 
 
 def as_recipe_says(trained: Trained, recipe: Recipe) -> Trained:
@@ -265,14 +225,6 @@ def _wanted(trained: Trained) -> str:
     return f"a folder of images (about 100; any size, they are fitted to {shape}): add --data FOLDER"
 
 
-def _few(held_out: HeldOut) -> dict[str, NDArray[Any]]:
-    """The samples that travel in the bundle: one of each class first, or just a few where there are none."""
-    if held_out.labels is None:
-        return {name: raw[:SAMPLES_WITHOUT_LABELS] for name, raw in held_out.raw.items()}
-    chosen = stratified(held_out.labels, SAMPLES_IN_BUNDLE, SEED)
-    return {name: raw[chosen] for name, raw in held_out.raw.items()}
-
-
 def _held_out_inputs(trained: Trained, samples: ExportSamples) -> dict[str, NDArray[np.float32]]:
     """What the Keras model is to answer: the gate's samples and then those of the test split."""
     held_out = [samples.gate] + ([samples.test] if samples.test else [])
@@ -280,17 +232,3 @@ def _held_out_inputs(trained: Trained, samples: ExportSamples) -> dict[str, NDAr
         name: np.concatenate([inputs.apply(part.raw[name]) for part in held_out])
         for name, inputs in trained.inputs.items()
     }
-
-
-def _labelled(made: Made, trained: Trained, scheme: Scheme) -> Made:
-    """The file with labels and preprocessing in it and behind it; beside the float file, which others are made from."""
-    file = made.file
-    if file == made.float_file:
-        file = shutil.copyfile(made.file, made.file.with_name("float32.tflite"))
-    about = f"{trained.name}, {scheme.name}, made by dlkit"
-    add_metadata(file, trained.name, about, trained.inputs, trained.labels)
-    inputs = {name: dataclasses.asdict(preprocessing) for name, preprocessing in trained.inputs.items()}
-    described = {"labels": trained.labels, "inputs": inputs}
-    labels = "".join(f"{label}\n" for label in trained.labels)
-    append_files(file, {"labels.txt": labels.encode(), "dlkit.json": json.dumps(described).encode()})
-    return dataclasses.replace(made, file=file)
