@@ -101,8 +101,16 @@ def with_a_bundle(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return folder
 
 
-@pytest.mark.parametrize("step", ["Reading", "Converting", "Measuring", "Quantizing", "Proving", "writing"])
-@pytest.mark.parametrize("force", [[], ["--force"]], ids=["first", "again"])
+@pytest.mark.parametrize(
+    ("step", "force"),
+    [
+        ("Converting", ["--force"]),
+        ("Quantizing", []),
+        ("Proving", ["--force"]),
+        ("writing", []),
+        ("writing", ["--force"]),
+    ],
+)
 def test_killed_at_any_step_leaves_whole_bundles(with_a_bundle: Path, tmp_path: Path, step: str, force) -> None:
     """One that is being replaced is the old one or the new one; one that is not there yet appears whole or not."""
     folder = tmp_path / "place"
