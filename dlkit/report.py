@@ -18,8 +18,9 @@ class Comparison:
     Attributes:
         split: which samples, for instance "validation" or "held-out images of photos/".
         samples: how many.
-        metric: "accuracy"; "agreement" where there are no labels to be right about; "sqnr_db" where
-            nothing is classified.
+        metric: "accuracy"; "auc", the area under the ROC curve, where one output tells two classes apart;
+            "agreement" where there are no labels to be right about; "psnr_db", the peak signal-to-noise ratio
+            against the input, where that is to be given again; "sqnr_db" where nothing is classified.
         float, exported: the metric of each; the float model agrees with itself by 1.0.
         agreement: fraction of samples on which the outputs of both put the same class first; None
             if nothing is classified.
@@ -29,6 +30,9 @@ class Comparison:
         largest_gap: largest absolute difference of an output number.
         sqnr_db: signal-to-quantization-noise ratio of the scores in decibels, see `verify.sqnr_db`.
         output: name of the output; "" where there is only one.
+        float_top5, exported_top5: fraction of samples with the right class among the first five; None without
+            labels, or where there are no more than five classes.
+        float_mse, exported_mse: mean squared error of a reconstruction against the network's input; None elsewhere.
     """
 
     split: str
@@ -42,6 +46,10 @@ class Comparison:
     largest_gap: Number
     sqnr_db: Number
     output: str = ""
+    float_top5: Number | None = None
+    exported_top5: Number | None = None
+    float_mse: Number | None = None
+    exported_mse: Number | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -141,6 +141,15 @@ def _comparison_lines(comparison: Comparison) -> list[str]:
     lines = [f"on {comparison.samples} samples ({comparison.split}){output}"]
     if comparison.metric == "accuracy":
         lines.append(f"accuracy     {comparison.float:.4f} float, {comparison.exported:.4f} exported")
+    elif comparison.metric == "auc":
+        lines.append(
+            f"area         {comparison.float:.4f} float, {comparison.exported:.4f} exported (under the ROC curve)"
+        )
+    elif comparison.metric == "psnr_db":
+        lines.append(f"PSNR         {comparison.float:.2f} dB float, {comparison.exported:.2f} dB exported")
+        lines.append(f"mean square  {comparison.float_mse:.4g} float, {comparison.exported_mse:.4g} exported (error)")
+    if comparison.float_top5 is not None:
+        lines.append(f"top 5        {comparison.float_top5:.4f} float, {comparison.exported_top5:.4f} exported")
     if comparison.agreement is not None:
         lines.append(f"agreement    {comparison.agreement:.4f} of the samples have the same class first")
         if comparison.agreement != comparison.score_agreement:

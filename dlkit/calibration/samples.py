@@ -33,7 +33,7 @@ class HeldOut:
     Attributes:
         name: for the report.
         raw: input name → (N, ...) raw values.
-        labels: (N,) classes, or None where there are none.
+        labels: (N,) classes, 0 and 1 where they are of a model without class names; None where there are none.
         fingerprint: sha256 of the split they are, "" where they are none.
     """
 
@@ -115,7 +115,8 @@ def samples_of_data(
 
     Args:
         labels: the classes of the model. What is held out has right answers where `data` says the number of
-            each sample's class, or its folder is called like one.
+            each sample's class, or its folder is called like one; for a model without classes, which may
+            tell two apart by one output, where `data` says 0 or 1 of each.
 
     Raises:
         DataError: `data` is missing or broken, or holds fewer than 10 different samples.
@@ -130,9 +131,15 @@ def samples_of_data(
 
 
 def _right_answers(samples: Samples, labels: tuple[str, ...]) -> NDArray[np.int64] | None:
-    """(N,) places in `labels`; None where the samples have no classes, or others."""
-    if samples.labels is None or not labels:
+    """(N,) places in `labels`, or 0 and 1 where there are no labels; None where the samples have others, or none.
+
+    Samples of one class alone say nothing of one output that tells two apart.
+    """
+    if samples.labels is None:
         return None
+    if not labels:
+        # Which of two folders is class 1 would be a guess.
+        return samples.labels if not samples.class_names and set(samples.labels.tolist()) == {0, 1} else None
     if not samples.class_names:
         return samples.labels if int(samples.labels.max()) < len(labels) else None
     if not set(samples.class_names) <= set(labels):

@@ -14,13 +14,14 @@ from dlkit.conversion.keeping import mixed
 from dlkit.conversion.layer_errors import MOST_SAMPLES, layer_errors, worth_keeping
 from dlkit.conversion.making import Float, Made
 from dlkit.errors import ConversionError, VerificationRefused
+from dlkit.pipeline.rebuilding import to_rebuild
 from dlkit.progress import Advance
 from dlkit.report import Comparison, LayerError, Report, keep_float_advice
 from dlkit.runtime.inspection import Inspection, inspect_model
 from dlkit.schemes import Scheme
 from dlkit.targets import Target
 from dlkit.trained import Trained
-from dlkit.verify import Judged, check_conversion, compare, refuse_broken, refuse_unless_good
+from dlkit.verify import Judged, check_conversion, compare, is_one_score, refuse_broken, refuse_unless_good
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -74,10 +75,17 @@ def prove(
         after = judged_export(made.file, answers.inputs(held_out), advance)
         return after if scheme.quantizer == "none" else answers.on(held_out, advance), after
 
+    def compared(
+        held_out: HeldOut, wanted: dict[str, NDArray[np.float32]], before: Judged, after: Judged
+    ) -> tuple[Comparison, ...]:
+        labels = held_out.labels if trained.labels or is_one_score(wanted) else None
+        rebuilt = to_rebuild(trained, answers.inputs(held_out))
+        return compare(held_out.name, wanted, before, after, labels, rebuilt)
+
     before, after = judged(samples.gate)
     wanted = {name: outputs[:count] for name, outputs in answers.converted.reference.items()}
     check_conversion(wanted, before)
-    gates = compare(samples.gate.name, wanted, before, after, samples.gate.labels)
+    gates = compared(samples.gate, wanted, before, after)
     max_drop = trained.recipe.export.max_drop if trained.recipe else MAX_DROP
     layers, keep, unmeasured = _layers(made, answers.inputs(samples.gate), scheme, advance)
     try:
@@ -88,7 +96,7 @@ def prove(
     remembered = None
     if samples.test is not None:
         wanted = {name: outputs[count:] for name, outputs in answers.converted.reference.items()}
-        tests = compare(samples.test.name, wanted, *judged(samples.test), samples.test.labels)
+        tests = compared(samples.test, wanted, *judged(samples.test))
         first = next(iter(wanted.values()))
         remembered = Reference("test", samples.test.fingerprint, first.argmax(axis=1))
     report = Report(

@@ -164,6 +164,14 @@ def test_a_report_of_a_float_file_speaks_of_no_layers() -> None:
     assert keep_float_advice(()) == ""
 
 
+def test_the_report_shows_the_top_five_where_they_were_counted() -> None:
+    """Below the accuracy; nothing where there are too few classes."""
+    gate = dataclasses.replace(REPORT.gate, float_top5=1.0, exported_top5=0.995)
+    text = report_text("net", dataclasses.replace(REPORT, gates=(gate,)))
+    assert "accuracy     0.9900 float, 0.9850 exported\ntop 5        1.0000 float, 0.9950 exported\n" in text
+    assert "top 5" not in report_text("net", REPORT)
+
+
 def test_the_report_says_where_the_runtime_is_not_known() -> None:
     """Nothing is guessed."""
     text = report_text("net", dataclasses.replace(REPORT, unknown_versions=("CONV_2D version 9",)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +12,14 @@ from dlkit.report import Comparison
 from dlkit.runtime.dtypes import TensorFormat
 from dlkit.runtime.inspection import Inspection
 from dlkit.schemes import SCHEMES
-from dlkit.verify import accuracy, broken_promises, failed_gates, sqnr_db
+from dlkit.verify import Judged, Rebuilt, accuracy, broken_promises, compare, failed_gates, is_one_score, sqnr_db
 
 GOOD = Comparison("validation", 180, "accuracy", 0.99, 0.985, 0.99, 0.99, 1.0, 0.03, 34.0)
 UNLABELLED = Comparison("20 images", 20, "agreement", 1.0, 0.95, 0.95, 0.95, 1.0, 0.002, 30.0)
+REBUILT = Comparison(
+    "20 rows", 20, "psnr_db", 19.5, 18.6, None, None, 1.0, 0.1, 18.0, float_mse=0.011, exported_mse=0.014
+)
+BINARY = Comparison("20 rows", 20, "auc", 0.98, 0.975, None, None, 1.0, 0.1, 5.0)
 NAN = float("nan")
 END = TensorFormat("x", (1, 8), "int8", 0.1, 0)
 INT8_FILE = Inspection(1, "", "", {"CONV_2D": 1}, {"int8": 4, "int32": 1}, (END,), (END,), {"int8": 9, "int32": 1}, 1)
@@ -28,6 +33,14 @@ INT8_FILE = Inspection(1, "", "", {"CONV_2D": 1}, {"int8": 4, "int32": 1}, (END,
         (dataclasses.replace(GOOD, float=NAN), "int8"),
         (dataclasses.replace(UNLABELLED, sqnr_db=9.9), "int8"),
         (dataclasses.replace(UNLABELLED, sqnr_db=NAN), "int8"),
+        (dataclasses.replace(REBUILT, exported=18.4), "int8"),
+        (dataclasses.replace(REBUILT, exported=NAN), "int8"),
+        (dataclasses.replace(REBUILT, float=NAN), "int8"),
+        (dataclasses.replace(REBUILT, sqnr_db=9.9), "int8"),
+        (dataclasses.replace(REBUILT, sqnr_db=NAN), "int8"),
+        (dataclasses.replace(BINARY, exported=0.96), "int8"),
+        (dataclasses.replace(BINARY, exported=NAN), "int8"),
+        (dataclasses.replace(BINARY, float=NAN), "int8"),
         (dataclasses.replace(GOOD, largest_gap=2e-4), "float32"),
         (dataclasses.replace(GOOD, largest_gap=NAN), "float32"),
         (dataclasses.replace(GOOD, largest_output=NAN), "float32"),
@@ -44,6 +57,10 @@ def test_a_bad_or_missing_figure_fails(comparison: Comparison, scheme: str) -> N
     [
         (GOOD, "int8"),
         (UNLABELLED, "int8"),
+        (REBUILT, "int8"),
+        (dataclasses.replace(REBUILT, exported=20.0), "int8"),
+        (BINARY, "int8"),
+        (dataclasses.replace(GOOD, float_top5=1.0, exported_top5=0.5), "int8"),
         (dataclasses.replace(GOOD, largest_gap=9e-5), "float32"),
         (dataclasses.replace(GOOD, largest_output=400.0, largest_gap=0.03), "float32"),
     ],
@@ -121,3 +138,63 @@ def test_accuracy_counts_the_highest_output() -> None:
 def test_accuracy_of_nan_is_nan() -> None:
     """The highest of NaN is no class."""
     assert np.isnan(accuracy(np.full((2, 3), NAN, np.float32), np.array([0, 0])))
+
+
+def judged(outputs: np.ndarray) -> Judged:
+    return Judged({"y": outputs}, {"y": outputs}, frozenset())
+
+
+def compared(
+    reference: np.ndarray, exported: np.ndarray, labels: Any = None, rebuilt: Rebuilt | None = None
+) -> Comparison:
+    answers = None if labels is None else np.asarray(labels, np.int64)
+    [comparison] = compare("rows", {"y": reference}, judged(reference), judged(exported), answers, rebuilt)
+    return comparison
+
+
+def test_more_than_five_classes_have_a_top_five_too() -> None:
+    """The right classes are the first and the second of six; exported, the second and the last."""
+    reference = np.array([[6, 5, 4, 3, 2, 1], [1, 2, 3, 4, 5, 6]], np.float32)
+    exported = np.array([[5, 6, 4, 3, 2, 1], [6, 5, 4, 3, 1, 2]], np.float32)
+    found = compared(reference, exported, [0, 4])
+    assert (found.metric, found.float, found.exported) == ("accuracy", 0.5, 0.0)
+    assert (found.float_top5, found.exported_top5) == (1.0, 0.5)
+
+
+def test_five_classes_have_no_top_five() -> None:
+    """All are among them."""
+    found = compared(np.eye(5, dtype=np.float32), np.eye(5, dtype=np.float32), range(5))
+    assert (found.metric, found.float_top5, found.exported_top5) == ("accuracy", None, None)
+
+
+def test_a_reconstruction_is_held_against_the_input() -> None:
+    """Errors of 0.1 and 0.2 throughout, of a span of 1: 20 and 14 dB."""
+    wanted = np.array([[0.0, 0.5], [1.0, 0.25]], np.float32)
+    found = compared(wanted + np.float32(0.1), wanted - np.float32(0.2), rebuilt=Rebuilt(wanted, 1.0))
+    assert (found.metric, found.agreement, found.score_agreement) == ("psnr_db", None, None)
+    assert found.float == pytest.approx(20.0, abs=1e-4)
+    assert found.exported == pytest.approx(20.0 - 20 * np.log10(2), abs=1e-4)
+    assert (found.float_mse, found.exported_mse) == (pytest.approx(0.01), pytest.approx(0.04))
+
+
+def test_an_output_of_another_shape_than_the_input_is_no_reconstruction() -> None:
+    """The input is not what it is to give."""
+    outputs = np.eye(2, dtype=np.float32)
+    found = compared(outputs, outputs, rebuilt=Rebuilt(np.zeros((2, 3), np.float32), 1.0))
+    assert (found.metric, found.float_mse) == ("agreement", None)
+
+
+def test_one_output_with_labels_is_held_to_the_area_under_its_curve() -> None:
+    """Three of four pairs are in order; in the exported file all are equal."""
+    reference = np.array([[0.1], [0.4], [0.35], [0.8]], np.float32)
+    found = compared(reference, np.full_like(reference, 0.5), [0, 0, 1, 1])
+    assert (found.metric, found.float, found.exported) == ("auc", 0.75, 0.5)
+    assert "area under the ROC curve fell from 0.7500 to 0.5000" in failed_gates(found, SCHEMES["int8"], 0.01)[0]
+
+
+def test_one_score_is_one_output_of_one_number() -> None:
+    """Neither two outputs nor two numbers."""
+    one = np.zeros((3, 1), np.float32)
+    assert is_one_score({"y": one})
+    assert not is_one_score({"y": one, "z": one})
+    assert not is_one_score({"y": np.zeros((3, 2), np.float32)})

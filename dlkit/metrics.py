@@ -1,0 +1,109 @@
+"""How good outputs are, by themselves or against others; numpy alone.
+
+NaN where an output is no finite number, or where there is nothing to measure, so that it fails every threshold.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CAP_DB = 200.0
+"""Where there is no noise at all."""
+NAN = float("nan")
+
+
+def accuracy(outputs: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """Top-1 accuracy of (N, classes) outputs; NaN if an output is no finite number."""
+    if not np.isfinite(outputs).all():
+        return NAN
+    return float(np.mean(outputs.argmax(axis=1) == labels))
+
+
+def top_accuracy(outputs: NDArray[np.float32], labels: NDArray[np.int64], places: int) -> float:
+    """Fraction of (N, classes) outputs that have the right class among their first `places`.
+
+    Of classes with equal outputs the one of the lower number is first, as `argmax` has it. NaN if an output is no
+    finite number.
+    """
+    if not np.isfinite(outputs).all():
+        return NAN
+    own = np.take_along_axis(outputs, labels[:, None], axis=1)
+    earlier = np.arange(outputs.shape[1]) < labels[:, None]
+    ahead = (outputs > own) | ((outputs == own) & earlier)
+    return float(np.mean(ahead.sum(axis=1) < places))
+
+
+def auc(outputs: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """Area under the ROC curve: how often a sample of class 1 is above one of class 0; equal ones count half.
+
+    Args:
+        outputs: (N,) or (N, 1), higher for class 1.
+        labels: (N,) of 0 and 1.
+
+    Returns:
+        0 to 1; NaN if an output is no finite number, or if the samples are all of one class.
+    """
+    positives = int(np.count_nonzero(labels == 1))
+    negatives = len(labels) - positives
+    if not np.isfinite(outputs).all() or not positives or not negatives:
+        return NAN
+    _, place, count = np.unique(outputs.reshape(len(labels)), return_inverse=True, return_counts=True)
+    last = np.cumsum(count)
+    ranks = (last - (count - 1) / 2)[place]  # from 1 on; equal outputs share the mean of theirs
+    wins = float(ranks[labels == 1].sum()) - positives * (positives + 1) / 2
+    return wins / (positives * negatives)
+
+
+def mean_squared_error(wanted: NDArray[np.float32], outputs: NDArray[np.float32]) -> float:
+    """Of arrays of one shape, over all of their numbers."""
+    return float(np.mean((outputs.astype(np.float64) - wanted.astype(np.float64)) ** 2))
+
+
+def psnr_db(error: float, peak: float) -> float:
+    """Peak signal-to-noise ratio in decibels, 10 log10(peak² / error), capped at 200.
+
+    Args:
+        error: mean squared error.
+        peak: span of what the signal can be.
+
+    Returns:
+        NaN unless `error` and `peak` are finite and `peak` is above 0.
+    """
+    if not np.isfinite(error) or not np.isfinite(peak) or not peak > 0.0:
+        return NAN
+    return CAP_DB if error == 0.0 else _capped_db(peak**2 / error)
+
+
+def sqnr_db(signal: NDArray[np.float32], noisy: NDArray[np.float32], *, softmax_follows: bool) -> float:
+    """10 log10 of the energy of `signal` about its mean over the energy of `noisy − signal`.
+
+    Where a softmax follows, a constant added to all scores of a sample changes nothing; the mean of
+    each sample is therefore taken from the signal and from the noise. Elsewhere it is noise like any
+    other, and the signal is what varies over all samples and outputs. Capped at 200 dB; NaN if
+    either holds one, or if there is no signal.
+    """
+    signal, difference = signal.astype(np.float64), noisy.astype(np.float64) - signal.astype(np.float64)
+    if softmax_follows:
+        axes = tuple(range(1, signal.ndim))
+        signal = signal - signal.mean(axis=axes, keepdims=True)
+        difference = difference - difference.mean(axis=axes, keepdims=True)
+    else:
+        signal = signal - signal.mean()
+    energy, noise = float(np.sum(signal**2)), float(np.sum(difference**2))
+    if not energy > 0.0:
+        return NAN
+    return CAP_DB if noise == 0.0 else _capped_db(energy / noise)
+
+
+def same_first(a: NDArray[Any], b: NDArray[Any]) -> float:
+    """Fraction of the rows of two (N, classes) arrays whose highest number is in the same place."""
+    return float(np.mean(a.argmax(axis=1) == b.argmax(axis=1)))
+
+
+def _capped_db(ratio: float) -> float:
+    return float(np.minimum(CAP_DB, 10.0 * np.log10(ratio)))  # unlike min(), keeps NaN

@@ -1,0 +1,40 @@
+"""What an auto-encoder of the shelf is to give again, so that its file is judged by its own task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dlkit.networks import NETWORKS
+from dlkit.runtime.preprocessing import Preprocessing
+from dlkit.trained import Trained
+from dlkit.verify import Rebuilt
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def to_rebuild(trained: Trained, inputs: Mapping[str, NDArray[np.float32]]) -> Rebuilt | None:
+    """The input of a network whose task is reconstruction, with its span.
+
+    Args:
+        inputs: name → (N, *shape), held-out network inputs.
+
+    Returns:
+        None for another task, for a model from elsewhere, which has none, and where the inputs do not vary.
+    """
+    if trained.network not in NETWORKS or NETWORKS[trained.network].task != "reconstruction":
+        return None
+    [(name, wanted)] = inputs.items()
+    peak = span(trained.inputs[name], wanted)
+    return Rebuilt(wanted, peak) if peak > 0.0 else None
+
+
+def span(preprocessing: Preprocessing, inputs: NDArray[np.float32]) -> float:
+    """Of what preprocessing makes of the raw range, over all channels; of `inputs` where that range is not known."""
+    if not preprocessing.is_bounded:
+        return float(np.ptp(inputs))
+    ends = np.asarray(preprocessing.raw_range)[:, None]
+    return float(np.ptp(ends * np.asarray(preprocessing.scale) + np.asarray(preprocessing.offset)))

@@ -1,0 +1,87 @@
+"""The metrics of each task, by values worked out by hand; NaN where there is nothing to measure."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from dlkit.metrics import accuracy, auc, mean_squared_error, psnr_db, top_accuracy
+
+NAN = float("nan")
+
+
+def column(*values: float) -> np.ndarray:
+    return np.array(values, np.float32)[:, None]
+
+
+def test_top_accuracy_counts_the_first_places() -> None:
+    """The right class is first, second and third of three."""
+    outputs = np.array([[3, 2, 1]] * 3, np.float32)
+    labels = np.array([0, 1, 2])
+    assert [top_accuracy(outputs, labels, places) for places in (1, 2, 3)] == [1 / 3, 2 / 3, 1.0]
+
+
+def test_of_equal_outputs_the_first_is_ahead() -> None:
+    """As `argmax` has it: a constant network is right where the class is 0, or among the first five."""
+    outputs, labels = np.zeros((6, 6), np.float32), np.arange(6)
+    assert accuracy(outputs, labels) == 1 / 6
+    assert top_accuracy(outputs, labels, 5) == 5 / 6
+
+
+def test_auc_is_the_fraction_of_pairs_in_order() -> None:
+    """Against all pairs one by one, with equal outputs among them."""
+    rng = np.random.default_rng(0)
+    outputs, labels = rng.integers(0, 8, 40).astype(np.float32), rng.integers(0, 2, 40)
+    pairs = list(itertools.product(outputs[labels == 1], outputs[labels == 0]))
+    wins = sum(1.0 if one > zero else 0.5 if one == zero else 0.0 for one, zero in pairs)
+    assert auc(outputs[:, None], labels) == pytest.approx(wins / len(pairs), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "area"),
+    [
+        ((0.1, 0.2, 0.8, 0.9), 1.0),
+        ((0.9, 0.8, 0.2, 0.1), 0.0),
+        ((0.5, 0.5, 0.5, 0.5), 0.5),
+        ((0.1, 0.5, 0.5, 0.9), 0.875),
+    ],
+)
+def test_auc_of_four_samples(outputs: tuple[float, ...], area: float) -> None:
+    """In order, the other way round, all equal, and with one pair of four equal."""
+    assert auc(column(*outputs), np.array([0, 0, 1, 1])) == area
+
+
+@pytest.mark.parametrize("broken", [NAN, float("inf")])
+def test_no_finite_output_is_nan(broken: float) -> None:
+    """It has no place in an order."""
+    assert np.isnan(auc(column(0.1, broken), np.array([0, 1])))
+    assert np.isnan(top_accuracy(np.array([[0.1, broken]], np.float32), np.array([0]), 5))
+    assert np.isnan(psnr_db(mean_squared_error(column(0.1, 0.2), column(0.1, broken)), 1.0))
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_auc_of_one_class_is_nan(label: int) -> None:
+    """There are no pairs."""
+    assert np.isnan(auc(column(0.1, 0.2), np.array([label, label])))
+
+
+def test_psnr_of_a_tenth_of_the_peak_is_twenty_decibels() -> None:
+    """10 log10(1 / 0.01) and 10 log10(4 / 0.04); no error at all is the cap."""
+    assert psnr_db(0.01, 1.0) == pytest.approx(20.0)
+    assert psnr_db(0.04, 2.0) == pytest.approx(20.0)
+    assert psnr_db(0.0, 1.0) == 200.0
+
+
+@pytest.mark.parametrize("peak", [0.0, NAN, float("inf")])
+def test_psnr_without_a_peak_is_nan(peak: float) -> None:
+    """There is no signal to hold the error against."""
+    assert np.isnan(psnr_db(0.01, peak))
+    assert np.isnan(psnr_db(0.0, peak))
+
+
+def test_mean_squared_error_is_over_all_numbers() -> None:
+    """(1 + 0 + 0 + 9) / 4."""
+    wanted, given = np.zeros((2, 2), np.float32), np.array([[1, 0], [0, 3]], np.float32)
+    assert mean_squared_error(wanted, given) == 2.5
