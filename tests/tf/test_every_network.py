@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,22 @@ def test_int8_answers_are_close_to_the_models(files: Converted) -> None:
     assert far_above_noise(files, content) or noise(files, content) <= inspect_file(files.int8).outputs[0].scale
 
 
+@pytest.mark.parametrize("scheme", [name for name in SCHEMES if name.endswith("_io")])
+@pytest.mark.parametrize("name", ["cnn", "lstm", "dcgan28_generator"])
+def test_other_inputs_and_outputs_give_the_same_answers(name: str, scheme: str, tmp_path: Path) -> None:
+    """Of a network by each of the two quantizers, and of one that answers with a picture."""
+    network = NETWORKS[name]
+    files, plain = converted(network, lively(network, **network.small), tmp_path), scheme.partition("_")[0]
+    if instead := scheme_instead(files, scheme):
+        assert instead == "int8_float_io"
+        return
+    content = files.file(scheme).read_bytes()
+    assert broken_promises(inspect_model(content, scheme), SCHEMES[scheme]) == []
+    step = inspect_file(files.file(plain)).outputs[0].scale
+    gap = np.abs(Session(content).run(files.inputs) - Session(files.file(plain).read_bytes()).run(files.inputs)).max()
+    assert gap <= 1.01 * step
+
+
 def scheme_instead(files: Converted, scheme: str) -> str:
     """What is said to be the nearest scheme where the network cannot have this one; "" where it can."""
     try:
@@ -102,7 +119,11 @@ def noise(files: Converted, content: bytes) -> float:
     return float(np.sqrt(np.mean((original - exported) ** 2)))
 
 
-@pytest.mark.parametrize("scheme", [name for name in SCHEMES if name not in ("float32", "int8")])
+SCHEMES_OF_EACH = [name for name in SCHEMES if name not in ("float32", "int8") and not name.endswith("_io")]
+"""Other inputs and outputs change nothing between them; a network of each kind is enough for those, see below."""
+
+
+@pytest.mark.parametrize("scheme", SCHEMES_OF_EACH)
 def test_the_file_of_every_scheme_runs_and_is_near(files: Converted, scheme: str) -> None:
     """Each keeps its promise and runs; a cast one is within its gap, others are above their noise."""
     if instead := scheme_instead(files, scheme):
