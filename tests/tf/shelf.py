@@ -23,10 +23,11 @@ SAMPLES = 8
 DEEP = {
     "densenet100_bc", "densenet121", "densenet169", "densenet201", "densenet264", "efficientnet_lite1",
     "efficientnet_lite2", "efficientnet_lite3", "efficientnet_lite4", "inception_resnet_v1", "inception_resnet_v2",
-    "inception_v4", "resnet101", "resnet101v2", "resnet110", "resnet152", "resnet152v2", "resnext101_32x4d",
-    "resnext101_32x8d", "resnext101_64x4d",
+    "inception_v1_bn", "inception_v3", "inception_v4", "mobilenet_v3_large", "resnet101", "resnet101v2", "resnet110",
+    "resnet152", "resnet152v2", "resnet32", "resnet44", "resnet56", "resnext101_32x4d", "resnext101_32x8d",
+    "resnext101_64x4d",
 }  # fmt: skip
-"""So many layers that even a narrow one takes half a minute; their families have a shallower one."""
+"""So many layers that even a narrow one takes long; their families have a shallower one."""
 
 
 def in_lanes(names: Iterable[str], heavy: Callable[[str], bool] = DEEP.__contains__) -> list[Any]:

@@ -30,7 +30,7 @@ FUSED_LSTM_CANNOT = ("int16x8", "int16x8_float_io", "weights_int4", "weights_int
 OPTIONS = {"cnn": {"width": 4}, "lstm": {"units": 8}, "resnet8": {"width": 4, "momentum": 0.9}}
 
 
-@pytest.fixture(scope="module", params=list(OPTIONS))
+@pytest.fixture(scope="module", params=["cnn", "lstm", pytest.param("resnet8", marks=pytest.mark.slow)])
 def in_every_scheme(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict]:
     """A network trained for an epoch, and what became of it in each scheme, made by one export."""
     folder = tmp_path_factory.mktemp(request.param)

@@ -24,8 +24,8 @@ IMAGE = {"input_shape": [8, 8, 1]}
     ("name", "options"),
     [
         ("dense_autoencoder", {"units": [16]}),
-        ("convolutional_autoencoder", {"width": 8}),
-        ("variational_autoencoder", {"width": 8}),
+        pytest.param("convolutional_autoencoder", {"width": 8}, marks=pytest.mark.slow),
+        pytest.param("variational_autoencoder", {"width": 8}, marks=pytest.mark.slow),
     ],
 )
 def test_a_trained_autoencoder_is_held_against_its_input(name: str, options: dict[str, Any], tmp_path: Path) -> None:
