@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from types import ModuleType
 
 from dlkit.errors import ExtraMissing
@@ -13,6 +14,9 @@ PURPOSES = {
     "matplotlib": ("matplotlib", "drawing"),
     "tensorflow": ("tensorflow", "building, training and converting"),
     "keras": ("keras", "building, training and converting"),
+    "onnxruntime": ("onnxruntime", "running an ONNX file"),
+    "onnx": ("onnx", "writing an ONNX file"),
+    "tf2onnx": ("tf2onnx", "writing an ONNX file"),
     "ai_edge_litert": ("ai-edge-litert", "reading or running a .tflite file"),
 }
 
@@ -24,5 +28,15 @@ def require(module: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] != module.split(".")[0]:
             raise
-        distribution, purpose = PURPOSES[module.split(".")[0]]
-        raise ExtraMissing(f"{purpose} needs {distribution}: pip install {distribution}") from None
+        raise _missing(module) from None
+
+
+def check_installed(module: str) -> None:
+    """Raise ExtraMissing with the pip line if the optional `module` is not installed; it is not imported."""
+    if importlib.util.find_spec(module) is None:
+        raise _missing(module)
+
+
+def _missing(module: str) -> ExtraMissing:
+    distribution, purpose = PURPOSES[module.split(".")[0]]
+    return ExtraMissing(f"{purpose} needs {distribution}: pip install {distribution}")

@@ -35,5 +35,15 @@ def read_stream(stream: BinaryIO, at_most: int, name: str) -> bytes:
     return b"".join(chunks)
 
 
+def bytes_in(path: Path) -> int:
+    """The size of a file, or of all files in a folder."""
+    return sum(file.stat().st_size for file in files_in(path)) if path.is_dir() else path.stat().st_size
+
+
+def files_in(folder: Path) -> list[Path]:
+    """All files below `folder`, in order."""
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
 def _too_large(name: str) -> OSError:
     return OSError(errno.EFBIG, os.strerror(errno.EFBIG), name)

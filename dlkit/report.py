@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
+TFLITE = "TFLite"
 Number = float
 """Inside the class below `float` is an attribute."""
 
@@ -87,12 +88,14 @@ class Report:
         tests: the same on the test split, looked at once, after the gate; none without labels.
         calibration_samples: 0 where none were needed.
         calibration_source: where they are from; "" where none were needed.
-        bytes: size of model.tflite.
-        float_bytes: size of the float file it was made from.
+        bytes: size of the model.
+        float_bytes: size of the float file it was made from; 0 where it was made from none.
         ops: operation → count.
         tensors: dtype → count.
         warnings: what a user should know before relying on the file; empty if nothing.
-        minimum_runtime: earliest TFLite runtime that has all its operations, see `Inspection`.
+        minimum_runtime: earliest TFLite runtime that has all its operations, see `Inspection`; of a model for
+            servers the version that it was measured with.
+        runtime: what runs it.
         unknown_versions: operations of which it is not known what runtime they need.
         layers: the ten layers that add most to the error, the worst first; empty for a float file.
         keep_float: layers that stand out among them, with what feeds them; what to keep float.
@@ -112,6 +115,7 @@ class Report:
     tensors: dict[str, int]
     warnings: tuple[str, ...]
     minimum_runtime: str = ""
+    runtime: str = TFLITE
     unknown_versions: tuple[str, ...] = ()
     layers: tuple[LayerError, ...] = ()
     keep_float: tuple[str, ...] = ()

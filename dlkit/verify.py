@@ -274,6 +274,25 @@ def refuse_unless_good(
         raise VerificationRefused(f"the {scheme.name} file was refused and no bundle was written: {found}{advice}")
 
 
+def refuse_unless_near(
+    weights: Mapping[str, int], scheme: Scheme, comparisons: Iterable[Comparison], max_drop: float
+) -> None:
+    """Raise VerificationRefused, naming everything that is wrong with a model for servers, unless nothing is.
+
+    Args:
+        weights: dtype → how many numbers of the model's weights are in it.
+    """
+    wrong = [f"{n:,} weights are {dtype}" for dtype, n in weights.items() if dtype not in scheme.tensors]
+    if not weights.get(scheme.weights):
+        wrong.append(f"no weights are {scheme.weights}")
+    for comparison in comparisons:
+        wrong += failed_gates(comparison, scheme, max_drop)
+    if wrong:
+        found = "; ".join(wrong)
+        advice = "" if scheme.instead == FLOAT32.name else f"; use --scheme {scheme.instead}"
+        raise VerificationRefused(f"the {scheme.name} model was refused and no bundle was written: {found}{advice}")
+
+
 def check_conversion(reference: Mapping[str, NDArray[np.float32]], original: Judged) -> None:
     """Raise VerificationRefused unless the float file gives the Keras model's own numbers."""
     if reference.keys() != original.outputs.keys():

@@ -18,7 +18,10 @@ MODULES = (
     "extras",
     "noise",
     "runtime/dtypes",
+    "runtime/named_ends",
     "runtime/litert",
+    "runtime/saved_model",
+    "runtime/served",
     "runtime/arrays",
     "runtime/preprocessing",
     "runtime/inputs",
@@ -28,7 +31,8 @@ MODULES = (
 )
 
 HEAD = '''#!/usr/bin/env python3
-"""Run this bundle on a device: needs numpy and ai-edge-litert (and Pillow for images), not dlkit.
+"""Run this bundle on a device: needs numpy and ai-edge-litert (and Pillow for images), not dlkit; a model
+for servers needs tensorflow or onnxruntime in place of ai-edge-litert.
 
     python predict.py INPUT...   label images, .npy, .npz or .csv files, folders, or - for standard input
     python predict.py --check    prove that the model runs here as it did where it was made

@@ -16,15 +16,19 @@ from dlkit.errors import DataError, ModelFileError
 from dlkit.filing import read_file
 from dlkit.runtime.arrays import read_npz
 from dlkit.runtime.inputs import read_samples
-from dlkit.runtime.litert import Session
+from dlkit.runtime.named_ends import NamedEnds
 from dlkit.runtime.preprocessing import Preprocessing, preprocessing_from
+from dlkit.runtime.saved_model import SAVED_MODEL
+from dlkit.runtime.served import open_model
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FORMAT = 2
-VOUCHED_FOR = ("model.tflite", "labels.txt", "samples.npz")
-"""Files without whose sha256 a manifest says nothing."""
+MODELS = {"tflite": "model.tflite", "saved_model": "saved_model", "onnx": "model.onnx"}
+"""Format of a scheme → what the model is called in a bundle."""
+VOUCHED_FOR = ("labels.txt", "samples.npz")
+"""Files, beside the model, without whose sha256 a manifest says nothing."""
 LARGEST_MANIFEST_BYTES = 2**24
 LARGEST_SAMPLES_BYTES = 2**28
 
@@ -47,15 +51,16 @@ class Bundle:
 
     @property
     def model(self) -> Path:
-        return self.folder / "model.tflite"
+        """The .tflite or .onnx file, or the folder of a SavedModel."""
+        return self.folder / _model_of(self.manifest)
 
     @property
     def name(self) -> str:
         return f"{self.manifest['name']}/{self.manifest['target']}-{self.manifest['scheme']}"
 
-    def session(self, threads: int | None = None) -> Session:
+    def session(self, threads: int | None = None) -> NamedEnds:
         """A loaded model, ready to run."""
-        return Session(self.model, threads)
+        return open_model(self.model, threads)
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -163,7 +168,11 @@ def _check_types(manifest: dict[str, Any]) -> None:
     if not all(isinstance(manifest[key], kind) for key, kind in kinds.items()):
         raise ValueError
     ends = manifest["outputs"].values()
-    if not ends or not manifest["inputs"] or not set(VOUCHED_FOR) <= set(manifest["sha256"]):
+    model = _model_of(manifest)
+    vouched_for = {*VOUCHED_FOR, f"{model}/{SAVED_MODEL}" if model == MODELS["saved_model"] else model}
+    if model not in MODELS.values() or not ends or not manifest["inputs"]:
+        raise ValueError
+    if not vouched_for <= set(manifest["sha256"]):
         raise ValueError
     if not all(
         end["answers"] in ("probabilities", "scores") and 0 <= float(end["tolerance"]) < math.inf for end in ends
@@ -171,11 +180,17 @@ def _check_types(manifest: dict[str, Any]) -> None:
         raise ValueError
 
 
+def _model_of(manifest: Mapping[str, Any]) -> str:
+    """What the model is called; a manifest without the key is of a time when all were .tflite files."""
+    return str(manifest.get("model", MODELS["tflite"]))
+
+
 def check_files(folder: Path, sha256: dict[str, str]) -> None:
     """Raise ModelFileError unless every named file is there and has its sha256."""
     for name, wanted in sha256.items():
-        path = folder / name
-        if Path(name).name != name:
+        path, (*folders, last) = folder / name, name.split("/")
+        plain = all(part not in ("", "..") and Path(part).name == part for part in (*folders, last))
+        if not plain or folders[:1] not in ([], [MODELS["saved_model"]]):
             raise ModelFileError(f"{folder}: the manifest names a file outside the bundle: {name!r}")
         if not path.is_file():
             raise ModelFileError(f"{folder}: {name} is missing; export the bundle again")

@@ -14,13 +14,15 @@ import numpy as np
 
 from dlkit import __version__
 from dlkit.bundle.flatten import flattened_runner
-from dlkit.bundle.loading import FORMAT, Bundle, load_bundle
+from dlkit.bundle.loading import FORMAT, MODELS, Bundle, load_bundle
 from dlkit.digest import sha256_of
-from dlkit.report import Comparison, Report, keep_float_advice
+from dlkit.filing import files_in
+from dlkit.report import TFLITE, Comparison, Report, keep_float_advice
 from dlkit.runtime.arrays import write_npz
 from dlkit.runtime.dtypes import TensorFormat
-from dlkit.runtime.litert import Session
-from dlkit.runtime.scores import gives_probabilities
+from dlkit.runtime.scores import are_probabilities, gives_probabilities
+from dlkit.runtime.served import open_model
+from dlkit.schemes import SCHEMES
 from dlkit.trained import Trained
 from dlkit.writing import new_folder
 
@@ -28,9 +30,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 VERSIONED = ("tensorflow", "keras", "ai-edge-litert", "litert-quantizer", "numpy")
+ONNX_TOOLS = ("tf2onnx", "onnx", "onnxruntime")
 # Integer kernels of other processors differ from these by at most 2 steps (measured under emulated
 # arm64), float kernels by less than 1e-6.
 CHECK_STEPS, CHECK_FLOAT = 2.5, 1e-4
+# A GPU adds in another order, and in these every sum is rounded to 11 or to 8 bits.
+CHECK_SHORTER = {"float16": 1e-2, "bfloat16": 1e-1}
 LAYERS_SHOWN = 5
 
 
@@ -51,7 +56,7 @@ class Reference:
 
 def write_bundle(
     folder: Path,
-    tflite: Path,
+    model: Path,
     trained: Trained,
     report: Report,
     samples: Mapping[str, NDArray[Any]],
@@ -63,7 +68,7 @@ def write_bundle(
     """Write the bundle `folder` and read it back.
 
     Args:
-        tflite: the proven file; it is copied.
+        model: the proven file or folder; it is copied.
         samples: input name → (N, ...), a few raw held-out samples for the bundle's own check.
         weights_sha256: of the float model's weights; unlike the date in its file, they say what was exported.
 
@@ -71,8 +76,9 @@ def write_bundle(
         OutputError: `folder` exists and `replace` is false, or cannot be written.
     """
     with new_folder(folder, replace=replace) as new:
-        shutil.copyfile(tflite, new / "model.tflite")
-        session = Session(new / "model.tflite")
+        kept = new / MODELS[SCHEMES[report.scheme].format]
+        (shutil.copytree if model.is_dir() else shutil.copyfile)(model, kept)
+        session = open_model(kept)
         outputs = session.run_named({name: inputs.apply(samples[name]) for name, inputs in trained.inputs.items()})
         raw = {f"raw {name}": _smallest(values) for name, values in samples.items()}
         arrays = raw | {f"output {name}": values for name, values in outputs.items()}
@@ -84,9 +90,10 @@ def write_bundle(
         if reference is not None:
             table = {**dataclasses.asdict(reference), "classes": reference.classes.tolist()}
             (new / "reference.json").write_text(json.dumps(table) + "\n", encoding="utf-8")
-        content = (new / "model.tflite").read_bytes()
+        answers = _what_they_are(kept, outputs)
         manifest = {
             "format": FORMAT,
+            "model": kept.name,
             "name": trained.name,
             "target": report.target,
             "scheme": report.scheme,
@@ -100,14 +107,15 @@ def write_bundle(
             "outputs": {
                 name: dataclasses.asdict(end)
                 | {
-                    "answers": "probabilities" if gives_probabilities(content, place) else "scores",
-                    "tolerance": _tolerance(end, outputs[name]),
+                    "answers": answers[name],
+                    "tolerance": _tolerance(end, outputs[name], report.scheme),
                 }
-                for place, (name, end) in enumerate(session.outputs.items())
+                for name, end in session.outputs.items()
             },
             "recipe": trained.recipe.as_dict() if trained.recipe else None,
-            "versions": {"dlkit": __version__} | {name: importlib.metadata.version(name) for name in VERSIONED},
-            "sha256": {path.name: sha256_of(path) for path in sorted(new.iterdir())},
+            "versions": {"dlkit": __version__}
+            | {name: importlib.metadata.version(name) for name in _versioned(report.scheme)},
+            "sha256": {path.relative_to(new).as_posix(): sha256_of(path) for path in files_in(new)},
         }
         _write_json(new / "manifest.json", manifest)
     return load_bundle(folder)
@@ -122,10 +130,10 @@ def report_text(name: str, report: Report) -> str:
         f"calibration  {report.calibration_samples} samples ({report.calibration_source})"
         if report.calibration_samples
         else "calibration  none needed",
-        f"size         {report.bytes:,} bytes, {report.bytes / report.float_bytes:.2f} of the float file",
+        f"size         {report.bytes:,} bytes{_beside_float(report)}",
         *([f"kept float   {', '.join(report.kept_float)}"] if report.kept_float else []),
         f"operations   {_counts(report.ops)}",
-        f"tensors      {_counts(report.tensors)}",
+        f"{'tensors' if report.runtime == TFLITE else 'weights'}      {_counts(report.tensors)}",
         f"runtime      {_runtime(report)}",
     ]
     for comparison in (*report.gates, *report.tests):
@@ -159,7 +167,13 @@ def _comparison_lines(comparison: Comparison) -> list[str]:
     return lines
 
 
+def _beside_float(report: Report) -> str:
+    return f", {report.bytes / report.float_bytes:.2f} of the float file" if report.float_bytes else ""
+
+
 def _runtime(report: Report) -> str:
+    if report.runtime != TFLITE:
+        return f"{report.runtime}, measured with {report.minimum_runtime}"
     if report.unknown_versions:
         at_least = f"{report.minimum_runtime} at the least; " if report.minimum_runtime else ""
         return f"TFLite {at_least}not known which has {', '.join(report.unknown_versions)}"
@@ -183,9 +197,26 @@ def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.items())
 
 
-def _tolerance(end: TensorFormat, outputs: NDArray[np.float32]) -> float:
+def _tolerance(end: TensorFormat, outputs: NDArray[np.float32], scheme: str) -> float:
     """How far a processor may be from `outputs`, which this one computed."""
-    return CHECK_STEPS * end.scale if end.quantized else CHECK_FLOAT * max(1.0, float(np.max(np.abs(outputs))))
+    if end.quantized:
+        return CHECK_STEPS * end.scale
+    computed_in = SCHEMES[scheme].activations
+    return CHECK_SHORTER.get(computed_in, CHECK_FLOAT) * max(1.0, float(np.max(np.abs(outputs))))
+
+
+def _what_they_are(model: Path, outputs: Mapping[str, NDArray[np.float32]]) -> dict[str, str]:
+    """Output name → "probabilities" or "scores"; by the last operation of a .tflite file, elsewhere by the values."""
+    if model.suffix == ".tflite":
+        content = model.read_bytes()
+        told = {name: gives_probabilities(content, place) for place, name in enumerate(outputs)}
+    else:
+        told = {name: are_probabilities(values) for name, values in outputs.items()}
+    return {name: "probabilities" if good else "scores" for name, good in told.items()}
+
+
+def _versioned(scheme: str) -> tuple[str, ...]:
+    return (*VERSIONED, *ONNX_TOOLS) if SCHEMES[scheme].format == "onnx" else VERSIONED
 
 
 def _smallest(raw: NDArray[Any]) -> NDArray[Any]:

@@ -9,6 +9,7 @@ import click
 
 from dlkit.cli._completing import bundles
 from dlkit.cli._output import json_option, print_json, print_table, progress_for, quiet_option
+from dlkit.filing import bytes_in
 from dlkit.quantities import size
 
 
@@ -30,7 +31,7 @@ from dlkit.quantities import size
 def command(bundles: tuple[str, ...], runs: int, threads: int, as_json: bool, quiet: bool) -> None:
     """Time each BUNDLE on this machine, each in a process of its own.
 
-    A .tflite file can stand for a bundle. Milliseconds of wall time; memory is that of the process.
+    A .tflite or .onnx file can stand for a bundle. Milliseconds of wall time; memory is that of the process.
 
     \b
     Example:
@@ -39,21 +40,21 @@ def command(bundles: tuple[str, ...], runs: int, threads: int, as_json: bool, qu
     from dlkit.bundle.loading import load_bundle
     from dlkit.runtime.clock import time_file
 
-    models = [Path(name) if name.endswith(".tflite") else load_bundle(Path(name)).model for name in bundles]
+    models = [Path(name) if name.endswith((".tflite", ".onnx")) else load_bundle(Path(name)).model for name in bundles]
     timings = []
     for name, model in zip(bundles, models, strict=True):
         with progress_for(quiet or as_json).step(f"Timing {name}"):
             timings.append(time_file(model, threads, runs))
     if as_json:
         print_json([
-            {"bundle": name, "bytes": model.stat().st_size, **dataclasses.asdict(timing)}
+            {"bundle": name, "bytes": bytes_in(model), **dataclasses.asdict(timing)}
             for name, model, timing in zip(bundles, models, timings, strict=True)
         ])  # fmt: skip
         return
     head = ("bundle", "size", "init ms", "first ms", "min ms", "median ms", "p95 ms", "memory")
     rows = [
         (
-            name, size(model.stat().st_size), f"{t.init_ms:.2f}", f"{t.first_ms:.4f}", f"{t.min_ms:.4f}",
+            name, size(bytes_in(model)), f"{t.init_ms:.2f}", f"{t.first_ms:.4f}", f"{t.min_ms:.4f}",
             f"{t.median_ms:.4f}", f"{t.p95_ms:.4f}", size(t.peak_bytes),
         )
         for name, model, t in zip(bundles, models, timings, strict=True)

@@ -25,10 +25,19 @@ def command(file: str, as_json: bool) -> None:
     Example:
       dlkit inspect exported/digits-tiny/cpu-int8
     """
+    from dlkit.bundle.loading import load_bundle
+    from dlkit.errors import ModelFileError
     from dlkit.runtime.inspection import inspect_file
 
     path = Path(file)
-    inspection = inspect_file(path / "model.tflite" if (path / "manifest.json").is_file() else path)
+    if (path / "manifest.json").is_file():
+        path = path / "model.tflite"
+        if not path.exists() and (model := load_bundle(path.parent).model) != path:
+            raise ModelFileError(
+                f"{model}: is for servers, and inspect reads .tflite files; what was found in it is in "
+                f"{path.with_name('report.txt')}"
+            )
+    inspection = inspect_file(path)
     if as_json:
         print_json(inspection.as_dict())
         return

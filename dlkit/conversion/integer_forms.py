@@ -12,9 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dlkit.conversion.kinds import SAVED_MODEL
-from dlkit.conversion.saved_models import message
 from dlkit.frameworks import tensorflow as tf
+from dlkit.runtime.saved_model import SAVED_MODEL, message
 
 
 def use_integer_forms(saved_model: Path) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Literal
 
 from dlkit.errors import ModelFileError
+from dlkit.runtime.saved_model import SAVED_MODEL
 
 Kind = Literal["keras", "h5", "saved_model", "tflite"]
 
-SAVED_MODEL = "saved_model.pb"
 _SUFFIXES: dict[str, Kind] = {".keras": "keras", ".h5": "h5", ".hdf5": "h5", ".tflite": "tflite"}
 
 

@@ -86,12 +86,7 @@ def _convert_keras(
 ) -> tuple[dict[str, Any], str, list[str]]:
     """The model's own answers, the sha256 of its weights, and what is to be noted."""
     loaded, noted = loaded_model(path, custom)
-    weights = (np.asarray(weight.value) for weight in loaded.weights)  # where they are; get_weights copies them all
-    identity = sha256_of_arrays(weights)
-    called_with = arranged(loaded, read_batch(inputs))
-    at_once = loaded.inputs[0].shape[0] or 8
-    answers = by_name(loaded, loaded.predict(called_with, batch_size=at_once, verbose=0))
-    check_against_keras_2(path, keras.tree.flatten(called_with), list(answers.values()))
+    answers, identity = answers_of(loaded, path, inputs)
     ready = without_loops(loaded)
 
     def converted(kernels: Sequence[Kernel]) -> bytes:
@@ -103,6 +98,17 @@ def _convert_keras(
 
     float_file(ready, converted, tflite)
     return answers, identity, noted
+
+
+def answers_of(loaded: keras.Model, path: Path, inputs: str) -> tuple[dict[str, Any], str]:
+    """What a model, that was loaded from `path`, answers to an archive of inputs, and the sha256 of its weights."""
+    weights = (np.asarray(weight.value) for weight in loaded.weights)  # where they are; get_weights copies them all
+    identity = sha256_of_arrays(weights)
+    called_with = arranged(loaded, read_batch(inputs))
+    at_once = loaded.inputs[0].shape[0] or 8
+    answers = by_name(loaded, loaded.predict(called_with, batch_size=at_once, verbose=0))
+    check_against_keras_2(path, keras.tree.flatten(called_with), list(answers.values()))
+    return answers, identity
 
 
 def quantize_saved_model(

@@ -16,7 +16,7 @@ from dlkit.frameworks import quieten
 
 
 def _tasks() -> dict[str, Callable[..., None]]:
-    from dlkit.conversion import answering, layer_errors, quantizer, tflite
+    from dlkit.conversion import answering, layer_errors, quantizer, serving, tflite
 
     return {
         "convert": tflite.convert,
@@ -24,6 +24,8 @@ def _tasks() -> dict[str, Callable[..., None]]:
         "calibrate": quantizer.calibrate,
         "quantize_flatbuffer": quantizer.quantize_flatbuffer,
         "answer": answering.answer,
+        "serve": serving.serve,
+        "answer_served": serving.answer_served,
         "layer_errors": layer_errors.measure,
     }
 

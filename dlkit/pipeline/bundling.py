@@ -35,7 +35,6 @@ class Plan:
         method: how ranges are chosen.
         keep_float: patterns of layers that are not quantized.
         warnings: about the calibration samples.
-        answers: of the float file.
     """
 
     trained: Trained
@@ -44,10 +43,11 @@ class Plan:
     method: str
     keep_float: tuple[str, ...]
     warnings: tuple[str, ...]
-    answers: FloatAnswers
 
 
-def exported(plan: Plan, scheme: Scheme, folder: Path, force: bool, progress: Progress) -> tuple[Bundle, Report]:
+def exported(
+    plan: Plan, answers: FloatAnswers, scheme: Scheme, folder: Path, force: bool, progress: Progress
+) -> tuple[Bundle, Report]:
     """Make the file of a scheme, prove it and write its bundle to `folder`.
 
     Raises:
@@ -56,18 +56,18 @@ def exported(plan: Plan, scheme: Scheme, folder: Path, force: bool, progress: Pr
     """
     trained, raw = plan.trained, plan.samples.calibration.raw
     calibration = {name: inputs.apply(raw[name]) for name, inputs in trained.inputs.items()}
-    made = make_file(plan.answers.converted, scheme, calibration, progress, plan.method, plan.keep_float)
+    made = make_file(answers.converted, scheme, calibration, progress, plan.method, plan.keep_float)
     made = _labelled(made, trained, scheme)
     with progress.step("Proving it against the float model") as advance:
-        report, reference = prove(plan.answers, made, trained, plan.samples, scheme, plan.target, advance)
+        report, reference = prove(answers, made, trained, plan.samples, scheme, plan.target, advance)
     if scheme.needs_calibration:
         report = dataclasses.replace(report, warnings=(*plan.warnings, *report.warnings))
-    few, identity = _few(plan.samples.gate), plan.answers.converted.weights_sha256
+    few, identity = few_samples(plan.samples.gate), answers.converted.weights_sha256
     bundle = write_bundle(folder, made.file, trained, report, few, reference, weights_sha256=identity, replace=force)
     return bundle, report
 
 
-def _few(held_out: HeldOut) -> dict[str, NDArray[Any]]:
+def few_samples(held_out: HeldOut) -> dict[str, NDArray[Any]]:
     """The samples that travel in the bundle: one of each class first, or just a few where there are none."""
     if held_out.labels is None:
         return {name: raw[:SAMPLES_WITHOUT_LABELS] for name, raw in held_out.raw.items()}

@@ -17,6 +17,7 @@ from dlkit.errors import (
     ConversionError,
     DataError,
     DlkitError,
+    ExtraMissing,
     IllegalCombination,
     ModelFileError,
     OutputError,
@@ -26,6 +27,7 @@ from dlkit.errors import (
 from dlkit.pipeline.bundling import Plan, exported
 from dlkit.pipeline.finding import Model, found_model
 from dlkit.pipeline.proving import FloatAnswers
+from dlkit.pipeline.serving import served
 from dlkit.progress import SILENT, Progress
 from dlkit.recipe import Recipe, different_keys
 from dlkit.report import Report
@@ -163,16 +165,21 @@ def _exported_schemes(
         samples = _samples(trained, calibrate, data)
         warnings = samples.warnings(trained.inputs, len(trained.labels)) if calibrate else []
     with temporary_folder() as temporary:
-        converted = convert_model(
-            trained.model, _held_out_inputs(trained, samples), temporary, progress, trained.custom
-        )
-        plan = Plan(trained, samples, device, method, keep, tuple(warnings), FloatAnswers(converted, trained))
+        inputs = _held_out_inputs(trained, samples)
+        answers: FloatAnswers | None = None
+        if any(scheme.format == "tflite" for scheme in chosen):
+            converted = convert_model(trained.model, inputs, temporary, progress, trained.custom)
+            answers = FloatAnswers(converted, trained)
+        plan = Plan(trained, samples, device, method, keep, tuple(warnings))
         results: list[tuple[Bundle, Report] | DlkitError] = []
         for scheme in chosen:
             folder = bundle_folder(out, trained.name, device.name, scheme.name)
             try:
-                results.append(exported(plan, scheme, folder, force, progress))
-            except (IllegalCombination, ConversionError, VerificationRefused, UnknownName) as error:
+                if scheme.format == "tflite" and answers is not None:
+                    results.append(exported(plan, answers, scheme, folder, force, progress))
+                else:
+                    results.append(served(plan, scheme, inputs, folder, temporary, force, progress))
+            except (IllegalCombination, ConversionError, VerificationRefused, UnknownName, ExtraMissing) as error:
                 results.append(error)
     return results
 
@@ -190,9 +197,11 @@ def as_recipe_says(trained: Trained, recipe: Recipe) -> Trained:
 
 def _check_legal(scheme: Scheme, target: Target) -> None:
     if scheme.name not in target.schemes:
+        able = [other.name for other in TARGETS.values() if scheme.name in other.schemes]
+        instead = f"; or give --target {able[0]}" if able else ""
         raise IllegalCombination(
             f"{target.name} cannot run {scheme.name} files; it runs {', '.join(target.schemes)}: "
-            f"--scheme {target.schemes[0]}"
+            f"--scheme {target.schemes[0]}{instead}"
         )
 
 

@@ -1,4 +1,4 @@
-"""How long a .tflite file takes here, measured in a process of its own.
+"""How long a model takes here, measured in a process of its own.
 
 Own process, so that loading and memory are the file's alone and a crash of native code is an
 error. Times are of `invoke`: the input is set once, from seeded random numbers.
@@ -45,7 +45,7 @@ class Timing:
 
 
 def time_file(model: Path, threads: int, runs: int) -> Timing:
-    """Time the .tflite file `model`. Raises ModelFileError if it cannot be loaded or run."""
+    """Time the file, or folder, `model`. Raises ModelFileError if it cannot be loaded or run."""
     command = children.command("dlkit.runtime.clock", str(model), str(threads), str(runs))
     done = subprocess.run(command, capture_output=True, text=True, env=children.environment(), stdin=subprocess.DEVNULL)
     if done.returncode < 0:
@@ -59,12 +59,19 @@ def time_file(model: Path, threads: int, runs: int) -> Timing:
     return Timing(**told)
 
 
-def _timed(model: Path, threads: int, runs: int) -> Timing:
-    from dlkit.runtime.litert import Session
+def runtime_of(model: Path) -> str:
+    """The module that runs what `model` is."""
+    if model.is_dir():
+        return "tensorflow"
+    return "onnxruntime" if model.suffix == ".onnx" else "ai_edge_litert.interpreter"
 
-    require("ai_edge_litert.interpreter")  # its import is not the file's time
+
+def _timed(model: Path, threads: int, runs: int) -> Timing:
+    from dlkit.runtime.served import open_model
+
+    require(runtime_of(model))  # its import is not the file's time
     start = time.perf_counter()
-    session = Session(model, threads)
+    session = open_model(model, threads)
     init = time.perf_counter() - start
     rng = np.random.default_rng(0)
     session.set_inputs({name: rng.random(end.shape[1:], dtype=np.float32) for name, end in session.inputs.items()})

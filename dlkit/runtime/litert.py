@@ -13,6 +13,7 @@ from dlkit.errors import DataError, ModelFileError
 from dlkit.extras import require
 from dlkit.noise import native_noise_aside
 from dlkit.runtime.dtypes import TensorFormat
+from dlkit.runtime.named_ends import NamedEnds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +22,7 @@ MOST_THREADS = 256
 """The runtime's native code crashes where the system has no more threads to give."""
 
 
-class Session:
+class Session(NamedEnds):
     """A loaded .tflite file.
 
     Attributes:
@@ -56,22 +57,6 @@ class Session:
             found = " → ".join(", ".join(str(e.shape) for e in ends.values()) for ends in (self.inputs, self.outputs))
             raise ModelFileError(f"{name}: computes {found}; only files that take one sample at a time can be run")
 
-    @property
-    def input(self) -> TensorFormat:
-        """The one input. Raises DataError if there are several."""
-        return _only(self.inputs, self._name, "inputs")
-
-    @property
-    def output(self) -> TensorFormat:
-        """The one output. Raises DataError if there are several."""
-        return _only(self.outputs, self._name, "outputs")
-
-    def run(self, batch: NDArray[Any], advance: Callable[[int, int], None] | None = None) -> NDArray[np.float32]:
-        """`run_named` for a file of one input and one output: (N, *shape) → (N, *shape) float32."""
-        _only(self.outputs, self._name, "outputs")
-        [outputs] = self.run_named({_only_name(self.inputs, self._name, "inputs"): batch}, advance).values()
-        return outputs
-
     def run_named(
         self, batch: Mapping[str, NDArray[Any]], advance: Callable[[int, int], None] | None = None
     ) -> dict[str, NDArray[np.float32]]:
@@ -93,23 +78,6 @@ class Session:
                 outputs[name][row] = end.dequantize(self._interpreter.get_tensor(self._places[1][name]["index"]))[0]
         return outputs
 
-    def _checked(self, batch: Mapping[str, NDArray[Any]]) -> int:
-        """The number of samples in `batch`; raises as `run_named` does."""
-        if batch.keys() != self.inputs.keys():
-            raise DataError(f"inputs called {', '.join(batch)}, but the model takes {', '.join(self.inputs)}")
-        for name, samples in batch.items():
-            which, wanted = f" {name!r}" if len(batch) > 1 else "", self.inputs[name].shape[1:]
-            if samples.shape[1:] != wanted:
-                raise DataError(f"input{which} of shape {samples.shape[1:]}, but the model takes {wanted}")
-            if not np.isfinite(samples).all():
-                raise DataError(f"input{which} with NaN or infinite values")
-            if self.inputs[name].counts and not np.array_equal(samples, np.round(samples)):
-                raise DataError(f"input{which} with fractions, but the model takes whole numbers")
-        counts = {len(samples) for samples in batch.values()}
-        if len(counts) > 1:
-            raise DataError(f"inputs of {' and '.join(map(str, sorted(counts)))} samples; each needs as many")
-        return counts.pop()
-
     def set_inputs(self, sample: Mapping[str, NDArray[Any]]) -> None:
         """Put one sample, (*shape) for each input, into the model's inputs."""
         for name, values in sample.items():
@@ -121,16 +89,6 @@ class Session:
             self._interpreter.invoke()
         except (ValueError, RuntimeError) as error:
             raise _refused(self._name, error) from None
-
-
-def _only_name(ends: Mapping[str, TensorFormat], where: str, kind: str) -> str:
-    if len(ends) != 1:
-        raise DataError(f"{where}: has {len(ends)} {kind} ({', '.join(ends)}); give or take them by name")
-    return next(iter(ends))
-
-
-def _only(ends: Mapping[str, TensorFormat], where: str, kind: str) -> TensorFormat:
-    return ends[_only_name(ends, where, kind)]
 
 
 def _signature_names(interpreter: Any) -> tuple[dict[int, list[str]], dict[int, list[str]]]:

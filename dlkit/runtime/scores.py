@@ -9,9 +9,14 @@ offset that leads to it is changed.
 from __future__ import annotations
 
 import struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from dlkit.runtime.inspection import operation_name
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # Operations between a softmax and the output that only change the number format.
 _FORMAT_ONLY = {"QUANTIZE", "DEQUANTIZE"}
@@ -56,6 +61,13 @@ def last_operation(content: bytes, position: int = 0) -> tuple[str, int]:
 def gives_probabilities(content: bytes, position: int = 0) -> bool:
     """Whether what a whole .tflite file answers is between 0 and 1 by construction: softmax or sigmoid comes last."""
     return last_operation(content, position)[0] in ("SOFTMAX", "LOGISTIC")
+
+
+def are_probabilities(values: NDArray[np.float32]) -> bool:
+    """Whether samples (N, ...) look like a softmax or a sigmoid: from 0 to 1, and several classes add up to 1."""
+    if not (values.min() >= 0 and values.max() <= 1):
+        return False
+    return values[0].size == 1 or bool(np.allclose(values.sum(axis=-1), 1.0, atol=1e-2))
 
 
 def _main_graph(content: bytes) -> tuple[Any, Any]:

@@ -34,6 +34,8 @@ class Scheme:
         gap: largest difference to the float model's outputs, in units of the largest of them; None
             where the task's metric decides.
         control_flow: operations that run a subgraph, or do not, that may occur in the file.
+        format: of the file: .tflite for devices; a SavedModel or ONNX for servers, where `tensors` are
+            the dtypes of the weights.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Scheme:
     instead: str = "float32"
     gap: float | None = None
     control_flow: frozenset[str] = frozenset()
+    format: Literal["tflite", "saved_model", "onnx"] = "tflite"
 
     @property
     def needs_calibration(self) -> bool:

@@ -119,7 +119,11 @@ def noise(files: Converted, content: bytes) -> float:
     return float(np.sqrt(np.mean((original - exported) ** 2)))
 
 
-SCHEMES_OF_EACH = [name for name in SCHEMES if name not in ("float32", "int8") and not name.endswith("_io")]
+SCHEMES_OF_EACH = [
+    name
+    for name, scheme in SCHEMES.items()
+    if scheme.format == "tflite" and name not in ("float32", "int8") and not name.endswith("_io")
+]
 """Other inputs and outputs change nothing between them; a network of each kind is enough for those, see below."""
 
 

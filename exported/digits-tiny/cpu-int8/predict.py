@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Run this bundle on a device: needs numpy and ai-edge-litert (and Pillow for images), not dlkit.
+"""Run this bundle on a device: needs numpy and ai-edge-litert (and Pillow for images), not dlkit; a model
+for servers needs tensorflow or onnxruntime in place of ai-edge-litert.
 
     python predict.py INPUT...   label images, .npy, .npz or .csv files, folders, or - for standard input
     python predict.py --check    prove that the model runs here as it did where it was made
@@ -10,17 +11,20 @@ Made by dlkit from its own modules; edit those, not this.
 from __future__ import annotations
 
 import argparse
+import collections
 import contextlib
 import dataclasses
 import difflib
 import errno
 import hashlib
 import importlib
+import importlib.util
 import io
 import json
 import math
 import numpy as np
 import os
+import re
 import stat
 import sys
 import warnings
@@ -32,6 +36,7 @@ from collections.abc import Iterator, Mapping
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 from typing import BinaryIO
 from typing import TYPE_CHECKING
 from typing import TYPE_CHECKING, Any
@@ -161,6 +166,16 @@ def read_stream(stream: BinaryIO, at_most: int, name: str) -> bytes:
     return b"".join(chunks)
 
 
+def bytes_in(path: Path) -> int:
+    """The size of a file, or of all files in a folder."""
+    return sum(file.stat().st_size for file in files_in(path)) if path.is_dir() else path.stat().st_size
+
+
+def files_in(folder: Path) -> list[Path]:
+    """All files below `folder`, in order."""
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
 def _too_large(name: str) -> OSError:
     return OSError(errno.EFBIG, os.strerror(errno.EFBIG), name)
 
@@ -189,6 +204,9 @@ PURPOSES = {
     "matplotlib": ("matplotlib", "drawing"),
     "tensorflow": ("tensorflow", "building, training and converting"),
     "keras": ("keras", "building, training and converting"),
+    "onnxruntime": ("onnxruntime", "running an ONNX file"),
+    "onnx": ("onnx", "writing an ONNX file"),
+    "tf2onnx": ("tf2onnx", "writing an ONNX file"),
     "ai_edge_litert": ("ai-edge-litert", "reading or running a .tflite file"),
 }
 
@@ -200,8 +218,18 @@ def require(module: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] != module.split(".")[0]:
             raise
-        distribution, purpose = PURPOSES[module.split(".")[0]]
-        raise ExtraMissing(f"{purpose} needs {distribution}: pip install {distribution}") from None
+        raise _missing(module) from None
+
+
+def check_installed(module: str) -> None:
+    """Raise ExtraMissing with the pip line if the optional `module` is not installed; it is not imported."""
+    if importlib.util.find_spec(module) is None:
+        raise _missing(module)
+
+
+def _missing(module: str) -> ExtraMissing:
+    distribution, purpose = PURPOSES[module.split(".")[0]]
+    return ExtraMissing(f"{purpose} needs {distribution}: pip install {distribution}")
 
 
 # --- noise ---
@@ -269,13 +297,84 @@ class TensorFormat:
         return np.asarray((stored.astype(np.float32) - self.zero_point) * np.float32(self.scale), np.float32)
 
 
+# --- runtime/named_ends ---
+
+class NamedEnds:
+    """A model that takes samples by input name and answers by output name; a subclass runs it.
+
+    Attributes:
+        inputs, outputs: name → format, in the file's order; shapes are of one sample, with a batch of 1.
+    """
+
+    inputs: dict[str, TensorFormat]
+    outputs: dict[str, TensorFormat]
+    _name: str
+
+    @property
+    def input(self) -> TensorFormat:
+        """The one input. Raises DataError if there are several."""
+        return self.inputs[_only_name(self.inputs, self._name, "inputs")]
+
+    @property
+    def output(self) -> TensorFormat:
+        """The one output. Raises DataError if there are several."""
+        return self.outputs[_only_name(self.outputs, self._name, "outputs")]
+
+    def run(self, batch: NDArray[Any], advance: Callable[[int, int], None] | None = None) -> NDArray[np.float32]:
+        """`run_named` for a file of one input and one output: (N, *shape) → (N, *shape) float32."""
+        _only_name(self.outputs, self._name, "outputs")
+        [outputs] = self.run_named({_only_name(self.inputs, self._name, "inputs"): batch}, advance).values()
+        return outputs
+
+    def run_named(
+        self, batch: Mapping[str, NDArray[Any]], advance: Callable[[int, int], None] | None = None
+    ) -> dict[str, NDArray[np.float32]]:
+        """Network inputs by name, (N, *shape) each → outputs by name, (N, *shape) float32.
+
+        Raises DataError for another name, shape or number of samples, for NaN, infinity, or a fraction where the
+        file takes whole numbers; ModelFileError if the runtime fails on the file.
+        """
+        raise NotImplementedError
+
+    def set_inputs(self, sample: Mapping[str, NDArray[Any]]) -> None:
+        """Put one sample, (*shape) for each input, into the model's inputs."""
+        raise NotImplementedError
+
+    def invoke(self) -> None:
+        """One inference on whatever the input holds; for timing."""
+        raise NotImplementedError
+
+    def _checked(self, batch: Mapping[str, NDArray[Any]]) -> int:
+        """The number of samples in `batch`; raises as `run_named` does."""
+        if batch.keys() != self.inputs.keys():
+            raise DataError(f"inputs called {', '.join(batch)}, but the model takes {', '.join(self.inputs)}")
+        for name, samples in batch.items():
+            which, wanted = f" {name!r}" if len(batch) > 1 else "", self.inputs[name].shape[1:]
+            if samples.shape[1:] != wanted:
+                raise DataError(f"input{which} of shape {samples.shape[1:]}, but the model takes {wanted}")
+            if not np.isfinite(samples).all():
+                raise DataError(f"input{which} with NaN or infinite values")
+            if self.inputs[name].counts and not np.array_equal(samples, np.round(samples)):
+                raise DataError(f"input{which} with fractions, but the model takes whole numbers")
+        counts = {len(samples) for samples in batch.values()}
+        if len(counts) > 1:
+            raise DataError(f"inputs of {' and '.join(map(str, sorted(counts)))} samples; each needs as many")
+        return counts.pop()
+
+
+def _only_name(ends: Mapping[str, TensorFormat], where: str, kind: str) -> str:
+    if len(ends) != 1:
+        raise DataError(f"{where}: has {len(ends)} {kind} ({', '.join(ends)}); give or take them by name")
+    return next(iter(ends))
+
+
 # --- runtime/litert ---
 
 MOST_THREADS = 256
 """The runtime's native code crashes where the system has no more threads to give."""
 
 
-class Session:
+class Session(NamedEnds):
     """A loaded .tflite file.
 
     Attributes:
@@ -310,22 +409,6 @@ class Session:
             found = " → ".join(", ".join(str(e.shape) for e in ends.values()) for ends in (self.inputs, self.outputs))
             raise ModelFileError(f"{name}: computes {found}; only files that take one sample at a time can be run")
 
-    @property
-    def input(self) -> TensorFormat:
-        """The one input. Raises DataError if there are several."""
-        return _only(self.inputs, self._name, "inputs")
-
-    @property
-    def output(self) -> TensorFormat:
-        """The one output. Raises DataError if there are several."""
-        return _only(self.outputs, self._name, "outputs")
-
-    def run(self, batch: NDArray[Any], advance: Callable[[int, int], None] | None = None) -> NDArray[np.float32]:
-        """`run_named` for a file of one input and one output: (N, *shape) → (N, *shape) float32."""
-        _only(self.outputs, self._name, "outputs")
-        [outputs] = self.run_named({_only_name(self.inputs, self._name, "inputs"): batch}, advance).values()
-        return outputs
-
     def run_named(
         self, batch: Mapping[str, NDArray[Any]], advance: Callable[[int, int], None] | None = None
     ) -> dict[str, NDArray[np.float32]]:
@@ -347,23 +430,6 @@ class Session:
                 outputs[name][row] = end.dequantize(self._interpreter.get_tensor(self._places[1][name]["index"]))[0]
         return outputs
 
-    def _checked(self, batch: Mapping[str, NDArray[Any]]) -> int:
-        """The number of samples in `batch`; raises as `run_named` does."""
-        if batch.keys() != self.inputs.keys():
-            raise DataError(f"inputs called {', '.join(batch)}, but the model takes {', '.join(self.inputs)}")
-        for name, samples in batch.items():
-            which, wanted = f" {name!r}" if len(batch) > 1 else "", self.inputs[name].shape[1:]
-            if samples.shape[1:] != wanted:
-                raise DataError(f"input{which} of shape {samples.shape[1:]}, but the model takes {wanted}")
-            if not np.isfinite(samples).all():
-                raise DataError(f"input{which} with NaN or infinite values")
-            if self.inputs[name].counts and not np.array_equal(samples, np.round(samples)):
-                raise DataError(f"input{which} with fractions, but the model takes whole numbers")
-        counts = {len(samples) for samples in batch.values()}
-        if len(counts) > 1:
-            raise DataError(f"inputs of {' and '.join(map(str, sorted(counts)))} samples; each needs as many")
-        return counts.pop()
-
     def set_inputs(self, sample: Mapping[str, NDArray[Any]]) -> None:
         """Put one sample, (*shape) for each input, into the model's inputs."""
         for name, values in sample.items():
@@ -375,16 +441,6 @@ class Session:
             self._interpreter.invoke()
         except (ValueError, RuntimeError) as error:
             raise _refused(self._name, error) from None
-
-
-def _only_name(ends: Mapping[str, TensorFormat], where: str, kind: str) -> str:
-    if len(ends) != 1:
-        raise DataError(f"{where}: has {len(ends)} {kind} ({', '.join(ends)}); give or take them by name")
-    return next(iter(ends))
-
-
-def _only(ends: Mapping[str, TensorFormat], where: str, kind: str) -> TensorFormat:
-    return ends[_only_name(ends, where, kind)]
 
 
 def _signature_names(interpreter: Any) -> tuple[dict[int, list[str]], dict[int, list[str]]]:
@@ -446,6 +502,271 @@ def _format(details: dict[str, Any]) -> TensorFormat:
     scale, zero_point = details["quantization"]
     shape = tuple(int(n) for n in details["shape"])
     return TensorFormat(details["name"], shape, np.dtype(details["dtype"]).name, float(scale), int(zero_point))
+
+
+# --- runtime/saved_model ---
+
+SAVED_MODEL = "saved_model.pb"
+"""The file that makes a folder one."""
+SIGNATURE = "serving_default"
+RUNS_PYTHON = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
+TOUCHES_FILES = {
+    "DeleteOldDirs", "GenerateVocabRemapping", "InitializeTableFromTextFile", "InitializeTableFromTextFileV2",
+    "LoadAndRemapMatrix", "MatchingFiles", "MergeV2Checkpoints", "PrintV2", "ReadFile", "Restore", "RestoreSlice",
+    "RestoreV2", "Save", "SaveSlices", "SaveV2", "WriteFile",
+}  # fmt: skip
+TOUCHES_FILES_MARK = re.compile(r"Dataset|Reader|Summary|^Debug|Rpc|FileSystem|ImportEvent|Checkpoint|Filename")
+SAVING_ITSELF = {"MergeV2Checkpoints", "RestoreV2", "SaveV2", "ShardedFilename"}
+"""What every SavedModel has for its own variables; loading one does not run it."""
+
+
+def checked_graph(folder: Path, signature: str = SIGNATURE) -> Any:
+    """The graph that serves, read without loading it.
+
+    Raises:
+        ModelFileError: the folder holds no SavedModel with such a signature, or one that runs Python or
+            touches files.
+    """
+    file = folder / SAVED_MODEL
+    saved = message("saved_model_pb2").SavedModel()
+    try:
+        saved.ParseFromString(file.read_bytes())
+    except Exception:  # protobuf's DecodeError, for anything that is not one of its messages
+        raise ModelFileError(f"{file}: is not a SavedModel, or cut short") from None
+    if not all(graph.HasField("object_graph_def") for graph in saved.meta_graphs):
+        raise ModelFileError(
+            f"{folder}: was saved by TensorFlow 1, whose SavedModels run code as they are loaded; load it with "
+            "tf.compat.v1 where you trust it, and save it again as a tf.Module"
+        )
+    graphs = [graph for graph in saved.meta_graphs if "serve" in graph.meta_info_def.tags] or list(saved.meta_graphs)
+    for graph in saved.meta_graphs:
+        for op in _forbidden(graph):
+            does = "runs Python code" if op in RUNS_PYTHON else "can read or write files"
+            raise ModelFileError(
+                f"{folder}: has the operation {op}, which {does}; such a SavedModel is not loaded: export the model "
+                "without that part (its preprocessing, most likely)"
+            )
+    if not graphs or signature not in graphs[0].signature_def:
+        found = ", ".join(name for name in graphs[0].signature_def if not name.startswith("__")) if graphs else ""
+        raise ModelFileError(
+            f"{folder}: has no signature called {signature!r} ({found or 'it has none'}); in Python, save it again: "
+            f"tf.saved_model.save(model, folder, signatures={{'{signature}': function}})"
+        )
+    return graphs[0]
+
+
+def message(module: str) -> Any:
+    """A module of TensorFlow's own messages, by its name."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with native_noise_aside():
+        require("tensorflow")
+        return importlib.import_module(f"tensorflow.core.protobuf.{module}")
+
+
+def _forbidden(graph: Any) -> Iterator[str]:
+    """Operations that touch files or run Python, anywhere but in what saves and restores the variables themselves."""
+    functions = {function.signature.name: function.node_def for function in graph.graph_def.library.function}
+    served = _reachable(functions, _names_served(graph, functions))
+    own = {graph.saver_def.save_tensor_name, graph.saver_def.restore_op_name}
+    own = {name.partition(":")[0].lstrip("^") for name in own}
+    outside = [node for node in graph.graph_def.node if node.name not in own]
+    for node in (*outside, *(node for name in sorted(served) for node in functions[name])):
+        if _is_forbidden(node.op):
+            yield node.op
+    for name in sorted(functions.keys() - served):
+        yield from (node.op for node in functions[name] if _is_forbidden(node.op) and node.op not in SAVING_ITSELF)
+
+
+def _names_served(graph: Any, functions: dict[str, Any]) -> set[str]:
+    """Functions that something may call after loading: those of objects, and those of the graph's own nodes."""
+    own = {graph.saver_def.save_tensor_name.partition(":")[0], graph.saver_def.restore_op_name}
+    objects = set(graph.object_graph_def.concrete_functions)
+    called = {name for node in graph.graph_def.node if node.name not in own for name in _called(node)}
+    return (objects | called) & functions.keys()
+
+
+def _reachable(functions: dict[str, Any], names: set[str]) -> set[str]:
+    """`names` and all functions they call."""
+    found: set[str] = set()
+    waiting = collections.deque(names)
+    while waiting:
+        name = waiting.popleft()
+        if name in found or name not in functions:
+            continue
+        found.add(name)
+        waiting.extend(called for node in functions[name] for called in _called(node))
+    return found
+
+
+def _called(node: Any) -> Iterator[str]:
+    yield node.op  # a function may be called by its name alone
+    for value in node.attr.values():
+        if value.func.name:
+            yield value.func.name
+        yield from (function.name for function in value.list.func)
+
+
+def _is_forbidden(op: str) -> bool:
+    if op.startswith("__inference"):  # a function, whose own operations are looked at
+        return False
+    return op in RUNS_PYTHON or op in TOUCHES_FILES or TOUCHES_FILES_MARK.search(op) is not None
+
+
+# --- runtime/served ---
+
+AT_ONCE = 32
+"""Samples in a batch."""
+_ONNX_DTYPES = {"tensor(float)": "float32", "tensor(int32)": "int32", "tensor(int64)": "int64", "tensor(bool)": "bool"}
+
+
+class _Served(NamedEnds):
+    """A model with an open batch."""
+
+    _sample: dict[str, NDArray[Any]]
+
+    def run_named(
+        self, batch: Mapping[str, NDArray[Any]], advance: Callable[[int, int], None] | None = None
+    ) -> dict[str, NDArray[np.float32]]:
+        count = self._checked(batch)
+        outputs = {name: np.empty((count, *end.shape[1:]), np.float32) for name, end in self.outputs.items()}
+        for start in range(0, count, AT_ONCE):
+            rows = slice(start, min(start + AT_ONCE, count))
+            found = self._answers({name: self.inputs[name].quantize(values[rows]) for name, values in batch.items()})
+            for name, values in found.items():
+                if values.shape != outputs[name][rows].shape:
+                    raise ModelFileError(f"{self._name}: gives {values.shape} as {name!r}, not one answer a sample")
+                outputs[name][rows] = values
+            if advance:
+                advance(rows.stop, count)
+        return outputs
+
+    def set_inputs(self, sample: Mapping[str, NDArray[Any]]) -> None:
+        self._sample = {name: self.inputs[name].quantize(values)[np.newaxis] for name, values in sample.items()}
+
+    def invoke(self) -> None:
+        self._answers(self._sample)
+
+    def _answers(self, batch: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Inputs in the file's dtypes → outputs. Raises ModelFileError if the runtime fails on the file."""
+        raise NotImplementedError
+
+
+class SavedModelSession(_Served):
+    """A loaded SavedModel; its graphs are read first, and one that runs Python or touches files is refused.
+
+    Raises:
+        ModelFileError: the folder holds no SavedModel with such a signature, or one that must not be loaded.
+        DataError: fewer than 1 or more than 256 threads, or others than TensorFlow has started with.
+        ExtraMissing: tensorflow is not installed.
+    """
+
+    def __init__(self, folder: Path, threads: int | None = None, signature: str = SIGNATURE) -> None:
+        self._name = str(folder)
+        _check_threads(threads)
+        graph = checked_graph(folder, signature)
+        with native_noise_aside():  # it announces that it finds no GPU
+            tf = require("tensorflow")
+            if threads is not None:
+                _start_with(tf, threads)
+            try:
+                self._loaded = tf.saved_model.load(str(folder))
+            except Exception as error:  # TensorFlow raises what it raises; each is about the folder
+                raise _broken(self._name, error) from None
+        self._tf, self._serve = tf, self._loaded.signatures[signature]
+        told = graph.signature_def[signature]
+        self.inputs = {name: _end_format(tf, self._name, name, told.inputs[name]) for name in sorted(told.inputs)}
+        self.outputs = {name: _end_format(tf, self._name, name, told.outputs[name]) for name in sorted(told.outputs)}
+
+    def _answers(self, batch: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        try:
+            found = self._serve(**{name: self._tf.constant(values) for name, values in batch.items()})
+            return {name: values.numpy() for name, values in found.items()}
+        except self._tf.errors.OpError as error:
+            raise _broken(self._name, error) from None
+
+
+class OnnxSession(_Served):
+    """A loaded ONNX file.
+
+    Raises:
+        ModelFileError: the file is missing, is no ONNX model or is broken.
+        DataError: fewer than 1 or more than 256 threads.
+        ExtraMissing: onnxruntime is not installed.
+    """
+
+    def __init__(self, file: Path, threads: int | None = None) -> None:
+        self._name = str(file)
+        _check_threads(threads)
+        onnxruntime = require("onnxruntime")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or min(4, os.cpu_count() or 1)
+        options.log_severity_level = 4
+        try:
+            with native_noise_aside():
+                self._session = onnxruntime.InferenceSession(str(file), options, providers=_providers(onnxruntime))
+        except Exception as error:  # its errors have no common class
+            raise _broken(self._name, error) from None
+        self.inputs = {end.name: _onnx_format(self._name, end) for end in self._session.get_inputs()}
+        self.outputs = {end.name: _onnx_format(self._name, end) for end in self._session.get_outputs()}
+
+    def _answers(self, batch: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        try:
+            return dict(zip(self.outputs, self._session.run(list(self.outputs), dict(batch)), strict=True))
+        except Exception as error:
+            raise _broken(self._name, error) from None
+
+
+def open_model(model: Path, threads: int | None = None) -> NamedEnds:
+    """A session of whatever `model` is: a .tflite file, an .onnx file or the folder of a SavedModel."""
+    if model.is_dir():
+        return SavedModelSession(model, threads)
+    return OnnxSession(model, threads) if model.suffix == ".onnx" else Session(model, threads)
+
+
+def _check_threads(threads: int | None) -> None:
+    if threads is not None and not 1 <= threads <= MOST_THREADS:
+        raise DataError(f"{threads} threads; the runtime takes 1 to {MOST_THREADS}")
+
+
+def _start_with(tf: Any, threads: int) -> None:
+    """Raise DataError if TensorFlow has started already, with another number of threads."""
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+    except RuntimeError:
+        if (had := tf.config.threading.get_intra_op_parallelism_threads()) != threads:
+            found = f"{had} threads" if had else "a number of threads of its own"
+            raise DataError(f"TensorFlow has started with {found} in this process, and keeps them") from None
+
+
+def _providers(onnxruntime: Any) -> list[str]:
+    """A GPU where this build of the runtime has it, and the CPU for the rest."""
+    return [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in
+            onnxruntime.get_available_providers()]  # fmt: skip
+
+
+def _end_format(tf: Any, where: str, name: str, info: Any) -> TensorFormat:
+    if info.tensor_shape.unknown_rank:
+        raise ModelFileError(f"{where}: the shape of {name!r} is not known")
+    shape = tuple(int(dim.size) for dim in info.tensor_shape.dim)[1:]
+    return _of_one_sample(where, name, shape, np.dtype(tf.as_dtype(info.dtype).as_numpy_dtype).name)
+
+
+def _onnx_format(where: str, end: Any) -> TensorFormat:
+    if end.type not in _ONNX_DTYPES:
+        raise ModelFileError(f"{where}: {end.name!r} is {end.type}; dlkit runs {', '.join(_ONNX_DTYPES)}")
+    shape = tuple(size if isinstance(size, int) else -1 for size in end.shape[1:])
+    return _of_one_sample(where, end.name, shape, _ONNX_DTYPES[end.type])
+
+
+def _of_one_sample(where: str, name: str, shape: tuple[int, ...], dtype: str) -> TensorFormat:
+    if -1 in shape:
+        raise ModelFileError(f"{where}: the shape of {name!r} is open; only the number of samples may be")
+    return TensorFormat(name, (1, *shape), dtype, 0.0, 0)
+
+
+def _broken(name: str, error: Exception) -> ModelFileError:
+    reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return ModelFileError(f"{name}: the runtime refuses this model: {reason[:300]}")
 
 
 # --- runtime/arrays ---
@@ -947,8 +1268,10 @@ def _rows(where: str, array: NDArray[Any], preprocessing: Preprocessing) -> Iter
 # --- bundle/loading ---
 
 FORMAT = 2
-VOUCHED_FOR = ("model.tflite", "labels.txt", "samples.npz")
-"""Files without whose sha256 a manifest says nothing."""
+MODELS = {"tflite": "model.tflite", "saved_model": "saved_model", "onnx": "model.onnx"}
+"""Format of a scheme → what the model is called in a bundle."""
+VOUCHED_FOR = ("labels.txt", "samples.npz")
+"""Files, beside the model, without whose sha256 a manifest says nothing."""
 LARGEST_MANIFEST_BYTES = 2**24
 LARGEST_SAMPLES_BYTES = 2**28
 
@@ -971,15 +1294,16 @@ class Bundle:
 
     @property
     def model(self) -> Path:
-        return self.folder / "model.tflite"
+        """The .tflite or .onnx file, or the folder of a SavedModel."""
+        return self.folder / _model_of(self.manifest)
 
     @property
     def name(self) -> str:
         return f"{self.manifest['name']}/{self.manifest['target']}-{self.manifest['scheme']}"
 
-    def session(self, threads: int | None = None) -> Session:
+    def session(self, threads: int | None = None) -> NamedEnds:
         """A loaded model, ready to run."""
-        return Session(self.model, threads)
+        return open_model(self.model, threads)
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -1087,7 +1411,11 @@ def _check_types(manifest: dict[str, Any]) -> None:
     if not all(isinstance(manifest[key], kind) for key, kind in kinds.items()):
         raise ValueError
     ends = manifest["outputs"].values()
-    if not ends or not manifest["inputs"] or not set(VOUCHED_FOR) <= set(manifest["sha256"]):
+    model = _model_of(manifest)
+    vouched_for = {*VOUCHED_FOR, f"{model}/{SAVED_MODEL}" if model == MODELS["saved_model"] else model}
+    if model not in MODELS.values() or not ends or not manifest["inputs"]:
+        raise ValueError
+    if not vouched_for <= set(manifest["sha256"]):
         raise ValueError
     if not all(
         end["answers"] in ("probabilities", "scores") and 0 <= float(end["tolerance"]) < math.inf for end in ends
@@ -1095,11 +1423,16 @@ def _check_types(manifest: dict[str, Any]) -> None:
         raise ValueError
 
 
+def _model_of(manifest: Mapping[str, Any]) -> str:
+    """What the model is called; a manifest without the key is of a time when all were .tflite files."""
+    return str(manifest.get("model", MODELS["tflite"]))
+
+
 def check_files(folder: Path, sha256: dict[str, str]) -> None:
     """Raise ModelFileError unless every named file is there and has its sha256."""
     for name, wanted in sha256.items():
-        path = folder / name
-        if Path(name).name != name:
+        path, parts = folder / name, name.split("/")
+        if any(part in ("", "..") or Path(part).name != part for part in parts):
             raise ModelFileError(f"{folder}: the manifest names a file outside the bundle: {name!r}")
         if not path.is_file():
             raise ModelFileError(f"{folder}: {name} is missing; export the bundle again")

@@ -1,0 +1,178 @@
+"""Inference on servers: a SavedModel with TensorFlow, an ONNX file with ONNX Runtime; by name, in batches.
+
+`open_model` chooses by what lies there, so that a bundle of any format runs by the same commands.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlkit.errors import DataError, ModelFileError
+from dlkit.extras import require
+from dlkit.noise import native_noise_aside
+from dlkit.runtime.dtypes import TensorFormat
+from dlkit.runtime.litert import MOST_THREADS, Session
+from dlkit.runtime.named_ends import NamedEnds
+from dlkit.runtime.saved_model import SIGNATURE, checked_graph
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+AT_ONCE = 32
+"""Samples in a batch."""
+_ONNX_DTYPES = {"tensor(float)": "float32", "tensor(int32)": "int32", "tensor(int64)": "int64", "tensor(bool)": "bool"}
+
+
+class _Served(NamedEnds):
+    """A model with an open batch."""
+
+    _sample: dict[str, NDArray[Any]]
+
+    def run_named(
+        self, batch: Mapping[str, NDArray[Any]], advance: Callable[[int, int], None] | None = None
+    ) -> dict[str, NDArray[np.float32]]:
+        count = self._checked(batch)
+        outputs = {name: np.empty((count, *end.shape[1:]), np.float32) for name, end in self.outputs.items()}
+        for start in range(0, count, AT_ONCE):
+            rows = slice(start, min(start + AT_ONCE, count))
+            found = self._answers({name: self.inputs[name].quantize(values[rows]) for name, values in batch.items()})
+            for name, values in found.items():
+                if values.shape != outputs[name][rows].shape:
+                    raise ModelFileError(f"{self._name}: gives {values.shape} as {name!r}, not one answer a sample")
+                outputs[name][rows] = values
+            if advance:
+                advance(rows.stop, count)
+        return outputs
+
+    def set_inputs(self, sample: Mapping[str, NDArray[Any]]) -> None:
+        self._sample = {name: self.inputs[name].quantize(values)[np.newaxis] for name, values in sample.items()}
+
+    def invoke(self) -> None:
+        self._answers(self._sample)
+
+    def _answers(self, batch: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Inputs in the file's dtypes → outputs. Raises ModelFileError if the runtime fails on the file."""
+        raise NotImplementedError
+
+
+class SavedModelSession(_Served):
+    """A loaded SavedModel; its graphs are read first, and one that runs Python or touches files is refused.
+
+    Raises:
+        ModelFileError: the folder holds no SavedModel with such a signature, or one that must not be loaded.
+        DataError: fewer than 1 or more than 256 threads, or others than TensorFlow has started with.
+        ExtraMissing: tensorflow is not installed.
+    """
+
+    def __init__(self, folder: Path, threads: int | None = None, signature: str = SIGNATURE) -> None:
+        self._name = str(folder)
+        _check_threads(threads)
+        graph = checked_graph(folder, signature)
+        with native_noise_aside():  # it announces that it finds no GPU
+            tf = require("tensorflow")
+            if threads is not None:
+                _start_with(tf, threads)
+            try:
+                self._loaded = tf.saved_model.load(str(folder))
+            except Exception as error:  # TensorFlow raises what it raises; each is about the folder
+                raise _broken(self._name, error) from None
+        self._tf, self._serve = tf, self._loaded.signatures[signature]
+        told = graph.signature_def[signature]
+        self.inputs = {name: _end_format(tf, self._name, name, told.inputs[name]) for name in sorted(told.inputs)}
+        self.outputs = {name: _end_format(tf, self._name, name, told.outputs[name]) for name in sorted(told.outputs)}
+
+    def _answers(self, batch: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        try:
+            found = self._serve(**{name: self._tf.constant(values) for name, values in batch.items()})
+            return {name: values.numpy() for name, values in found.items()}
+        except self._tf.errors.OpError as error:
+            raise _broken(self._name, error) from None
+
+
+class OnnxSession(_Served):
+    """A loaded ONNX file.
+
+    Raises:
+        ModelFileError: the file is missing, is no ONNX model or is broken.
+        DataError: fewer than 1 or more than 256 threads.
+        ExtraMissing: onnxruntime is not installed.
+    """
+
+    def __init__(self, file: Path, threads: int | None = None) -> None:
+        self._name = str(file)
+        _check_threads(threads)
+        onnxruntime = require("onnxruntime")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or min(4, os.cpu_count() or 1)
+        options.log_severity_level = 4
+        try:
+            with native_noise_aside():
+                self._session = onnxruntime.InferenceSession(str(file), options, providers=_providers(onnxruntime))
+        except Exception as error:  # its errors have no common class
+            raise _broken(self._name, error) from None
+        self.inputs = {end.name: _onnx_format(self._name, end) for end in self._session.get_inputs()}
+        self.outputs = {end.name: _onnx_format(self._name, end) for end in self._session.get_outputs()}
+
+    def _answers(self, batch: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        try:
+            return dict(zip(self.outputs, self._session.run(list(self.outputs), dict(batch)), strict=True))
+        except Exception as error:
+            raise _broken(self._name, error) from None
+
+
+def open_model(model: Path, threads: int | None = None) -> NamedEnds:
+    """A session of whatever `model` is: a .tflite file, an .onnx file or the folder of a SavedModel."""
+    if model.is_dir():
+        return SavedModelSession(model, threads)
+    return OnnxSession(model, threads) if model.suffix == ".onnx" else Session(model, threads)
+
+
+def _check_threads(threads: int | None) -> None:
+    if threads is not None and not 1 <= threads <= MOST_THREADS:
+        raise DataError(f"{threads} threads; the runtime takes 1 to {MOST_THREADS}")
+
+
+def _start_with(tf: Any, threads: int) -> None:
+    """Raise DataError if TensorFlow has started already, with another number of threads."""
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+    except RuntimeError:
+        if (had := tf.config.threading.get_intra_op_parallelism_threads()) != threads:
+            found = f"{had} threads" if had else "a number of threads of its own"
+            raise DataError(f"TensorFlow has started with {found} in this process, and keeps them") from None
+
+
+def _providers(onnxruntime: Any) -> list[str]:
+    """A GPU where this build of the runtime has it, and the CPU for the rest."""
+    return [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in
+            onnxruntime.get_available_providers()]  # fmt: skip
+
+
+def _end_format(tf: Any, where: str, name: str, info: Any) -> TensorFormat:
+    if info.tensor_shape.unknown_rank:
+        raise ModelFileError(f"{where}: the shape of {name!r} is not known")
+    shape = tuple(int(dim.size) for dim in info.tensor_shape.dim)[1:]
+    return _of_one_sample(where, name, shape, np.dtype(tf.as_dtype(info.dtype).as_numpy_dtype).name)
+
+
+def _onnx_format(where: str, end: Any) -> TensorFormat:
+    if end.type not in _ONNX_DTYPES:
+        raise ModelFileError(f"{where}: {end.name!r} is {end.type}; dlkit runs {', '.join(_ONNX_DTYPES)}")
+    shape = tuple(size if isinstance(size, int) else -1 for size in end.shape[1:])
+    return _of_one_sample(where, end.name, shape, _ONNX_DTYPES[end.type])
+
+
+def _of_one_sample(where: str, name: str, shape: tuple[int, ...], dtype: str) -> TensorFormat:
+    if -1 in shape:
+        raise ModelFileError(f"{where}: the shape of {name!r} is open; only the number of samples may be")
+    return TensorFormat(name, (1, *shape), dtype, 0.0, 0)
+
+
+def _broken(name: str, error: Exception) -> ModelFileError:
+    reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return ModelFileError(f"{name}: the runtime refuses this model: {reason[:300]}")
