@@ -45,8 +45,9 @@ def _local_response_normalization() -> type[Any]:
             channels = np.arange(x.shape[-1])
             band = np.abs(channels[:, np.newaxis] - channels) <= self.size // 2
             kernel = (self.alpha * band).astype("float32")[np.newaxis, np.newaxis]  # (1, 1, C, C)
-            r = ops.rsqrt(ops.conv(x * x, kernel, padding="valid") + self.k)
-            return x * (r * (r * ops.rsqrt(r)))
+            whole = ops.cast(x, "float32")  # a square of half precision is infinite from 256 on
+            r = ops.rsqrt(ops.conv(whole * whole, kernel, padding="valid") + self.k)
+            return ops.cast(whole * (r * (r * ops.rsqrt(r))), x.dtype)
 
         def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
             return input_shape

@@ -129,6 +129,11 @@ def _proven(
     """The report of a model that passed, and what the Keras model said on the test split."""
     trained, samples = plan.trained, plan.samples
     count = count_of_samples(samples.gate.raw)
+    if not all(np.isfinite(values).all() for values in outputs.values()):
+        raise VerificationRefused(
+            f"the {scheme.name} model was refused and no bundle was written: it answers with NaN or infinity, numbers "
+            f"beyond what {scheme.activations} holds; use --scheme {scheme.instead}"
+        )
 
     def compared(held_out: HeldOut, rows: slice) -> tuple[Comparison, ...]:
         wanted = {name: values[rows] for name, values in reference.items()}
