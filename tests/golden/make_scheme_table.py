@@ -1,6 +1,6 @@
 """Writes the tables of schemes into the README: every family by its error, every recipe by its accuracy.
 
-    PYTHONPATH=tests:tests/tf python tests/golden/make_scheme_table.py
+    PYTHONPATH=tests:tests/tf python tests/golden/make_scheme_table.py [families] [servers] [recipes]
 
 Families are measured small and with random weights, on what calibrated them; recipes as a user runs
 them, on the test split.
@@ -9,17 +9,23 @@ them, on the test split.
 from __future__ import annotations
 
 import re
+import sys
 import tempfile
 from pathlib import Path
 
+import keras
 import numpy as np
-from shelf import Converted, converted, lively
+from shelf import Converted, converted, inputs_for, lively, made_for_servers
 
+from dlkit.conversion.named_ends import input_names
 from dlkit.errors import DlkitError, IllegalCombination, ModelFileError
 from dlkit.networks import NETWORKS
 from dlkit.pipeline import export_schemes, train
+from dlkit.pipeline.keras_file import write_keras
 from dlkit.recipe import read_recipe
+from dlkit.runtime.arrays import write_npz
 from dlkit.runtime.inspection import inspect_model
+from dlkit.runtime.served import open_model
 from dlkit.schemes import SCHEMES
 from dlkit.verify import judged, sqnr_db
 
@@ -31,6 +37,7 @@ FAMILIES = (
 )  # fmt: skip
 ROOT = Path(__file__).parents[2]
 COLUMNS = ("float32", "float16", "dynamic_int8", "int8", "int16x8", "weights_int8", "weights_int4")
+FOR_SERVERS = ("saved_model", "saved_model_float16", "saved_model_bfloat16", "onnx")
 RECIPES = ("digits", "digits-lstm", "digits-tiny")
 
 
@@ -66,6 +73,28 @@ def families() -> list[str]:
     return rows
 
 
+def served() -> list[str]:
+    """Rows: network, the largest gap of each scheme for servers in units of the largest output."""
+    rows = []
+    for name in FAMILIES:
+        keras.backend.clear_session()
+        with tempfile.TemporaryDirectory() as folder:
+            network = NETWORKS[name]
+            model = lively(network, **network.small)
+            inputs = inputs_for(network, model.input_shape[1:])
+            write_npz(Path(folder) / "inputs.npz", {input_names(model)[0]: inputs})
+            write_keras(model, Path(folder) / "model.keras")
+            gaps = []
+            for scheme in FOR_SERVERS:
+                (place := Path(folder) / scheme).mkdir()
+                made, reference = made_for_servers(Path(folder), scheme, place)
+                gap = np.abs(open_model(made).run(inputs) - reference).max() / np.abs(reference).max()
+                gaps.append(f"{gap:.0e}")
+        rows.append(f"| {name} | " + " | ".join(gaps) + " |")
+        print(rows[-1], flush=True)
+    return rows
+
+
 def recipes() -> list[str]:
     """Rows: recipe, accuracy and size by each scheme."""
     rows = []
@@ -90,11 +119,15 @@ def accuracy_of(result: object) -> str:
     return f"{report.test.exported:.4f}, {report.bytes / 1000:.1f} kB"
 
 
-def main() -> None:
-    """Both tables, between their marks."""
-    head = "| | " + " | ".join(COLUMNS) + " |\n| --- |" + " --- |" * len(COLUMNS) + "\n"
+TABLES = {"families": (families, COLUMNS), "servers": (served, FOR_SERVERS), "recipes": (recipes, COLUMNS)}
+
+
+def main(wanted: list[str]) -> None:
+    """The tables named, or all, between their marks."""
     readme = ROOT / "README.md"
-    for mark, rows in (("families", families()), ("recipes", recipes())):
+    for mark in wanted or TABLES:
+        make, columns = TABLES[mark]
+        head, rows = "| | " + " | ".join(columns) + " |\n| --- |" + " --- |" * len(columns) + "\n", make()
         table = f"<!-- schemes of {mark} -->\n{head}" + "\n".join(rows) + f"\n<!-- end of {mark} -->"
         pattern = rf"<!-- schemes of {mark} -->.*<!-- end of {mark} -->"
         text = readme.read_text(encoding="utf-8")
@@ -103,4 +136,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from named_weights import named_weight
 
+from dlkit.bundle.loading import MODELS
 from dlkit.conversion.batches import read_batch
 from dlkit.networks import NETWORKS, Network
 from dlkit.progress import SILENT, ignore
@@ -144,6 +145,34 @@ def converted(network: Network, model: Any, folder: Path) -> Converted:
         advance=ignore,
     )
     return Converted(folder, name, inputs, read_batch(folder / "reference.npz")["output"])
+
+
+def made_for_servers(saved: Path, scheme: str, folder: Path) -> tuple[Path, np.ndarray]:
+    """The model of a scheme for servers, in `folder`, of the model.keras and inputs.npz in `saved`.
+
+    Returns:
+        The model, and (N, ...) what the Keras model answers to the inputs.
+    """
+    from dlkit.conversion.serving import serve
+    from dlkit.runtime.preprocessing import ANY_NUMBER, preprocessing_for
+
+    model = folder / MODELS[SCHEMES[scheme].format]
+    as_given = {
+        name: dataclasses.asdict(preprocessing_for("none", values.shape[1:], None, ANY_NUMBER, "pad"))
+        for name, values in read_batch(saved / "inputs.npz").items()
+    }
+    serve(
+        model=str(saved / "model.keras"),
+        inputs=str(saved / "inputs.npz"),
+        scheme=scheme,
+        preprocessing=json.dumps(as_given),
+        served=str(model),
+        reference=str(folder / "reference.npz"),
+        facts=str(folder / "facts.json"),
+        advance=ignore,
+    )
+    [reference] = read_batch(folder / "reference.npz").values()
+    return model, reference
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from shelf import inputs_for, lively
+from shelf import inputs_for, lively, made_for_servers
 
 from dlkit.bundle.loading import Bundle, load_bundle
-from dlkit.conversion.batches import read_batch
 from dlkit.conversion.named_ends import input_names
-from dlkit.conversion.serving import RAW, _applied, serve
+from dlkit.conversion.serving import RAW, _applied
 from dlkit.errors import ExtraMissing, IllegalCombination, ModelFileError, VerificationRefused
 from dlkit.filing import files_in
 from dlkit.networks import NETWORKS
 from dlkit.pipeline import export, export_schemes
 from dlkit.pipeline.evaluating import evaluate
 from dlkit.pipeline.keras_file import write_keras
-from dlkit.progress import ignore
 from dlkit.report import Report
 from dlkit.runtime.arrays import write_npz
 from dlkit.runtime.clock import time_file
-from dlkit.runtime.preprocessing import ANY_NUMBER, Preprocessing, preprocessing_for
+from dlkit.runtime.preprocessing import Preprocessing, preprocessing_for
 from dlkit.runtime.served import SavedModelSession, open_model
 from dlkit.schemes import SCHEMES
 from dlkit.trained import Trained
@@ -61,15 +58,7 @@ def saved(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def test_every_family_is_served_in_every_scheme(saved: tuple[Path, np.ndarray], scheme: str, tmp_path: Path) -> None:
     """Its answers to a batch are the Keras model's, and those to raw values too."""
     folder, inputs = saved
-    model = tmp_path / ("model.onnx" if scheme == "onnx" else "saved_model")
-    [name] = read_batch(folder / "inputs.npz")
-    plain = dataclasses.asdict(preprocessing_for("none", inputs.shape[1:], None, ANY_NUMBER, "pad"))
-    serve(
-        model=str(folder / "model.keras"), inputs=str(folder / "inputs.npz"), scheme=scheme,
-        preprocessing=json.dumps({name: plain}), served=str(model), reference=str(tmp_path / "reference.npz"),
-        facts=str(tmp_path / "facts.json"), advance=ignore,
-    )  # fmt: skip
-    [wanted] = read_batch(tmp_path / "reference.npz").values()
+    model, wanted = made_for_servers(folder, scheme, tmp_path)
     answers = open_model(model).run(inputs)
     gap = SCHEMES[scheme].gap
     if gap is not None:
