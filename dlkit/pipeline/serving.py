@@ -63,6 +63,11 @@ def served(
             f"{scheme.name} is made of a Keras model, and {trained.model} is none; export the .keras file it was made "
             "from, or serve it as it is"
         )
+    if plan.keep_float and scheme.quantizer == "cast":
+        raise IllegalCombination(
+            f"{scheme.name} computes in {scheme.activations} in every layer; leave out --keep-float, or use "
+            f"--scheme {scheme.instead}"
+        )
     for tool in TOOLS[scheme.format]:
         check_installed(tool)
     place = temporary / scheme.name

@@ -16,7 +16,7 @@ from dlkit.networks import NETWORKS, Network
 from dlkit.runtime.inspection import inspect_file, inspect_model
 from dlkit.runtime.litert import Session
 from dlkit.schemes import SCHEMES
-from dlkit.verify import MINIMUM_SQNR_DB, broken_promises, float_tolerance, judged, sqnr_db
+from dlkit.verify import MINIMUM_SQNR_DB, broken_promises, judged, sqnr_db
 
 pytestmark = pytest.mark.tf
 
@@ -28,6 +28,8 @@ LOSSES = {
     "generation": "mse",
 }
 GOLDEN = golden_operations()
+FLOAT32_GAP = 1e-5
+"""Of the largest output; an export allows ten times as much, for networks that are not ours."""
 
 
 @pytest.fixture(scope="module", params=in_lanes(NETWORKS))
@@ -59,7 +61,7 @@ def test_files_give_the_models_answers(files: Converted) -> None:
     """The float file computes what the Keras model computes; LiteRT runs it."""
     answers = Session(files.float32.read_bytes()).run(files.inputs)
     assert np.isfinite(answers).all()
-    assert np.abs(answers - files.reference).max() <= float_tolerance(float(np.abs(files.reference).max()))
+    assert np.abs(answers - files.reference).max() <= FLOAT32_GAP * max(1.0, float(np.abs(files.reference).max()))
 
 
 def test_int8_file_is_int8_and_runs(files: Converted) -> None:

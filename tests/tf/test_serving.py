@@ -171,6 +171,12 @@ def test_a_scheme_for_servers_needs_their_target(trained: Trained, tmp_path: Pat
         export(trained, "onnx", out=tmp_path)
 
 
+def test_no_layer_is_kept_float_in_half_precision(trained: Trained, tmp_path: Path) -> None:
+    """What was asked for is not left undone silently."""
+    with pytest.raises(IllegalCombination, match="computes in float16 in every layer"):
+        export(trained, "saved_model_float16", "server", keep_float=["conv1"], out=tmp_path)
+
+
 def test_a_tflite_file_is_not_made_a_saved_model(trained: Trained, tmp_path: Path) -> None:
     """It has lost the layers; the Keras model is asked for."""
     bundle, _ = export(trained, "float32", out=tmp_path)
