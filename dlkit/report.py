@@ -97,6 +97,7 @@ class Report:
             servers the version that it was measured with.
         runtime: what runs it.
         unknown_versions: operations of which it is not known what runtime they need.
+        streamed: the comparison that the file of one step had to pass, at the end of sequences; none without one.
         layers: the ten layers that add most to the error, the worst first; empty for a float file.
         keep_float: layers that stand out among them, with what feeds them; what to keep float.
         kept_float: the patterns of layers that were.
@@ -117,6 +118,7 @@ class Report:
     minimum_runtime: str = ""
     runtime: str = TFLITE
     unknown_versions: tuple[str, ...] = ()
+    streamed: tuple[Comparison, ...] = ()
     layers: tuple[LayerError, ...] = ()
     keep_float: tuple[str, ...] = ()
     kept_float: tuple[str, ...] = ()

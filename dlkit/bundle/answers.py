@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dlkit.errors import ModelFileError
+from dlkit.runtime.streaming import Stream
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,6 +22,13 @@ def answers_text(outputs: Mapping[str, NDArray[np.float32]], labels: tuple[str, 
     if len(outputs) == 1:
         return answer_text(next(iter(outputs.values())), labels, count)
     return "  ".join(f"{name}: {answer_text(values, (), count)}" for name, values in outputs.items())
+
+
+def stream_texts(stream: Stream, sequence: NDArray[np.float32], labels: tuple[str, ...], count: int) -> Iterator[str]:
+    """A line for each step of a sequence of network inputs, (steps, features): what is known by then."""
+    stream.reset()
+    for number, x in enumerate(sequence, start=1):
+        yield f"step {number}  {answers_text(stream.step(x), labels, count)}"
 
 
 def answer_text(outputs: NDArray[np.float32], labels: tuple[str, ...], count: int) -> str:

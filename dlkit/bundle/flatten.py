@@ -20,6 +20,7 @@ MODULES = (
     "runtime/dtypes",
     "runtime/named_ends",
     "runtime/litert",
+    "runtime/streaming",
     "runtime/saved_model",
     "runtime/served",
     "runtime/arrays",

@@ -16,10 +16,12 @@ from dlkit.errors import DataError, ModelFileError
 from dlkit.filing import read_file
 from dlkit.runtime.arrays import read_npz
 from dlkit.runtime.inputs import read_samples
+from dlkit.runtime.litert import Session
 from dlkit.runtime.named_ends import NamedEnds
 from dlkit.runtime.preprocessing import Preprocessing, preprocessing_from
 from dlkit.runtime.saved_model import SAVED_MODEL
 from dlkit.runtime.served import open_model
+from dlkit.runtime.streaming import Stream
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 FORMAT = 2
 MODELS = {"tflite": "model.tflite", "saved_model": "saved_model", "onnx": "model.onnx"}
 """Format of a scheme → what the model is called in a bundle."""
+STEP = "step.tflite"
+"""The file of one step of a recurrent network."""
 VOUCHED_FOR = ("labels.txt", "samples.npz")
 """Files, beside the model, without whose sha256 a manifest says nothing."""
 LARGEST_MANIFEST_BYTES = 2**24
@@ -61,6 +65,21 @@ class Bundle:
     def session(self, threads: int | None = None) -> NamedEnds:
         """A loaded model, ready to run."""
         return open_model(self.model, threads)
+
+    def stream(self, threads: int | None = None) -> Stream:
+        """The network step by step, from states of zeros; fed with network input, see `step_preprocessing`.
+
+        Raises DataError if the bundle was exported without its step.
+        """
+        described = self.manifest.get("streaming")
+        if not described:
+            raise DataError(f"{self.folder}: has no file of one step; export the model with --streaming")
+        return Stream(Session(self.folder / STEP, threads), described)
+
+    @property
+    def step_preprocessing(self) -> Preprocessing:
+        """From the raw values of one step, (features,), to what `stream` is fed with."""
+        return dataclasses.replace(self.preprocessing, shape=self.preprocessing.shape[1:], image=None)
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -115,22 +134,34 @@ class Bundle:
         try:
             arrays = read_npz(read_file(path, LARGEST_SAMPLES_BYTES), str(path), LARGEST_SAMPLES_BYTES)
             raw = {name: arrays[f"raw {name}"] for name in self.inputs}
-            expected = {name: arrays[f"output {name}"] for name in self.manifest["outputs"]}
+            limits = {name: float(end["tolerance"]) for name, end in self.manifest["outputs"].items()}
+            expected = {name: arrays[f"output {name}"] for name in limits}
+            for name, limit in (self.manifest.get("streaming") or {"tolerance": {}})["tolerance"].items():
+                streamed = f"streamed {name}"
+                expected[streamed], limits[streamed] = arrays[streamed], float(limit)
         except (DataError, OSError) as error:
             raise ModelFileError(f"{error}; export the bundle again") from None
         except KeyError as error:
             raise ModelFileError(f"{path}: has no array {error}; export the bundle again") from None
         outputs = self.session(threads).run_named(self.prepared(raw))
+        if self.manifest.get("streaming"):
+            outputs |= self._streamed(raw, threads)
         gaps = []
         for name, wanted in expected.items():
             found = outputs.get(name, np.empty(0))
             if not len(wanted) or found.shape != wanted.shape:
                 told = f"they give {found.shape}, but outputs of {wanted.shape} are expected"
                 raise ModelFileError(f"{self.folder}: samples.npz does not belong to the model: {told}")
-            allowed = float(self.manifest["outputs"][name]["tolerance"])
-            gaps.append((float(np.max(np.abs(found - wanted))), allowed))
+            gaps.append((float(np.max(np.abs(found - wanted))), limits[name]))
         gap, allowed = max(gaps, key=lambda pair: pair[0] - pair[1] if np.isfinite(pair[0]) else math.inf)
         return len(wanted), gap, allowed
+
+    def _streamed(self, raw: Mapping[str, NDArray[Any]], threads: int | None) -> dict[str, NDArray[np.float32]]:
+        """What the file of one step answers at the end of samples, by "streamed" and the output's name."""
+        stream = self.stream(threads)
+        [batch] = self.prepared(raw).values()
+        found = [stream.run(sequence) for sequence in batch]
+        return {f"streamed {name}": np.stack([each[name] for each in found]) for name in found[0]}
 
 
 def load_bundle(folder: Path | str) -> Bundle:
@@ -174,6 +205,13 @@ def _check_types(manifest: dict[str, Any]) -> None:
         raise ValueError
     if not vouched_for <= set(manifest["sha256"]):
         raise ValueError
+    if streaming := manifest.get("streaming"):
+        names = [streaming["input"], *streaming["outputs"].values(), *(s["next"] for s in streaming["states"].values())]
+        limits = [float(limit) for limit in streaming["tolerance"].values()]
+        if STEP not in manifest["sha256"] or not all(isinstance(name, str) for name in names) or not limits:
+            raise ValueError
+        if not isinstance(streaming["sequences"], list) or not all(0 <= limit < math.inf for limit in limits):
+            raise ValueError
     if not all(
         end["answers"] in ("probabilities", "scores") and 0 <= float(end["tolerance"]) < math.inf for end in ends
     ):

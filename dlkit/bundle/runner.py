@@ -5,14 +5,19 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlkit.bundle.answers import answers_text
+from dlkit.bundle.answers import answers_text, stream_texts
 from dlkit.bundle.loading import Bundle, load_bundle
 from dlkit.errors import DlkitError, printable, system_reason
 from dlkit.runtime.inputs import read_samples
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def main() -> int:
@@ -41,6 +46,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("inputs", nargs="*", metavar="INPUT", help="image, .npy, .npz, .csv, folder of images, or -")
     parser.add_argument("--check", action="store_true", help="run the bundle's own samples and compare")
     parser.add_argument("--top", type=_positive, default=1, metavar="N", help="show the N best classes")
+    parser.add_argument("--stream", action="store_true", help="run sequences step by step: an answer after each")
     parser.add_argument("--threads", type=_positive, default=None, metavar="N")
     arguments = parser.parse_args()
     if not arguments.inputs and not arguments.check:
@@ -59,12 +65,28 @@ def _positive(text: str) -> int:
 
 
 def _predict(bundle: Bundle, arguments: argparse.Namespace) -> int:
+    if arguments.stream:
+        return _stream(bundle, arguments)
     session = bundle.session(arguments.threads)
     for sample in read_samples(arguments.inputs, bundle.inputs):
-        outputs = session.run_named(bundle.prepared({name: raw[np.newaxis] for name, raw in sample.raw.items()}))
+        outputs = session.run_named(bundle.prepared(_batch_of(sample.raw)))
         answer = answers_text({name: values[0] for name, values in outputs.items()}, bundle.labels, arguments.top)
         print(f"{printable(sample.name)}  {answer}", flush=True)
     return 0
+
+
+def _stream(bundle: Bundle, arguments: argparse.Namespace) -> int:
+    stream = bundle.stream(arguments.threads)
+    for sample in read_samples(arguments.inputs, bundle.inputs):
+        [sequence] = (values[0] for values in bundle.prepared(_batch_of(sample.raw)).values())
+        for line in stream_texts(stream, sequence, bundle.labels, arguments.top):
+            print(f"{printable(sample.name)}  {line}", flush=True)
+    return 0
+
+
+def _batch_of(raw: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """One sample, by input name, as a batch of one."""
+    return {name: values[np.newaxis] for name, values in raw.items()}
 
 
 def _check(bundle: Bundle, threads: int | None) -> int:

@@ -14,14 +14,16 @@ import numpy as np
 
 from dlkit import __version__
 from dlkit.bundle.flatten import flattened_runner
-from dlkit.bundle.loading import FORMAT, MODELS, Bundle, load_bundle
+from dlkit.bundle.loading import FORMAT, MODELS, STEP, Bundle, load_bundle
 from dlkit.digest import sha256_of
 from dlkit.filing import files_in
 from dlkit.report import TFLITE, Comparison, Report, keep_float_advice
 from dlkit.runtime.arrays import write_npz
 from dlkit.runtime.dtypes import TensorFormat
+from dlkit.runtime.litert import Session
 from dlkit.runtime.scores import are_probabilities, gives_probabilities
 from dlkit.runtime.served import open_model
+from dlkit.runtime.streaming import Stream
 from dlkit.schemes import SCHEMES
 from dlkit.trained import Trained
 from dlkit.writing import new_folder
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 VERSIONED = ("tensorflow", "keras", "ai-edge-litert", "litert-quantizer", "numpy")
+STREAM_STEPS = 2
+"""A difference between processors goes into the state and from there into the next step; times as much at its end."""
 ONNX_TOOLS = ("tf2onnx", "onnx", "onnxruntime")
 # Integer kernels of other processors differ from these by at most 2 steps (measured under emulated
 # arm64), float kernels by less than 1e-6.
@@ -64,6 +68,7 @@ def write_bundle(
     *,
     weights_sha256: str,
     replace: bool,
+    step: tuple[Path, dict[str, Any]] | None = None,
 ) -> Bundle:
     """Write the bundle `folder` and read it back.
 
@@ -71,6 +76,7 @@ def write_bundle(
         model: the proven file or folder; it is copied.
         samples: input name → (N, ...), a few raw held-out samples for the bundle's own check.
         weights_sha256: of the float model's weights; unlike the date in its file, they say what was exported.
+        step: the proven file of one step of a recurrent network, and its names; or None.
 
     Raises:
         OutputError: `folder` exists and `replace` is false, or cannot be written.
@@ -82,6 +88,10 @@ def write_bundle(
         outputs = session.run_named({name: inputs.apply(samples[name]) for name, inputs in trained.inputs.items()})
         raw = {f"raw {name}": _smallest(values) for name, values in samples.items()}
         arrays = raw | {f"output {name}": values for name, values in outputs.items()}
+        streaming = None
+        if step is not None:
+            streaming, streamed = _with_step(new, step, trained, samples)
+            arrays |= streamed
         write_npz(new / "samples.npz", arrays, compress=True)
         (new / "labels.txt").write_text("".join(f"{label}\n" for label in trained.labels), encoding="utf-8")
         _write_json(new / "report.json", report.as_dict())
@@ -112,6 +122,7 @@ def write_bundle(
                 }
                 for name, end in session.outputs.items()
             },
+            "streaming": streaming,
             "recipe": trained.recipe.as_dict() if trained.recipe else None,
             "versions": {"dlkit": __version__}
             | {name: importlib.metadata.version(name) for name in _versioned(report.scheme)},
@@ -119,6 +130,24 @@ def write_bundle(
         }
         _write_json(new / "manifest.json", manifest)
     return load_bundle(folder)
+
+
+def _with_step(
+    new: Path, step: tuple[Path, dict[str, Any]], trained: Trained, samples: Mapping[str, NDArray[Any]]
+) -> tuple[dict[str, Any], dict[str, NDArray[np.float32]]]:
+    """Put the file of one step into the bundle `new`. Returns its entry for the manifest, and answers to samples."""
+    file, described = step
+    shutil.copyfile(file, new / STEP)
+    session = Session(new / STEP)
+    stream = Stream(session, described)
+    [(name, inputs)] = trained.inputs.items()
+    found = [stream.run(sequence) for sequence in inputs.apply(samples[name])]
+    answers = {key: np.stack([each[key] for each in found]) for key in described["outputs"].values()}
+    tolerance = {
+        key: STREAM_STEPS * _tolerance(session.outputs[end], answers[key], "float32")
+        for end, key in described["outputs"].items()
+    }
+    return described | {"tolerance": tolerance}, {f"streamed {key}": values for key, values in answers.items()}
 
 
 def report_text(name: str, report: Report) -> str:
@@ -138,6 +167,8 @@ def report_text(name: str, report: Report) -> str:
     ]
     for comparison in (*report.gates, *report.tests):
         lines += ["", *_comparison_lines(comparison)]
+    for comparison in report.streamed:
+        lines += ["", "step by step, at the end of each sequence", *_comparison_lines(comparison)]
     if report.layers:
         lines += ["", *_layer_lines(report)]
     lines += [f"\nwarning: {warning}" for warning in report.warnings]

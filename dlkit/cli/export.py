@@ -67,6 +67,11 @@ MODES = ("unit", "signed", "lite", "caffe", "torch", "none")
     metavar="MODULE",
     help="Import this Python module: it has layers of your own that a model from elsewhere is made of.",
 )
+@click.option(
+    "--streaming",
+    is_flag=True,
+    help="For a recurrent network: beside the file for whole sequences also one that takes a step at a time.",
+)
 @out_option
 @force_option
 @set_option
@@ -81,6 +86,7 @@ def command(
     keep_float: tuple[str, ...],
     modes: tuple[str, ...],
     custom: tuple[str, ...],
+    streaming: bool,
     out: str,
     force: bool,
     overrides: tuple[str, ...],
@@ -128,6 +134,7 @@ def command(
             data=data,
             calibration=calibration,
             keep_float=keep_float,
+            streaming=streaming,
             out=Path(out),
             force=force,
             progress=progress,

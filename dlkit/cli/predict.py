@@ -18,9 +18,14 @@ from dlkit.errors import VerificationRefused, printable
     "--top", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Best classes shown."
 )
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads of the runtime.")
+@click.option(
+    "--stream", is_flag=True, help="Run sequences step by step, an answer after each (exported with --streaming)."
+)
 @click.option("--check", is_flag=True, help="Prove the bundle on this device with its own samples.")
 @json_option
-def command(bundle: str, inputs: tuple[str, ...], top: int, threads: int | None, check: bool, as_json: bool) -> None:
+def command(
+    bundle: str, inputs: tuple[str, ...], top: int, threads: int | None, stream: bool, check: bool, as_json: bool
+) -> None:
     """Label each INPUT with the model of BUNDLE; where it names no classes, say what it computes (--json: all of it).
 
     INPUT is an image, a .npy array (one sample or a batch), a .csv table (a sample a line), a folder
@@ -45,8 +50,28 @@ def command(bundle: str, inputs: tuple[str, ...], top: int, threads: int | None,
             print_json({"passed": True, "samples": count, "largest_gap": gap, "allowed": allowed})
         else:
             click.echo(f"check passed: {result}", err=as_json)
-    if inputs:
+    if stream and as_json:
+        raise click.UsageError("--stream prints lines as steps come; leave out --json")
+    if inputs and stream:
+        _stream(loaded, list(inputs), top, threads)
+    elif inputs:
         _predict(loaded, list(inputs), top, threads, as_json)
+
+
+def _stream(loaded: object, inputs: list[str], top: int, threads: int | None) -> None:
+    import numpy as np
+
+    from dlkit.bundle.answers import stream_texts
+    from dlkit.bundle.loading import Bundle
+    from dlkit.runtime.inputs import read_samples
+
+    assert isinstance(loaded, Bundle)
+    stream = loaded.stream(threads)
+    for sample in read_samples(inputs, loaded.inputs):
+        prepared = loaded.prepared({name: raw[np.newaxis] for name, raw in sample.raw.items()})
+        [sequence] = (values[0] for values in prepared.values())
+        for line in stream_texts(stream, sequence, loaded.labels, top):
+            click.echo(f"{printable(sample.name)}  {line}")
 
 
 def _predict(loaded: object, inputs: list[str], top: int, threads: int | None, as_json: bool) -> None:

@@ -13,9 +13,9 @@ from dlkit.calibration.ranges import Ranges, workable
 from dlkit.conversion.batches import read_batch
 from dlkit.conversion.fused_weights import quantize_fused_lstm
 from dlkit.conversion.keeping import recipe_for
-from dlkit.conversion.quantizer_recipes import recipe_of
+from dlkit.conversion.quantizer_recipes import recipe_of, with_small_kernels
 from dlkit.progress import Advance
-from dlkit.runtime.inspection import FUSED_LSTM
+from dlkit.runtime.inspection import FUSED_LSTM, inspect_file
 from dlkit.schemes import SCHEMES, Scheme
 
 WITHOUT_NUMBERS = {"LOGICAL_AND", "LOGICAL_NOT", "LOGICAL_OR", "REDUCE_ALL", "REDUCE_ANY"}
@@ -82,6 +82,8 @@ def quantize_flatbuffer(
     quantizer.Quantizer(float_tflite, rules).quantize(known).export_model(tflite, overwrite=True)
     if wanted.quantizer == "dynamic":
         quantize_fused_lstm(Path(tflite))
+        if wanted.weights not in inspect_file(Path(tflite)).constants:  # a network of small kernels alone
+            quantizer.Quantizer(float_tflite, with_small_kernels(rules)).quantize().export_model(tflite, overwrite=True)
 
 
 def _read_ranges(path: str) -> Ranges:

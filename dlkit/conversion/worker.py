@@ -16,7 +16,7 @@ from dlkit.frameworks import quieten
 
 
 def _tasks() -> dict[str, Callable[..., None]]:
-    from dlkit.conversion import answering, layer_errors, quantizer, serving, tflite
+    from dlkit.conversion import answering, layer_errors, quantizer, serving, stepwise, tflite
 
     return {
         "convert": tflite.convert,
@@ -25,6 +25,8 @@ def _tasks() -> dict[str, Callable[..., None]]:
         "quantize_flatbuffer": quantizer.quantize_flatbuffer,
         "answer": answering.answer,
         "serve": serving.serve,
+        "make_stepwise": stepwise.make_stepwise,
+        "run_stream": stepwise.run_stream,
         "answer_served": serving.answer_served,
         "layer_errors": layer_errors.measure,
     }

@@ -15,6 +15,7 @@ from dlkit.conversion.making import Made, append_files, make_file
 from dlkit.conversion.metadata import add_metadata
 from dlkit.datasets import stratified
 from dlkit.pipeline.proving import FloatAnswers, prove
+from dlkit.pipeline.streaming import Streaming
 from dlkit.progress import Progress
 from dlkit.report import Report
 from dlkit.schemes import Scheme
@@ -46,7 +47,13 @@ class Plan:
 
 
 def exported(
-    plan: Plan, answers: FloatAnswers, scheme: Scheme, folder: Path, force: bool, progress: Progress
+    plan: Plan,
+    answers: FloatAnswers,
+    scheme: Scheme,
+    folder: Path,
+    force: bool,
+    progress: Progress,
+    streaming: Streaming | None = None,
 ) -> tuple[Bundle, Report]:
     """Make the file of a scheme, prove it and write its bundle to `folder`.
 
@@ -60,10 +67,23 @@ def exported(
     made = _labelled(made, trained, scheme)
     with progress.step("Proving it against the float model") as advance:
         report, reference = prove(answers, made, trained, plan.samples, scheme, plan.target, advance)
+    step = streaming.made(scheme) if streaming else None
+    if step:
+        report = dataclasses.replace(report, streamed=step.gates)
     if scheme.needs_calibration:
         report = dataclasses.replace(report, warnings=(*plan.warnings, *report.warnings))
     few, identity = few_samples(plan.samples.gate), answers.converted.weights_sha256
-    bundle = write_bundle(folder, made.file, trained, report, few, reference, weights_sha256=identity, replace=force)
+    bundle = write_bundle(
+        folder,
+        made.file,
+        trained,
+        report,
+        few,
+        reference,
+        weights_sha256=identity,
+        replace=force,
+        step=(step.file, step.described) if step else None,
+    )
     return bundle, report
 
 

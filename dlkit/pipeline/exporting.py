@@ -28,6 +28,7 @@ from dlkit.pipeline.bundling import Plan, exported
 from dlkit.pipeline.finding import Model, found_model
 from dlkit.pipeline.proving import FloatAnswers
 from dlkit.pipeline.serving import served
+from dlkit.pipeline.streaming import Streaming
 from dlkit.progress import SILENT, Progress
 from dlkit.recipe import Recipe, different_keys
 from dlkit.report import Report
@@ -60,6 +61,7 @@ def export(
     keep_float: Sequence[str] = (),
     preprocessing: str | Mapping[str, str] | None = None,
     custom: str | Sequence[str] = (),
+    streaming: bool = False,
     out: str | Path = "exported",
     force: bool = False,
     progress: Progress = SILENT,
@@ -84,6 +86,7 @@ def export(
         preprocessing: how the inputs of a model from elsewhere are prepared, for all alike or by name, see `adopt`.
         custom: modules with the layers and functions of your own that a Keras model is made of. Each is imported
             here and in the child process that converts. Code in a model's file is never run, even so.
+        streaming: whether a recurrent network's bundle also has the file of one step, see `Bundle.stream`.
 
     Raises:
         VerificationRefused: the file broke its promise or lost too much; nothing was written.
@@ -100,6 +103,7 @@ def export(
         keep_float=keep_float,
         preprocessing=preprocessing,
         custom=custom,
+        streaming=streaming,
         out=out,
         force=force,
         progress=progress,
@@ -119,6 +123,7 @@ def export_schemes(
     keep_float: Sequence[str] = (),
     preprocessing: str | Mapping[str, str] | None = None,
     custom: str | Sequence[str] = (),
+    streaming: bool = False,
     out: str | Path = "exported",
     force: bool = False,
     progress: Progress = SILENT,
@@ -134,7 +139,9 @@ def export_schemes(
     """
     modules = (custom,) if isinstance(custom, str) else tuple(custom)
     with found_model(model, Path(out), preprocessing, modules, progress=progress) as trained:
-        return _exported_schemes(trained, schemes, target, data, calibration, keep_float, Path(out), force, progress)
+        return _exported_schemes(
+            trained, schemes, target, data, calibration, keep_float, streaming, Path(out), force, progress
+        )
 
 
 def _exported_schemes(
@@ -144,6 +151,7 @@ def _exported_schemes(
     data: Data | None,
     calibration: str | None,
     keep_float: Sequence[str],
+    streaming: bool,
     out: Path,
     force: bool,
     progress: Progress,
@@ -157,6 +165,8 @@ def _exported_schemes(
     keep = tuple(keep_float) or tuple(wanted.keep_float if wanted else ())
     for scheme in chosen:
         _check_legal(scheme, device)
+        if streaming and scheme.format != "tflite":
+            raise IllegalCombination(f"{scheme.name} has no file of one step; leave out --streaming")
         _check_name(trained, out / trained.name)
         refuse_existing(bundle_folder(out, trained.name, device.name, scheme.name), replace=force)
     check_writable(out / trained.name)
@@ -171,12 +181,13 @@ def _exported_schemes(
             converted = convert_model(trained.model, inputs, temporary, progress, trained.custom)
             answers = FloatAnswers(converted, trained)
         plan = Plan(trained, samples, device, method, keep, tuple(warnings))
+        stream = Streaming(plan, answers, temporary / "step", progress) if streaming and answers else None
         results: list[tuple[Bundle, Report] | DlkitError] = []
         for scheme in chosen:
             folder = bundle_folder(out, trained.name, device.name, scheme.name)
             try:
                 if scheme.format == "tflite" and answers is not None:
-                    results.append(exported(plan, answers, scheme, folder, force, progress))
+                    results.append(exported(plan, answers, scheme, folder, force, progress, stream))
                 else:
                     results.append(served(plan, scheme, inputs, folder, temporary, force, progress))
             except (IllegalCombination, ConversionError, VerificationRefused, UnknownName, ExtraMissing) as error:
