@@ -504,6 +504,73 @@ def _format(details: dict[str, Any]) -> TensorFormat:
     return TensorFormat(details["name"], shape, np.dtype(details["dtype"]).name, float(scale), int(zero_point))
 
 
+# --- runtime/streaming ---
+
+class Stream:
+    """A step's file and the states that go with it.
+
+    >>> stream = dlkit.load("exported/words/cpu-int8").stream()  # doctest: +SKIP
+    >>> for row in rows:                                         # doctest: +SKIP
+    ...     answer = stream.step(row)["output"]
+
+    Attributes:
+        shape: of one step, without the batch.
+
+    Raises:
+        ModelFileError: the file has other names than is said of it.
+    """
+
+    def __init__(self, session: Session, described: Mapping[str, Any]) -> None:
+        """`described`: names of the file's "input", "states" and "outputs", as in a manifest's "streaming"."""
+        self._session = session
+        self._input: str = described["input"]
+        self._next: dict[str, str] = {name: state["next"] for name, state in described["states"].items()}
+        self._outputs: dict[str, str] = dict(described["outputs"])
+        self._sequences = frozenset(described["sequences"])
+        given, found = {self._input, *self._next}, {*self._outputs, *self._next.values()}
+        if session.inputs.keys() != given or session.outputs.keys() != found:
+            raise ModelFileError(
+                f"the file of one step takes {', '.join(session.inputs)} and gives {', '.join(session.outputs)}, "
+                "not what its bundle says; export the bundle again"
+            )
+        self.shape = session.inputs[self._input].shape[1:]
+        self._states: dict[str, NDArray[np.float32]] = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was seen: the next step is the first of another sequence."""
+        self._states = {name: np.zeros(self._session.inputs[name].shape[1:], np.float32) for name in self._next}
+
+    def step(self, x: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
+        """One step's network input, (features,) → output name → (...) float32, what is known by now.
+
+        Raises DataError for another shape, NaN or infinity.
+        """
+        given = {self._input: np.asarray(x), **self._states}
+        found = self._session.run_named({name: values[np.newaxis] for name, values in given.items()})
+        self._states = {name: found[following][0] for name, following in self._next.items()}
+        return {name: found[key][0] for key, name in self._outputs.items()}
+
+    def run(
+        self, sequence: NDArray[Any], seen: dict[str, list[NDArray[Any]]] | None = None
+    ) -> dict[str, NDArray[np.float32]]:
+        """A sequence from its start, (steps, features) → output name → (...) after the last step.
+
+        Outputs that have a step axis are (steps, ...). What goes into the file at each step is added to `seen`.
+        """
+        self.reset()
+        every: list[dict[str, NDArray[np.float32]]] = []
+        for x in sequence:
+            if seen is not None:
+                for name, values in {self._input: x, **self._states}.items():
+                    seen.setdefault(name, []).append(values)
+            every.append(self.step(x))
+        return {
+            name: np.stack([found[name] for found in every]) if name in self._sequences else values
+            for name, values in every[-1].items()
+        }
+
+
 # --- runtime/saved_model ---
 
 SAVED_MODEL = "saved_model.pb"
@@ -1270,6 +1337,8 @@ def _rows(where: str, array: NDArray[Any], preprocessing: Preprocessing) -> Iter
 FORMAT = 2
 MODELS = {"tflite": "model.tflite", "saved_model": "saved_model", "onnx": "model.onnx"}
 """Format of a scheme → what the model is called in a bundle."""
+STEP = "step.tflite"
+"""The file of one step of a recurrent network."""
 VOUCHED_FOR = ("labels.txt", "samples.npz")
 """Files, beside the model, without whose sha256 a manifest says nothing."""
 LARGEST_MANIFEST_BYTES = 2**24
@@ -1304,6 +1373,21 @@ class Bundle:
     def session(self, threads: int | None = None) -> NamedEnds:
         """A loaded model, ready to run."""
         return open_model(self.model, threads)
+
+    def stream(self, threads: int | None = None) -> Stream:
+        """The network step by step, from states of zeros; fed with network input, see `step_preprocessing`.
+
+        Raises DataError if the bundle was exported without its step.
+        """
+        described = self.manifest.get("streaming")
+        if not described:
+            raise DataError(f"{self.folder}: has no file of one step; export the model with --streaming")
+        return Stream(Session(self.folder / STEP, threads), described)
+
+    @property
+    def step_preprocessing(self) -> Preprocessing:
+        """From the raw values of one step, (features,), to what `stream` is fed with."""
+        return dataclasses.replace(self.preprocessing, shape=self.preprocessing.shape[1:], image=None)
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -1358,22 +1442,34 @@ class Bundle:
         try:
             arrays = read_npz(read_file(path, LARGEST_SAMPLES_BYTES), str(path), LARGEST_SAMPLES_BYTES)
             raw = {name: arrays[f"raw {name}"] for name in self.inputs}
-            expected = {name: arrays[f"output {name}"] for name in self.manifest["outputs"]}
+            limits = {name: float(end["tolerance"]) for name, end in self.manifest["outputs"].items()}
+            expected = {name: arrays[f"output {name}"] for name in limits}
+            for name, limit in (self.manifest.get("streaming") or {"tolerance": {}})["tolerance"].items():
+                streamed = f"streamed {name}"
+                expected[streamed], limits[streamed] = arrays[streamed], float(limit)
         except (DataError, OSError) as error:
             raise ModelFileError(f"{error}; export the bundle again") from None
         except KeyError as error:
             raise ModelFileError(f"{path}: has no array {error}; export the bundle again") from None
         outputs = self.session(threads).run_named(self.prepared(raw))
+        if self.manifest.get("streaming"):
+            outputs |= self._streamed(raw, threads)
         gaps = []
         for name, wanted in expected.items():
             found = outputs.get(name, np.empty(0))
             if not len(wanted) or found.shape != wanted.shape:
                 told = f"they give {found.shape}, but outputs of {wanted.shape} are expected"
                 raise ModelFileError(f"{self.folder}: samples.npz does not belong to the model: {told}")
-            allowed = float(self.manifest["outputs"][name]["tolerance"])
-            gaps.append((float(np.max(np.abs(found - wanted))), allowed))
+            gaps.append((float(np.max(np.abs(found - wanted))), limits[name]))
         gap, allowed = max(gaps, key=lambda pair: pair[0] - pair[1] if np.isfinite(pair[0]) else math.inf)
         return len(wanted), gap, allowed
+
+    def _streamed(self, raw: Mapping[str, NDArray[Any]], threads: int | None) -> dict[str, NDArray[np.float32]]:
+        """What the file of one step answers at the end of samples, by "streamed" and the output's name."""
+        stream = self.stream(threads)
+        [batch] = self.prepared(raw).values()
+        found = [stream.run(sequence) for sequence in batch]
+        return {f"streamed {name}": np.stack([each[name] for each in found]) for name in found[0]}
 
 
 def load_bundle(folder: Path | str) -> Bundle:
@@ -1417,6 +1513,13 @@ def _check_types(manifest: dict[str, Any]) -> None:
         raise ValueError
     if not vouched_for <= set(manifest["sha256"]):
         raise ValueError
+    if streaming := manifest.get("streaming"):
+        names = [streaming["input"], *streaming["outputs"].values(), *(s["next"] for s in streaming["states"].values())]
+        limits = [float(limit) for limit in streaming["tolerance"].values()]
+        if STEP not in manifest["sha256"] or not all(isinstance(name, str) for name in names) or not limits:
+            raise ValueError
+        if not isinstance(streaming["sequences"], list) or not all(0 <= limit < math.inf for limit in limits):
+            raise ValueError
     if not all(
         end["answers"] in ("probabilities", "scores") and 0 <= float(end["tolerance"]) < math.inf for end in ends
     ):
@@ -1431,8 +1534,9 @@ def _model_of(manifest: Mapping[str, Any]) -> str:
 def check_files(folder: Path, sha256: dict[str, str]) -> None:
     """Raise ModelFileError unless every named file is there and has its sha256."""
     for name, wanted in sha256.items():
-        path, parts = folder / name, name.split("/")
-        if any(part in ("", "..") or Path(part).name != part for part in parts):
+        path, (*folders, last) = folder / name, name.split("/")
+        plain = all(part not in ("", "..") and Path(part).name == part for part in (*folders, last))
+        if not plain or folders[:1] not in ([], [MODELS["saved_model"]]):
             raise ModelFileError(f"{folder}: the manifest names a file outside the bundle: {name!r}")
         if not path.is_file():
             raise ModelFileError(f"{folder}: {name} is missing; export the bundle again")
@@ -1462,6 +1566,13 @@ def answers_text(outputs: Mapping[str, NDArray[np.float32]], labels: tuple[str, 
     if len(outputs) == 1:
         return answer_text(next(iter(outputs.values())), labels, count)
     return "  ".join(f"{name}: {answer_text(values, (), count)}" for name, values in outputs.items())
+
+
+def stream_texts(stream: Stream, sequence: NDArray[np.float32], labels: tuple[str, ...], count: int) -> Iterator[str]:
+    """A line for each step of a sequence of network inputs, (steps, features): what is known by then."""
+    stream.reset()
+    for number, x in enumerate(sequence, start=1):
+        yield f"step {number}  {answers_text(stream.step(x), labels, count)}"
 
 
 def answer_text(outputs: NDArray[np.float32], labels: tuple[str, ...], count: int) -> str:
@@ -1526,6 +1637,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("inputs", nargs="*", metavar="INPUT", help="image, .npy, .npz, .csv, folder of images, or -")
     parser.add_argument("--check", action="store_true", help="run the bundle's own samples and compare")
     parser.add_argument("--top", type=_positive, default=1, metavar="N", help="show the N best classes")
+    parser.add_argument("--stream", action="store_true", help="run sequences step by step: an answer after each")
     parser.add_argument("--threads", type=_positive, default=None, metavar="N")
     arguments = parser.parse_args()
     if not arguments.inputs and not arguments.check:
@@ -1544,12 +1656,28 @@ def _positive(text: str) -> int:
 
 
 def _predict(bundle: Bundle, arguments: argparse.Namespace) -> int:
+    if arguments.stream:
+        return _stream(bundle, arguments)
     session = bundle.session(arguments.threads)
     for sample in read_samples(arguments.inputs, bundle.inputs):
-        outputs = session.run_named(bundle.prepared({name: raw[np.newaxis] for name, raw in sample.raw.items()}))
+        outputs = session.run_named(bundle.prepared(_batch_of(sample.raw)))
         answer = answers_text({name: values[0] for name, values in outputs.items()}, bundle.labels, arguments.top)
         print(f"{printable(sample.name)}  {answer}", flush=True)
     return 0
+
+
+def _stream(bundle: Bundle, arguments: argparse.Namespace) -> int:
+    stream = bundle.stream(arguments.threads)
+    for sample in read_samples(arguments.inputs, bundle.inputs):
+        [sequence] = (values[0] for values in bundle.prepared(_batch_of(sample.raw)).values())
+        for line in stream_texts(stream, sequence, bundle.labels, arguments.top):
+            print(f"{printable(sample.name)}  {line}", flush=True)
+    return 0
+
+
+def _batch_of(raw: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """One sample, by input name, as a batch of one."""
+    return {name: values[np.newaxis] for name, values in raw.items()}
 
 
 def _check(bundle: Bundle, threads: int | None) -> int:
