@@ -1,1 +1,1 @@
-"""On-device inference: needs numpy and ai-edge-litert, never TensorFlow."""
+"""On-device inference: needs numpy and ai-edge-litert; TensorFlow for a SavedModel alone."""
