@@ -70,22 +70,27 @@ def serve(
     Path(facts).write_text(json.dumps(told), encoding="utf-8")
 
 
-def answer_served(served: str, inputs: str, raw: str, outputs: str, tolerance: str, advance: Advance) -> None:
+def answer_served(
+    served: str, inputs: str, raw: str, prepared: str, outputs: str, tolerance: str, advance: Advance
+) -> None:
     """What a made model answers to an archive of inputs, as another.
 
     Args:
-        raw: .npz of the raw values of the first of these inputs, for the signature that prepares them.
-        tolerance: of that signature's answers, against those to the inputs; in units of the largest.
+        raw: .npz of raw values, for the signature that prepares them.
+        prepared: .npz of the network inputs that they become.
+        tolerance: of the answers to the first, against those to the second; in units of the largest.
 
     Raises:
         VerificationRefused: with the preprocessing inside, it answers otherwise.
     """
-    found = open_model(Path(served)).run_named(read_batch(inputs), advance)
+    model = open_model(Path(served))
+    found = model.run_named(read_batch(inputs), advance)
     write_npz(outputs, found)
     if not Path(served).is_dir() or not all(np.isfinite(values).all() for values in found.values()):
         return  # what is not finite is refused for that
-    for name, values in SavedModelSession(Path(served), signature=RAW).run_named(read_batch(raw)).items():
-        wanted = found[name][: len(values)]
+    answers = SavedModelSession(Path(served), signature=RAW).run_named(read_batch(raw))
+    for name, wanted in model.run_named(read_batch(prepared)).items():
+        values = answers[name]
         gap, limit = float(np.max(np.abs(values - wanted))), float(tolerance) * max(1.0, float(np.max(np.abs(wanted))))
         if not gap <= limit:
             raise VerificationRefused(

@@ -17,6 +17,7 @@ from dlkit.conversion.batches import count_of_samples, read_batch
 from dlkit.conversion.child import run_task
 from dlkit.conversion.custom_code import as_argument
 from dlkit.conversion.kinds import kind_of
+from dlkit.conversion.serving import raw_dtype
 from dlkit.errors import ConversionError, IllegalCombination, ModelFileError, VerificationRefused
 from dlkit.extras import check_installed
 from dlkit.filing import bytes_in
@@ -26,6 +27,7 @@ from dlkit.pipeline.rebuilding import to_rebuild
 from dlkit.progress import Advance, Progress
 from dlkit.report import Comparison, Report
 from dlkit.runtime.arrays import write_npz
+from dlkit.runtime.preprocessing import Preprocessing
 from dlkit.schemes import Scheme
 from dlkit.trained import Trained
 from dlkit.verify import Judged, compare, is_one_score, refuse_unless_near
@@ -102,11 +104,9 @@ def _answers(
     model: Path, inputs: dict[str, NDArray[np.float32]], plan: Plan, scheme: Scheme, place: Path, advance: Advance
 ) -> dict[str, NDArray[np.float32]]:
     """What the made model answers, in a child process. Raises VerificationRefused if the runtime refuses it."""
-    raw = {
-        name: plan.trained.inputs[name].raw_batch(values[:RAW_SAMPLES])
-        for name, values in plan.samples.gate.raw.items()
-    }
+    raw = {name: _as_sent(plan.trained.inputs[name], values) for name, values in plan.samples.gate.raw.items()}
     write_npz(place / "raw.npz", raw)
+    write_npz(place / "prepared.npz", {name: plan.trained.inputs[name].apply(values) for name, values in raw.items()})
     tolerance = PREPARED_GAP if scheme.weights == "float32" else 2.0**-6
     try:
         run_task(
@@ -115,12 +115,19 @@ def _answers(
             served=str(model),
             inputs=str(place / "inputs.npz"),
             raw=str(place / "raw.npz"),
+            prepared=str(place / "prepared.npz"),
             outputs=str(place / "outputs.npz"),
             tolerance=str(tolerance),
         )
     except (ModelFileError, ConversionError) as error:
         raise VerificationRefused(f"the exported model was refused and no bundle was written: {error}") from None
     return read_batch(place / "outputs.npz")
+
+
+def _as_sent(preprocessing: Preprocessing, raw: NDArray[Any]) -> NDArray[np.float32]:
+    """A few raw values as a server gets them: bytes have no fractions."""
+    few = preprocessing.raw_batch(raw[:RAW_SAMPLES])
+    return np.round(few) if raw_dtype(preprocessing) == "uint8" else few
 
 
 def _proven(

@@ -13,6 +13,7 @@ import numpy as np
 from dlkit.conversion.batches import read_batch
 from dlkit.conversion.child import run_task
 from dlkit.conversion.custom_code import as_argument
+from dlkit.conversion.keeping import mixed
 from dlkit.conversion.kinds import kind_of
 from dlkit.conversion.making import Float, convert_model, make_file
 from dlkit.errors import ConversionError, IllegalCombination, ModelFileError, VerificationRefused
@@ -88,7 +89,7 @@ class Streaming:
             calibration = self._run(self._converted.file, sequences[:few], "calibration")[1]
         file = make_file(self._converted, scheme, calibration, self._progress, plan.method, plan.keep_float).file
         if scheme.quantizer != "none":
-            refuse_broken(inspect_file(file), scheme, plan.target)
+            refuse_broken(inspect_file(file), mixed(scheme) if plan.keep_float else scheme, plan.target)
         held_out = self._sequences(plan.samples.gate.raw)
         found, _ = self._run(file, held_out, "")
         count = len(held_out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class NamedEnds:
+class NamedEnds(abc.ABC):
     """A model that takes samples by input name and answers by output name; a subclass runs it.
 
     Attributes:
@@ -41,6 +42,7 @@ class NamedEnds:
         [outputs] = self.run_named({_only_name(self.inputs, self._name, "inputs"): batch}, advance).values()
         return outputs
 
+    @abc.abstractmethod
     def run_named(
         self, batch: Mapping[str, NDArray[Any]], advance: Callable[[int, int], None] | None = None
     ) -> dict[str, NDArray[np.float32]]:
@@ -49,15 +51,14 @@ class NamedEnds:
         Raises DataError for another name, shape or number of samples, for NaN, infinity, or a fraction where the
         file takes whole numbers; ModelFileError if the runtime fails on the file.
         """
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def set_inputs(self, sample: Mapping[str, NDArray[Any]]) -> None:
         """Put one sample, (*shape) for each input, into the model's inputs."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def invoke(self) -> None:
         """One inference on whatever the input holds; for timing."""
-        raise NotImplementedError
 
     def _checked(self, batch: Mapping[str, NDArray[Any]]) -> int:
         """The number of samples in `batch`; raises as `run_named` does."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import abc
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -55,9 +56,9 @@ class _Served(NamedEnds):
     def invoke(self) -> None:
         self._answers(self._sample)
 
+    @abc.abstractmethod
     def _answers(self, batch: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Inputs in the file's dtypes → outputs. Raises ModelFileError if the runtime fails on the file."""
-        raise NotImplementedError
 
 
 class SavedModelSession(_Served):

@@ -152,6 +152,18 @@ def test_preprocessing_inside_is_that_of_every_runner(
     assert np.allclose(_applied(preprocessing, raw).numpy(), preprocessing.apply(raw), rtol=1e-6, atol=1e-5)
 
 
+def test_values_between_bytes_are_proven_too(tmp_path: Path) -> None:
+    """A server is sent bytes, but an image that was fitted to the network has values between them."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Flatten(), keras.layers.Dense(3)], name="fractions")
+    data = (np.random.default_rng(0).random((20, 4, 4, 3)) * 255).astype(np.float32)
+    bundle, report = export(model, "saved_model", "server", preprocessing="unit", data=data, out=tmp_path)
+    assert report.gate.largest_gap <= 1e-5
+    assert SavedModelSession(bundle.model, signature=RAW).input.dtype == "uint8"
+
+
 def test_weights_beyond_half_precision_are_refused(tmp_path: Path) -> None:
     """65,504 is the largest number of float16; what becomes infinite never reaches a bundle."""
     import keras

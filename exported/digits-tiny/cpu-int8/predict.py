@@ -10,6 +10,7 @@ Made by dlkit from its own modules; edit those, not this.
 
 from __future__ import annotations
 
+import abc
 import argparse
 import collections
 import contextlib
@@ -299,7 +300,7 @@ class TensorFormat:
 
 # --- runtime/named_ends ---
 
-class NamedEnds:
+class NamedEnds(abc.ABC):
     """A model that takes samples by input name and answers by output name; a subclass runs it.
 
     Attributes:
@@ -326,6 +327,7 @@ class NamedEnds:
         [outputs] = self.run_named({_only_name(self.inputs, self._name, "inputs"): batch}, advance).values()
         return outputs
 
+    @abc.abstractmethod
     def run_named(
         self, batch: Mapping[str, NDArray[Any]], advance: Callable[[int, int], None] | None = None
     ) -> dict[str, NDArray[np.float32]]:
@@ -334,15 +336,14 @@ class NamedEnds:
         Raises DataError for another name, shape or number of samples, for NaN, infinity, or a fraction where the
         file takes whole numbers; ModelFileError if the runtime fails on the file.
         """
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def set_inputs(self, sample: Mapping[str, NDArray[Any]]) -> None:
         """Put one sample, (*shape) for each input, into the model's inputs."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def invoke(self) -> None:
         """One inference on whatever the input holds; for timing."""
-        raise NotImplementedError
 
     def _checked(self, batch: Mapping[str, NDArray[Any]]) -> int:
         """The number of samples in `batch`; raises as `run_named` does."""
@@ -713,9 +714,9 @@ class _Served(NamedEnds):
     def invoke(self) -> None:
         self._answers(self._sample)
 
+    @abc.abstractmethod
     def _answers(self, batch: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Inputs in the file's dtypes → outputs. Raises ModelFileError if the runtime fails on the file."""
-        raise NotImplementedError
 
 
 class SavedModelSession(_Served):
