@@ -27,9 +27,13 @@ LETTERS = ("h", "c")
 EACH_STEP = {
     "Activation", "ActivityRegularization", "Add", "AlphaDropout", "Average", "BatchNormalization", "Concatenate",
     "Dense", "Dropout", "ELU", "GaussianDropout", "GaussianNoise", "Identity", "LayerNormalization", "LeakyReLU",
-    "Maximum", "Minimum", "Multiply", "ReLU", "Rescaling", "Softmax", "Subtract",
+    "Maximum", "Minimum", "Multiply", "Normalization", "ReLU", "Rescaling", "Softmax", "SpatialDropout1D", "Subtract",
 }  # fmt: skip
 """Layers that treat every step of a sequence alike, if it is along the last axis that they work."""
+
+
+INSIST_ON_AXES = {"BatchNormalization", "Normalization", "SpatialDropout1D"}
+"""Of these, the layers that take as many axes as they were built with."""
 
 
 def make_stepwise(model: str, keras_file: str, facts: str, advance: Advance, custom: str = "") -> None:
@@ -87,8 +91,13 @@ def stepwise(model: keras.Model) -> tuple[keras.Model, dict[str, Any]]:
         if isinstance(layer, keras.layers.InputLayer):
             continue
         read, result = _ends(layer)
+        if any(id(tensor) not in found for tensor in keras.tree.flatten(read)):
+            raise _cannot(f"what the layer {layer.name!r} reads is computed between layers, or by one used twice")
         tensors = keras.tree.map_structure(lambda tensor: found[id(tensor)][0], read)
-        runs = any(found[id(tensor)][1] for tensor in keras.tree.flatten(read))
+        along = {found[id(tensor)][1] for tensor in keras.tree.flatten(read)}
+        if len(along) > 1:
+            raise _cannot(f"the layer {layer.name!r} joins a sequence with what is only known at its end")
+        runs = True in along
         if runs and type(layer) in (keras.layers.SimpleRNN, keras.layers.LSTM, keras.layers.GRU):
             before, after, answer = _one_step(layer, tensors)
             given, following = [*given, *before], [*following, *after]
@@ -102,6 +111,8 @@ def stepwise(model: keras.Model) -> tuple[keras.Model, dict[str, Any]]:
         found[id(result)] = answer, runs
     if not states:
         raise _cannot("it has no recurrent layer (SimpleRNN, LSTM or GRU)")
+    if any(id(tensor) not in found for tensor in model.outputs):
+        raise _cannot("an output is computed by an operation that is no layer")
     outputs = {f"{key}_now": found[id(tensor)] for key, tensor in zip(output_names(model), model.outputs, strict=True)}
     answers = [keras.layers.Identity(name=key)(tensor) for key, (tensor, _) in outputs.items()]
     told = {
@@ -150,10 +161,13 @@ def _applied(layer: keras.layers.Layer, tensors: Any) -> Any:
     if type(layer).__name__ not in EACH_STEP or any(axis not in (-1, 2) for axis in axes):
         kind = type(layer).__name__
         raise _cannot(f"the layer {layer.name!r} ({kind}) may need more of the sequence than the step it is at")
-    if type(layer) is keras.layers.BatchNormalization or axes != [-1]:  # insists on the axes it was built with
-        alone = keras.tree.map_structure(lambda tensor: keras.ops.expand_dims(tensor, 1), tensors)
-        return keras.ops.squeeze(layer(alone), 1)
-    return layer(tensors)
+    try:
+        if type(layer).__name__ in INSIST_ON_AXES or axes != [-1]:
+            alone = keras.tree.map_structure(lambda tensor: keras.ops.expand_dims(tensor, 1), tensors)
+            return keras.ops.squeeze(layer(alone), 1)
+        return layer(tensors)
+    except ValueError:  # its numbers are of a whole sequence's shape
+        raise _cannot(f"the layer {layer.name!r} does not treat every step alike") from None
 
 
 def _cannot(why: str) -> ConversionError:

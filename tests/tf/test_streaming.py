@@ -195,6 +195,24 @@ def test_what_cannot_stream_is_told_with_its_layer() -> None:
     assert "it has no recurrent layer" in refused(layers.Dense(2))
 
 
+def test_graphs_that_are_no_chain_of_steps_are_told() -> None:
+    """A layer used twice, an operation between layers, a sequence joined with its own end."""
+    import keras
+
+    layers, sequence = keras.layers, keras.Input((5, 3))
+    dense, last = layers.Dense(3, name="twice"), layers.LSTM(3, name="last")
+    twice = keras.Model(sequence, last(dense(dense(sequence))))
+    between = keras.Model(sequence, layers.LSTM(3, name="after")(sequence * 2.0))
+    end = layers.Add(name="joined")([sequence, layers.Dense(3)(layers.LSTM(3)(sequence))])
+    for model, said in (
+        (twice, "'last' reads is computed between layers, or by one used twice"),
+        (between, "'after' reads is computed between layers"),
+        (keras.Model(sequence, end), "'joined' joins a sequence with what is only known at its end"),
+    ):
+        with pytest.raises(ConversionError, match=said):
+            stepwise(model)
+
+
 def test_a_damaged_entry_of_a_manifest(lstm: dict, tmp_path: Path) -> None:
     """A step that no checksum vouches for is none."""
     import shutil
