@@ -33,14 +33,20 @@ SERVED = [name for name, scheme in SCHEMES.items() if scheme.format != "tflite"]
 BFLOAT16_STEP = 2.0**-8
 """Of the number itself: a sigmoid or tanh at the end of random weights hardly varies by more."""
 QUICK = ("cnn", "lstm", "bidirectional_gru", "dcgan28_generator")
+UNLIKE_THOSE = ("alexnet", "resnext50_32x4d", "inception_v1", "densenet40", "mobilenet_v2", "variational_autoencoder")
+"""With a layer of ours, grouped convolutions, joins, or separable ones."""
 OTHERS = (
-    "vgg16", "alexnet", "resnet50", "resnext50_32x4d", "inception_v1", "inception_v2", "inception_v4",
-    "inception_resnet_v1", "xception", "densenet40", "mobilenet_v2", "simple_rnn", "gru", "convolutional_autoencoder",
-    "variational_autoencoder", "dcgan_discriminator",
+    "vgg16", "resnet50", "inception_v2", "inception_v4", "inception_resnet_v1", "xception", "simple_rnn", "gru",
+    "convolutional_autoencoder", "dcgan_discriminator",
 )  # fmt: skip
+FAMILIES = [
+    *QUICK,
+    *(pytest.param(name, marks=pytest.mark.slow) for name in UNLIKE_THOSE),
+    *(pytest.param(name, marks=[pytest.mark.slow, pytest.mark.full]) for name in OTHERS),
+]
 
 
-@pytest.fixture(scope="module", params=[*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)])
+@pytest.fixture(scope="module", params=FAMILIES)
 def saved(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
     """A folder with a small network's model.keras and inputs.npz, and these inputs."""
     import keras
