@@ -14,7 +14,7 @@ from typing import Any, Literal
 from dlkit.datasets import DATASETS
 from dlkit.errors import RecipeError, suggestion
 from dlkit.filing import read_file
-from dlkit.networks import NETWORKS
+from dlkit.networks import NETWORKS, Network
 from dlkit.reading import parse_toml, read_arguments, read_dataclass, with_overrides
 from dlkit.schemes import SCHEMES
 from dlkit.targets import TARGETS
@@ -23,6 +23,7 @@ LARGEST_BYTES = 2**20
 """No recipe is longer; a device or a wrong file may be."""
 
 Preprocess = Literal["unit", "signed", "lite", "caffe", "torch", "none"]
+Loss = Literal["mse", "binary_crossentropy"]
 Resize = Literal["crop", "pad", "stretch"]
 
 
@@ -50,11 +51,17 @@ class DataPart:
             ImageNet mean, "torch" ImageNet mean and deviation, "none" raw values.
         resize: how an image of another shape is fitted: "crop" fills and cuts the middle, "pad"
             keeps all of it on a ground of the lowest value, "stretch" ignores its proportions.
+        noise: what a denoiser is to take away: standard deviation of Gaussian noise, as a fraction of the raw
+            range, at whose ends it is cut off. Drawn anew for each training batch, once for the other splits.
     """
 
     name: str
     preprocessing: Preprocess = "unit"
     resize: Resize = "crop"
+    noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.noise <= 1, "data.noise", self, "from 0 to 1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +85,7 @@ class AugmentationPart:
 
 @dataclasses.dataclass(frozen=True)
 class TrainingPart:
-    """[training] supervised training with AdamW on a warm-up and cosine schedule.
+    """[training] with AdamW on a warm-up and cosine schedule.
 
     Attributes:
         epochs: passes over the training split.
@@ -86,7 +93,8 @@ class TrainingPart:
         learning_rate: at the top of the schedule.
         warmup: fraction of the steps in which the rate climbs to the top.
         weight_decay: decoupled (Loshchilov & Hutter 2019, arXiv:1711.05101).
-        label_smoothing: Szegedy et al. 2016, arXiv:1512.00567, section 7.
+        label_smoothing: of a classifier; Szegedy et al. 2016, arXiv:1512.00567, section 7.
+        loss: of an auto-encoder, the mean over all values: "mse" or "binary_crossentropy". A classifier has but one.
     """
 
     epochs: int
@@ -95,6 +103,7 @@ class TrainingPart:
     warmup: float = 0.1
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
+    loss: Loss = "mse"
 
     def __post_init__(self) -> None:
         _require(self.epochs >= 1, "training.epochs", self, "at least 1")
@@ -132,10 +141,19 @@ class ExportPart:
 
 @dataclasses.dataclass(frozen=True)
 class ExpectPart:
-    """[expect] what the recipe's author measured on the test split; a test runs it and holds it to this."""
+    """[expect] what the recipe's author measured on the test split; a test runs it and holds it to this.
 
-    float_accuracy: float
-    exported_accuracy: float
+    Attributes:
+        float_accuracy, exported_accuracy: of a classifier.
+        float_psnr_db, exported_psnr_db: of an auto-encoder, against the images without noise.
+        float_gain_db: how far that is above the peak signal-to-noise ratio of what it was given.
+    """
+
+    float_accuracy: float | None = None
+    exported_accuracy: float | None = None
+    float_psnr_db: float | None = None
+    exported_psnr_db: float | None = None
+    float_gain_db: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,7 +176,11 @@ class Recipe:
 
     def as_dict(self) -> dict[str, Any]:
         """The recipe as nested dictionaries, defaults included, without what is absent."""
-        return {key: value for key, value in dataclasses.asdict(self).items() if value is not None}
+        return dataclasses.asdict(self, dict_factory=_present)
+
+
+def _present(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {key: value for key, value in pairs if value is not None}
 
 
 def different_keys(a: Recipe, b: Recipe, besides: Iterable[str] = ()) -> list[str]:
@@ -189,13 +211,20 @@ def recipe_from(table: dict[str, Any], where: str) -> Recipe:
     """The recipe in a table; `where` is its origin, for messages."""
     recipe = read_dataclass(Recipe, table, where)
     network, dataset = NETWORKS[recipe.network.name], DATASETS[recipe.data.name]
-    options = {"input_shape": list(_input_shape(network.input, dataset.shape)), "classes": dataset.classes}
+    if network.task not in TRAINED:
+        raise RecipeError(f"{where}: network.name = {network.name!r} is for {network.task}, which no recipe trains")
+    options: dict[str, Any] = {"input_shape": list(_input_shape(network.input, dataset.shape))}
+    if "classes" in network.options:
+        options["classes"] = dataset.classes
     for name, value in recipe.network.options.items():
+        if name == "input_shape" and _fits(value, network.input, dataset.shape):
+            continue
         if name in options and value != options[name]:
             fact = f"{recipe.data.name} has {options[name]!r}"
             raise RecipeError(f"{where}: network.options.{name} = {value!r}, but {fact}; leave it out")
     options |= recipe.network.options
     read_arguments(network.builder, options, where, "network.options")
+    _check_task(recipe, network, where)
     if recipe.export.calibration_samples < dataset.classes:
         least = f"at least {dataset.classes}, one of each class"
         raise RecipeError(f"{where}: export.calibration_samples = {recipe.export.calibration_samples} must be {least}")
@@ -205,12 +234,43 @@ def recipe_from(table: dict[str, Any], where: str) -> Recipe:
     return dataclasses.replace(recipe, network=dataclasses.replace(recipe.network, options=options))
 
 
+TRAINED = ("classification", "reconstruction")
+"""Tasks of networks that a recipe trains."""
+
+
+def _check_task(recipe: Recipe, network: Network, where: str) -> None:
+    """Raise RecipeError for what the network's task does not have."""
+    if network.task == "classification":
+        if not network.gives_scores(recipe.network.options):
+            raise RecipeError(f"{where}: network.options.include_top = false leaves nothing to train; leave it out")
+        for key, value, default in (
+            ("data.noise", recipe.data.noise, 0.0),
+            ("training.loss", recipe.training.loss, "mse"),
+        ):
+            if value != default:
+                raise RecipeError(
+                    f"{where}: {key} = {value!r} is for auto-encoders, and {network.name} is none; leave it out"
+                )
+    elif recipe.training.label_smoothing:
+        raise RecipeError(
+            f"{where}: training.label_smoothing = {recipe.training.label_smoothing!r} is for classifiers, and "
+            f"{network.name} is none; leave it out"
+        )
+
+
 def _input_shape(wanted: tuple[int, ...], sample: tuple[int, ...]) -> tuple[int, ...]:
     """The shape of a sample as the network wants it: an image is a sequence of its rows."""
     if len(wanted) == 2 and len(sample) == 3:
         height, width, channels = sample
         return height, width * channels
     return sample
+
+
+def _fits(value: Any, wanted: tuple[int, ...], sample: tuple[int, ...]) -> bool:
+    """Whether `value` is the shape of an image where network and samples are of images: those are resized."""
+    if not len(wanted) == len(sample) == 3 or not isinstance(value, (list, tuple)) or len(value) != 3:
+        return False
+    return all(type(n) is int and n > 0 for n in value) and value[2] in (1, 3)
 
 
 def _text(path: Path) -> str:

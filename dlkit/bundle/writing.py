@@ -50,12 +50,14 @@ class Reference:
     Attributes:
         split: name of the split.
         fingerprint: sha256 of its samples and labels.
-        classes: (N,) the class the float model puts first.
+        classes: (N,) the class the float model puts first; None of a reconstruction.
+        psnr_db: of the float model's reconstruction; None of classes.
     """
 
     split: str
     fingerprint: str
-    classes: NDArray[np.int64]
+    classes: NDArray[np.int64] | None
+    psnr_db: float | None = None
 
 
 def write_bundle(
@@ -98,7 +100,9 @@ def write_bundle(
         (new / "report.txt").write_text(report_text(trained.name, report), encoding="utf-8")
         (new / "predict.py").write_text(flattened_runner(), encoding="utf-8")
         if reference is not None:
-            table = {**dataclasses.asdict(reference), "classes": reference.classes.tolist()}
+            table = dataclasses.asdict(reference)
+            if reference.classes is not None:
+                table["classes"] = reference.classes.tolist()
             (new / "reference.json").write_text(json.dumps(table) + "\n", encoding="utf-8")
         answers = _what_they_are(kept, outputs)
         manifest = {

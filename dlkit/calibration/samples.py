@@ -11,9 +11,10 @@ import numpy as np
 
 from dlkit.calibration.linting import Calibration, warnings_about
 from dlkit.calibration.sources import Samples, held_out_apart, read_samples
-from dlkit.datasets import DATASETS, Split, Splits, stratified
+from dlkit.datasets import Split, stratified
 from dlkit.errors import DataError
 from dlkit.recipe import Recipe
+from dlkit.recipe_data import preprocessing_of, splits_of, through_noise
 from dlkit.runtime.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -35,12 +36,19 @@ class HeldOut:
         raw: input name → (N, ...) raw values.
         labels: (N,) classes, 0 and 1 where they are of a model without class names; None where there are none.
         fingerprint: sha256 of the split they are, "" where they are none.
+        clean: input name → (N, ...) raw values without the noise that is laid over `raw`; None where there is none.
     """
 
     name: str
     raw: dict[str, NDArray[Any]]
     labels: NDArray[np.int64] | None
     fingerprint: str = ""
+    clean: dict[str, NDArray[Any]] | None = None
+
+    @property
+    def wanted(self) -> dict[str, NDArray[Any]]:
+        """Raw values that an auto-encoder is to give."""
+        return self.raw if self.clean is None else self.clean
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,19 +90,20 @@ def samples_of_recipe(recipe: Recipe, name: str) -> ExportSamples:
     Args:
         name: of the network's input.
     """
-    splits: Splits = DATASETS[recipe.data.name].load()
-    chosen = stratified(splits.train.labels, recipe.export.calibration_samples, recipe.seed)
-    raw, labels = {name: splits.train.samples[chosen]}, splits.train.labels[chosen]
+    splits, raw_range = splits_of(recipe), preprocessing_of(recipe).raw_range
+    train = splits.train.rows(stratified(splits.train.labels, recipe.export.calibration_samples, recipe.seed))
+    calibration = through_noise(train, recipe.data.noise, raw_range, recipe.seed)
     return ExportSamples(
-        calibration=Samples(raw, labels, f"training split of {recipe.data.name}"),
+        calibration=Samples({name: calibration.samples}, train.labels, f"training split of {recipe.data.name}"),
         gate=_held_out("validation", splits.validation, name),
         test=_held_out("test", splits.test, name),
         asked_for=True,
     )
 
 
-def _held_out(split: str, samples: Split, name: str) -> HeldOut:
-    return HeldOut(split, {name: samples.samples}, samples.labels, samples.fingerprint)
+def _held_out(name: str, split: Split, input_name: str) -> HeldOut:
+    clean = None if split.clean is None else {input_name: split.clean}
+    return HeldOut(name, {input_name: split.samples}, split.labels, split.fingerprint, clean)
 
 
 def calibrated_with(

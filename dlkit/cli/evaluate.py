@@ -35,8 +35,9 @@ def command(bundle: str, data: str | None, as_json: bool, quiet: bool) -> None:
         print_json(dataclasses.asdict(result))
         return
     click.echo(f"{result.metric} on {result.samples} samples ({result.data})")
+    places = 2 if result.metric == "psnr_db" else 4
     if result.float is not None:
-        click.echo(f"float      {result.float:.4f}")
-    click.echo(f"exported   {result.exported:.4f}")
+        click.echo(f"float      {result.float:.{places}f}")
+    click.echo(f"exported   {result.exported:.{places}f}")
     if result.agreement is not None:
         click.echo(f"agreement  {result.agreement:.4f}")

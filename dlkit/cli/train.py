@@ -50,5 +50,9 @@ def print_training(result: TrainingResult) -> None:
     """What a training run came to."""
     last = result.history[-1]
     click.echo(f"trained {result.trained.name}: {len(result.history)} epochs, loss {last['loss']:.4f}")
-    click.echo(f"accuracy  {result.validation_accuracy:.4f} validation, {result.test_accuracy:.4f} test (float model)")
+    validation, test = result.validation, result.test
+    places = 4 if test.metric == "accuracy" else 2
+    click.echo(f"{test.metric:<9} {validation.value:.{places}f} validation, {test.value:.{places}f} test (float model)")
+    if validation.given is not None and test.given is not None:
+        click.echo(f"{'':<9} {validation.given:.{places}f} validation, {test.given:.{places}f} test (the noisy input)")
     click.echo(f"wrote {result.trained.model} ({size(result.trained.model.stat().st_size)})")

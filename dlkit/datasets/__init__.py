@@ -26,17 +26,33 @@ class Split:
     Attributes:
         samples: (N, *shape) raw values, for instance pixels.
         labels: (N,) int64 class numbers.
+        clean: the samples without the noise that a recipe laid over them; None if there is none.
+        original: the split as the dataset has it, where the samples were changed for a network.
     """
 
     samples: NDArray[Any]
     labels: NDArray[np.int64]
+    clean: NDArray[Any] | None = None
+    original: Split | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    def rows(self, positions: NDArray[np.int64]) -> Split:
+        """The samples at these positions."""
+        clean = None if self.clean is None else self.clean[positions]
+        return Split(self.samples[positions], self.labels[positions], clean)
+
+    @property
+    def wanted(self) -> NDArray[Any]:
+        """(N, *shape) what an auto-encoder is to give: the samples, without noise."""
+        return self.samples if self.clean is None else self.clean
+
     @property
     def fingerprint(self) -> str:
-        """sha256 of shapes, types, samples and labels: the same split gives the same string."""
+        """sha256 of shapes, types, samples and labels as the dataset has them: the same split gives the same string."""
+        if self.original is not None:
+            return self.original.fingerprint
         digest = hashlib.sha256()
         for array in (self.samples, self.labels):
             digest.update(f"{array.shape} {array.dtype.str} ".encode())

@@ -5,16 +5,24 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dlkit.bundle.answers import top_classes
 from dlkit.bundle.loading import Bundle
-from dlkit.datasets import DATASETS
-from dlkit.errors import DataError, ModelFileError, suggestion
+from dlkit.datasets import Split
+from dlkit.errors import DataError, ModelFileError, UnknownName, suggestion
+from dlkit.metrics import mean_squared_error, psnr_db
+from dlkit.networks import NETWORKS
 from dlkit.progress import Advance, ignore
+from dlkit.recipe import Recipe, recipe_from
+from dlkit.recipe_data import splits_of
 from dlkit.report import Number
 from dlkit.runtime.inputs import IMAGE_SUFFIXES, images_in, read_inputs
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +30,7 @@ class Evaluation:
     """Quality of a bundle's file.
 
     Attributes:
-        metric: "accuracy".
+        metric: "accuracy", or "psnr_db" of an auto-encoder.
         float: of the float model on the same samples; None where it was not measured.
         exported: of the file, measured now.
         agreement: fraction of samples on which both put the same class first; None likewise.
@@ -39,41 +47,83 @@ class Evaluation:
 
 
 def evaluate(bundle: Bundle, data: Path | None = None, advance: Advance = ignore) -> Evaluation:
-    """Accuracy on the test split of the bundle's dataset, or on a folder of images by class.
+    """By the metric of its task on the test split of the bundle's dataset, or on a folder of images by class.
 
     Raises:
-        DataError: the bundle names no classes; it has no dataset and no folder is given; or the data is
-            not what it was.
+        DataError: there is no telling what the outputs should be; the bundle has no dataset and no folder is
+            given; or the data is not what it was.
     """
-    if not bundle.labels:
+    recipe = bundle.manifest["recipe"]
+    rebuilds = recipe is not None and _task(recipe) == "reconstruction"
+    if not bundle.labels and (data is not None or not rebuilds):
         raise DataError(f"{bundle.folder}: its outputs are no classes, so there is no accuracy to measure")
     if data is not None:
         return _on_folder(bundle, data, advance)
-    recipe = bundle.manifest["recipe"]
     if recipe is None:
         raise DataError(
             f"{bundle.folder} was made without a labelled data set; name a folder with a folder of images for each "
             "class: --data FOLDER"
         )
     path = bundle.folder / "reference.json"
+    broken = ModelFileError(f"{path}: is missing or does not belong to the bundle; export it again")
     try:
-        name = recipe["data"]["name"]
-        reference = json.loads(path.read_text(encoding="utf-8"))
-        fingerprint, before = reference["fingerprint"], np.asarray(reference["classes"], np.int64)
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        raise ModelFileError(f"{path}: is missing or does not belong to the bundle; export it again") from None
-    split = DATASETS[name].load().test
-    if fingerprint != split.fingerprint or before.shape != split.labels.shape:
-        raise DataError(f"the test split of {name!r} is not the one this bundle was measured on; export it again")
+        before = json.loads(path.read_text(encoding="utf-8"))
+        fingerprint = before["fingerprint"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        raise broken from None
+    wanted = recipe_from(recipe, str(bundle.folder / "manifest.json"))
+    split = splits_of(wanted).test
+    if fingerprint != split.fingerprint:
+        raise _changed(wanted)
     outputs = bundle.session().run(bundle.preprocessing.apply(split.samples), advance)
-    exported = outputs.argmax(axis=1)
+    measure = _rebuilt if rebuilds else _classified
+    try:
+        return measure(bundle, split, outputs, before, f"test split of {wanted.data.name}")
+    except (ValueError, KeyError, TypeError, OverflowError):
+        raise broken from None
+
+
+def _task(recipe: Any) -> str:
+    """Of the network that a manifest's recipe names; "" if there is no such network."""
+    try:
+        return NETWORKS[recipe["network"]["name"]].task
+    except (KeyError, TypeError, UnknownName):
+        return ""
+
+
+def _changed(recipe: Recipe) -> DataError:
+    return DataError(
+        f"the test split of {recipe.data.name!r} is not the one this bundle was measured on; export it again"
+    )
+
+
+def _classified(
+    bundle: Bundle, split: Split, outputs: NDArray[np.float32], before: dict[str, Any], data: str
+) -> Evaluation:
+    classes, found = np.asarray(before["classes"], np.int64), outputs.argmax(axis=1)
+    if classes.shape != split.labels.shape:
+        raise ValueError
     return Evaluation(
         metric="accuracy",
-        float=float(np.mean(before == split.labels)),
-        exported=float(np.mean(exported == split.labels)),
-        agreement=float(np.mean(before == exported)),
+        float=float(np.mean(classes == split.labels)),
+        exported=float(np.mean(found == split.labels)),
+        agreement=float(np.mean(classes == found)),
         samples=len(split),
-        data=f"test split of {name}",
+        data=data,
+    )
+
+
+def _rebuilt(
+    bundle: Bundle, split: Split, outputs: NDArray[np.float32], before: dict[str, Any], data: str
+) -> Evaluation:
+    wanted, peak = bundle.preprocessing.apply(split.wanted), bundle.preprocessing.span
+    return Evaluation(
+        metric="psnr_db",
+        float=float(before["psnr_db"]),
+        exported=psnr_db(mean_squared_error(wanted, outputs), peak),
+        agreement=None,
+        samples=len(split),
+        data=data,
     )
 
 

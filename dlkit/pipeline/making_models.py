@@ -6,16 +6,15 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from dlkit.conversion.named_ends import input_names
-from dlkit.datasets import DATASETS, Split
+from dlkit.datasets import DATASETS
 from dlkit.frameworks import make_deterministic
 from dlkit.networks import NETWORKS, PIXELS, Network
 from dlkit.pipeline.keras_file import write_keras
 from dlkit.pipeline.weights import IMAGENET, check_source, imagenet_labels, load_weights
 from dlkit.progress import SILENT, Progress
 from dlkit.recipe import Recipe
+from dlkit.recipe_data import preprocessing_of, splits_of
 from dlkit.runtime.preprocessing import Preprocessing, image_behind, preprocessing_for
 from dlkit.trained import Trained, is_unfinished, only_built
 from dlkit.writing import check_writable, explained, refuse_existing
@@ -23,7 +22,8 @@ from dlkit.writing import check_writable, explained, refuse_existing
 if TYPE_CHECKING:
     import keras
 
-    from dlkit.training.supervised import History
+    from dlkit.training.measuring import Quality
+    from dlkit.training.watching import History
 
 EXPORTED = Path("exported")
 
@@ -35,13 +35,13 @@ class TrainingResult:
     Attributes:
         trained: the model on disk.
         history: one entry an epoch.
-        validation_accuracy, test_accuracy: of the float model.
+        validation, test: what the float model is worth, by the metric of its task.
     """
 
     trained: Trained
     history: History
-    validation_accuracy: float
-    test_accuracy: float
+    validation: Quality
+    test: Quality
 
 
 def build_network(
@@ -103,28 +103,21 @@ def train(recipe: Recipe, out: Path = EXPORTED, *, force: bool = False, progress
 
     Raises:
         OutputError: there is a model already and `force` is false, or `out` cannot be written.
-        TrainingError: the loss is no longer a number.
+        TrainingError: the loss is no longer a number, or the network cannot be trained by this recipe.
     """
-    from dlkit.training.supervised import fit
+    from dlkit.training.learning import LEARNING
 
     check_destination(out / recipe.name, force)
+    fit, measure = LEARNING[NETWORKS[recipe.network.name].task]
     with progress.step("Loading Keras and the data"):
         make_deterministic(recipe.seed)
-        splits, preprocessing = DATASETS[recipe.data.name].load(), preprocessing_of(recipe)
+        preprocessing, splits = preprocessing_of(recipe), splits_of(recipe)
         model = NETWORKS[recipe.network.name].build(recipe.network.options, recipe.name)
     with progress.step(f"Training {recipe.network.name}") as advance:
         history = fit(model, recipe, splits, preprocessing, advance)
-    accuracies = [_accuracy(model, split, preprocessing) for split in (splits.validation, splits.test)]
+    validation, test = (measure(model, split, preprocessing) for split in (splits.validation, splits.test))
     unsaved = _unsaved(recipe, model, out, trained=True)
-    return TrainingResult(save_model(model, unsaved, history, progress), history, *accuracies)
-
-
-def preprocessing_of(recipe: Recipe) -> Preprocessing:
-    """From the raw values of the recipe's dataset to its network's input."""
-    dataset = DATASETS[recipe.data.name]
-    shape = tuple(recipe.network.options["input_shape"])
-    image = (dataset.shape[0], dataset.shape[1], dataset.shape[2]) if len(dataset.shape) == 3 else None
-    return preprocessing_for(recipe.data.preprocessing, shape, image, dataset.raw_range, recipe.data.resize)
+    return TrainingResult(save_model(model, unsaved, history, progress), history, validation, test)
 
 
 def check_destination(folder: Path, force: bool) -> None:
@@ -157,17 +150,13 @@ def _preprocessing_of_network(network: Network, shape: tuple[int, ...]) -> Prepr
 
 
 def _unsaved(recipe: Recipe, model: keras.Model, out: Path, *, trained: bool) -> Trained:
+    network = NETWORKS[recipe.network.name]
     return Trained(
         name=recipe.name,
         model=out / recipe.name / "model.keras",
         network=recipe.network.name,
         recipe=recipe,
         inputs={input_names(model)[0]: preprocessing_of(recipe)},
-        labels=DATASETS[recipe.data.name].labels,
+        labels=DATASETS[recipe.data.name].labels if network.gives_scores(recipe.network.options) else (),
         trained=trained,
     )
-
-
-def _accuracy(model: keras.Model, split: Split, preprocessing: Preprocessing) -> float:
-    outputs = model.predict(preprocessing.apply(split.samples), batch_size=256, verbose=0)
-    return float(np.mean(outputs.argmax(axis=1) == split.labels))

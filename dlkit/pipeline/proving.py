@@ -79,7 +79,7 @@ def prove(
         held_out: HeldOut, wanted: dict[str, NDArray[np.float32]], before: Judged, after: Judged
     ) -> tuple[Comparison, ...]:
         labels = held_out.labels if trained.labels or is_one_score(wanted) else None
-        rebuilt = to_rebuild(trained, answers.inputs(held_out))
+        rebuilt = to_rebuild(trained, held_out.wanted)
         return compare(held_out.name, wanted, before, after, labels, rebuilt)
 
     before, after = judged(samples.gate)
@@ -97,8 +97,7 @@ def prove(
     if samples.test is not None:
         wanted = {name: outputs[count:] for name, outputs in answers.converted.reference.items()}
         tests = compared(samples.test, wanted, *judged(samples.test))
-        first = next(iter(wanted.values()))
-        remembered = Reference("test", samples.test.fingerprint, first.argmax(axis=1))
+        remembered = remember(samples.test, next(iter(wanted.values())), tests[0])
     report = Report(
         scheme=scheme.name,
         target=target.name,
@@ -121,6 +120,13 @@ def prove(
         kept_float=made.kept_float,
     )
     return report, remembered
+
+
+def remember(test: HeldOut, outputs: NDArray[np.float32], measured: Comparison) -> Reference:
+    """What `dlkit evaluate` needs to know of the float model's first output on the test split."""
+    if measured.metric == "psnr_db":
+        return Reference("test", test.fingerprint, None, measured.float)
+    return Reference("test", test.fingerprint, outputs.argmax(axis=1))
 
 
 def _layers(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,18 +16,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def to_rebuild(trained: Trained, inputs: Mapping[str, NDArray[np.float32]]) -> Rebuilt | None:
+def to_rebuild(trained: Trained, raw: Mapping[str, NDArray[Any]]) -> Rebuilt | None:
     """The input of a network whose task is reconstruction, with its span.
 
     Args:
-        inputs: name → (N, *shape), held-out network inputs.
+        raw: name → (N, ...), held-out raw values, without the noise that is to be taken away.
 
     Returns:
-        None for another task, for a model from elsewhere, which has none, and where the inputs do not vary.
+        None for another task, for a model from elsewhere, which has none, and where they do not vary.
     """
     if trained.network not in NETWORKS or NETWORKS[trained.network].task != "reconstruction":
         return None
-    [(name, wanted)] = inputs.items()
+    [(name, values)] = raw.items()
+    wanted = trained.inputs[name].apply(values)
     peak = span(trained.inputs[name], wanted)
     return Rebuilt(wanted, peak) if peak > 0.0 else None
 
@@ -36,5 +37,4 @@ def span(preprocessing: Preprocessing, inputs: NDArray[np.float32]) -> float:
     """Of what preprocessing makes of the raw range, over all channels; of `inputs` where that range is not known."""
     if not preprocessing.is_bounded:
         return float(np.ptp(inputs))
-    ends = np.asarray(preprocessing.raw_range)[:, None]
-    return float(np.ptp(ends * np.asarray(preprocessing.scale) + np.asarray(preprocessing.offset)))
+    return preprocessing.span

@@ -22,14 +22,13 @@ from dlkit.errors import ConversionError, IllegalCombination, ModelFileError, Ve
 from dlkit.extras import check_installed
 from dlkit.filing import bytes_in
 from dlkit.pipeline.bundling import Plan, few_samples
-from dlkit.pipeline.proving import MAX_DROP
+from dlkit.pipeline.proving import MAX_DROP, remember
 from dlkit.pipeline.rebuilding import to_rebuild
 from dlkit.progress import Advance, Progress
 from dlkit.report import Comparison, Report
 from dlkit.runtime.arrays import write_npz
 from dlkit.runtime.preprocessing import Preprocessing
 from dlkit.schemes import Scheme
-from dlkit.trained import Trained
 from dlkit.verify import Judged, compare, is_one_score, refuse_unless_near
 
 if TYPE_CHECKING:
@@ -151,7 +150,7 @@ def _proven(
         wanted = {name: values[rows] for name, values in reference.items()}
         found = {name: values[rows] for name, values in outputs.items()}
         labels = held_out.labels if trained.labels or is_one_score(wanted) else None
-        rebuilt = to_rebuild(trained, _prepared(trained, held_out))
+        rebuilt = to_rebuild(trained, held_out.wanted)
         return compare(held_out.name, wanted, _as_judged(wanted), _as_judged(found), labels, rebuilt)
 
     gates = compared(samples.gate, slice(None, count))
@@ -161,8 +160,7 @@ def _proven(
     remembered = None
     if samples.test is not None:
         tests = compared(samples.test, slice(count, None))
-        first = next(iter(reference.values()))[count:]
-        remembered = Reference("test", samples.test.fingerprint, first.argmax(axis=1))
+        remembered = remember(samples.test, next(iter(reference.values()))[count:], tests[0])
     runtime, distribution = RUNTIMES[scheme.format]
     return Report(
         scheme=scheme.name,
@@ -180,10 +178,6 @@ def _proven(
         minimum_runtime=version(distribution),
         runtime=runtime,
     ), remembered
-
-
-def _prepared(trained: Trained, held_out: HeldOut) -> dict[str, NDArray[np.float32]]:
-    return {name: inputs.apply(held_out.raw[name]) for name, inputs in trained.inputs.items()}
 
 
 def _as_judged(outputs: dict[str, NDArray[np.float32]]) -> Judged:

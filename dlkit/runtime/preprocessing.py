@@ -85,6 +85,12 @@ class Preprocessing:
         return self.raw_range != ANY_NUMBER
 
     @property
+    def span(self) -> float:
+        """Of what the raw range becomes, over all channels."""
+        ends = np.outer(self.raw_range, self.scale) + np.asarray(self.offset)
+        return float(np.ptp(ends))
+
+    @property
     def sample_shapes(self) -> frozenset[tuple[int, ...]]:
         """Shapes in which one sample may come: the input's, the image's, a grey image's without its channel."""
         if self.image is None:

@@ -11,21 +11,56 @@ from dlkit.recipe import AugmentationPart
 from dlkit.runtime.preprocessing import Preprocessing
 
 
-def training_batches(
+def labelled_batches(
     split: Split, preprocessing: Preprocessing, augmentation: AugmentationPart, batch_size: int, seed: int
 ) -> Any:
     """A tf.data.Dataset of (inputs (B, *shape) float32, labels (B,) int64), reshuffled each epoch."""
+
+    def ready(raw: Any, labels: Any) -> Any:
+        return _preprocessed(raw, preprocessing), labels
+
+    return _changed_batches(split, preprocessing, augmentation, batch_size, seed).map(ready).prefetch(tf.data.AUTOTUNE)
+
+
+def rebuilt_batches(
+    split: Split,
+    preprocessing: Preprocessing,
+    augmentation: AugmentationPart,
+    noise: float,
+    batch_size: int,
+    seed: int,
+) -> Any:
+    """A tf.data.Dataset of (inputs, what is to be made of them), both (B, *shape) float32, reshuffled each epoch.
+
+    Args:
+        noise: see `recipe.DataPart`; it is in the inputs alone.
+    """
+    low, high = preprocessing.raw_range
+    drawing = keras.layers.GaussianNoise(noise, seed=seed + 3)
+
+    def ready(raw: Any, labels: Any) -> Any:
+        drawn = (high - low) * drawing(tf.zeros_like(raw), training=True)
+        noisy = tf.clip_by_value(raw + drawn, low, high) if noise else raw
+        return _preprocessed(noisy, preprocessing), _preprocessed(raw, preprocessing)
+
+    return _changed_batches(split, preprocessing, augmentation, batch_size, seed).map(ready).prefetch(tf.data.AUTOTUNE)
+
+
+def _changed_batches(
+    split: Split, preprocessing: Preprocessing, augmentation: AugmentationPart, batch_size: int, seed: int
+) -> Any:
+    """Batches of raw values and labels, in a new order and with new augmentation each epoch."""
     raw = preprocessing.raw_batch(split.samples)
     batches = tf.data.Dataset.from_tensor_slices((raw, split.labels))
     batches = batches.shuffle(len(split), seed=seed, reshuffle_each_iteration=True).batch(batch_size)
     changes = _changes(augmentation, preprocessing, seed)
 
-    def ready(raw: Any, labels: Any) -> Any:
+    def changed(raw: Any, labels: Any) -> Any:
         for change in changes:
             raw = change(raw, training=True)
-        return _preprocessed(raw, preprocessing), labels
+        return raw, labels
 
-    return batches.map(ready).prefetch(tf.data.AUTOTUNE)
+    return batches.map(changed) if changes else batches
 
 
 def _changes(augmentation: AugmentationPart, preprocessing: Preprocessing, seed: int) -> list[Any]:

@@ -59,7 +59,18 @@ BAD = [
     ("network.options.wdith=1", "unknown key 'network.options.wdith'; did you mean 'width'?"),
     ("network.options.width=wide", "network.options.width = 'wide' is a string; it takes a whole number"),
     ("network.options.classes=5", "network.options.classes = 5, but digits has 10; leave it out"),
-    ("network.options.input_shape=[9, 9, 1]", "input_shape = [9, 9, 1], but digits has [8, 8, 1]; leave it out"),
+    ("network.options.input_shape=[9, 9, 4]", "input_shape = [9, 9, 4], but digits has [8, 8, 1]; leave it out"),
+    ("network.options.input_shape=[9, 9]", "input_shape = [9, 9], but digits has [8, 8, 1]; leave it out"),
+    ("network.options.include_top=false", "unknown key 'network.options.include_top'"),
+    ("data.noise=2", "data.noise = 2.0 must be from 0 to 1"),
+    ("data.noise=0.5", "data.noise = 0.5 is for auto-encoders, and cnn is none; leave it out"),
+    (
+        "training.loss=binary_crossentropy",
+        "training.loss = 'binary_crossentropy' is for auto-encoders, and cnn is none",
+    ),
+    ("training.loss=bce", "training.loss = 'bce' is not one of them; known: binary_crossentropy, mse"),
+    ("network.name=dcgan_generator", "network.name = 'dcgan_generator' is for generation, which no recipe trains"),
+    ("network.name=lstm_forecaster", "network.name = 'lstm_forecaster' is for forecasting, which no recipe trains"),
     ("data.preprocessing=unti", "data.preprocessing = 'unti' is not one of them; did you mean 'unit'?"),
     ("data.resize=3", "data.resize = 3 is a whole number; it takes a string"),
     ("training.epochs=0", "training.epochs = 0 must be at least 1"),
@@ -155,3 +166,27 @@ def test_different_keys_names_what_differs() -> None:
     assert different_keys(recipe, other) == ["export.max_drop", "seed", "training.epochs"]
     assert different_keys(recipe, other, ("export",)) == ["seed", "training.epochs"]
     assert different_keys(recipe, recipe) == []
+
+
+def test_an_image_is_resized_for_the_network_that_asks_for_it(good: Path) -> None:
+    """The size is the network's to choose; rows of an image are as many as they are."""
+    larger = read_recipe(good, ["network.options.input_shape=[32, 32, 3]"])
+    assert larger.network.options["input_shape"] == [32, 32, 3]
+    with pytest.raises(RecipeError, match="digits has"):
+        read_recipe(good, ["network.name=lstm", "network.options.input_shape=[16, 16]"])
+
+
+def test_an_autoencoder_has_no_classes(good: Path) -> None:
+    """Its builder takes none, so the recipe gives none."""
+    recipe = read_recipe(
+        good, ["network.name=dense_autoencoder", "data.noise=0.5", "training.loss=binary_crossentropy"]
+    )
+    assert recipe.network.options == {"input_shape": [8, 8, 1]}
+    with pytest.raises(RecipeError, match=r"label_smoothing = 0\.1 is for classifiers"):
+        read_recipe(good, ["network.name=dense_autoencoder", "training.label_smoothing=0.1"])
+
+
+def test_a_classifier_needs_its_top(good: Path) -> None:
+    """Without it there is nothing to hold against the labels."""
+    with pytest.raises(RecipeError, match="include_top = false leaves nothing to train"):
+        read_recipe(good, ["network.name=vgg16", "network.options.include_top=false"])

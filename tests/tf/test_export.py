@@ -208,7 +208,7 @@ def test_logits_are_called_scores(tmp_path: Path) -> None:
     """A network without its softmax trains on logits, and no one calls its answers probabilities."""
     network = {"name": "cnn", "options": {"width": 8, "activation": "linear"}}
     result = train(short_recipe(network=network), tmp_path)
-    assert result.validation_accuracy > 0.9
+    assert result.validation.value > 0.9
     bundle, report = export(result.trained, "int8", out=tmp_path)
     assert bundle.manifest["outputs"]["output"]["answers"] == "scores"
     assert report.gate.largest_output > 1
@@ -225,7 +225,7 @@ def test_a_refused_export_does_not_hide_the_training(tmp_path: Path) -> None:
     seen = []
 
     def get_in_the_way(result) -> None:
-        seen.append(result.test_accuracy)
+        seen.append(result.test.value)
         (tmp_path / "short" / "cpu-int8").mkdir()
 
     with pytest.raises(OutputError, match="exists already"):

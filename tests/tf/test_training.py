@@ -13,11 +13,11 @@ from dlkit.datasets import DATASETS
 from dlkit.digest import sha256_of_arrays
 from dlkit.errors import OutputError, TrainingError
 from dlkit.pipeline import train
-from dlkit.pipeline.making_models import preprocessing_of
 from dlkit.progress import ignore
 from dlkit.recipe import AugmentationPart
-from dlkit.training.input_pipeline import training_batches
-from dlkit.training.supervised import _watcher
+from dlkit.recipe_data import preprocessing_of
+from dlkit.training.input_pipeline import labelled_batches
+from dlkit.training.watching import watcher_of
 
 pytestmark = pytest.mark.tf
 
@@ -30,7 +30,7 @@ def test_batches_are_preprocessed_as_every_runner_does_it(mode: str, network: st
     """Without augmentation a training batch equals `Preprocessing.apply` of the same samples."""
     recipe = short_recipe(network={"name": network}, data={"name": "digits", "preprocessing": mode})
     preprocessing, split = preprocessing_of(recipe), DATASETS["digits"].load().validation
-    inputs = np.concatenate([x for x, _ in training_batches(split, preprocessing, NONE, 64, 0).as_numpy_iterator()])
+    inputs = np.concatenate([x for x, _ in labelled_batches(split, preprocessing, NONE, 64, 0).as_numpy_iterator()])
     expected = preprocessing.apply(split.samples)
     key = [tuple(x.ravel()) for x in inputs]
     assert sorted(key) == sorted(tuple(x.ravel()) for x in expected)
@@ -40,7 +40,7 @@ def test_each_epoch_sees_every_sample_once_in_a_new_order() -> None:
     """Shuffling is over the whole split and is redrawn each epoch."""
     recipe = short_recipe()
     split = DATASETS["digits"].load().train
-    batches = training_batches(split, preprocessing_of(recipe), NONE, 100, 0)
+    batches = labelled_batches(split, preprocessing_of(recipe), NONE, 100, 0)
     first, second = (np.concatenate([y for _, y in batches.as_numpy_iterator()]) for _ in range(2))
     assert np.array_equal(np.bincount(first), np.bincount(split.labels))
     assert np.array_equal(np.bincount(second), np.bincount(split.labels))
@@ -52,7 +52,7 @@ def test_augmentation_changes_images_and_keeps_their_range() -> None:
     split = DATASETS["digits"].load().validation
     changes = AugmentationPart(shift=0.2, rotation=0.05, zoom=0.1)
     preprocessing = preprocessing_of(short_recipe())
-    inputs = np.concatenate([x for x, _ in training_batches(split, preprocessing, changes, 64, 0).as_numpy_iterator()])
+    inputs = np.concatenate([x for x, _ in labelled_batches(split, preprocessing, changes, 64, 0).as_numpy_iterator()])
     originals = {tuple(x.ravel()) for x in preprocessing.apply(split.samples)}
     assert sum(tuple(x.ravel()) in originals for x in inputs) < len(inputs) / 10
     assert inputs.min() >= 0
@@ -102,7 +102,7 @@ def test_another_ending_than_softmax_or_linear_is_refused(tmp_path: Path) -> Non
 
 def test_a_validation_loss_that_is_no_number_stops_the_run() -> None:
     """Statistics of batch normalisation can be NaN while the training loss is fine."""
-    watcher = _watcher(3, ignore)
+    watcher = watcher_of(3, ignore)
     watcher.on_epoch_end(0, {"loss": 1.0, "val_loss": 2.0})
     with pytest.raises(TrainingError, match=r"the loss is 1\.0 in epoch 2, nan on the validation split"):
         watcher.on_epoch_end(1, {"loss": 1.0, "val_loss": float("nan")})

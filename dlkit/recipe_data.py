@@ -1,0 +1,62 @@
+"""What a recipe's network sees of its dataset: raw values in the network's size, with the recipe's noise."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlkit.datasets import DATASETS, Split, Splits
+from dlkit.recipe import Recipe
+from dlkit.runtime.fitting import fitted_samples
+from dlkit.runtime.preprocessing import Preprocessing, preprocessing_for
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def preprocessing_of(recipe: Recipe) -> Preprocessing:
+    """From the raw values of the recipe's dataset to its network's input."""
+    dataset = DATASETS[recipe.data.name]
+    shape = tuple(recipe.network.options["input_shape"])
+    behind = shape if len(shape) == 3 else dataset.shape  # rows of an image are read as the image they are of
+    image = (behind[0], behind[1], behind[2]) if len(dataset.shape) == 3 else None
+    return preprocessing_for(recipe.data.preprocessing, shape, image, dataset.raw_range, recipe.data.resize)
+
+
+def splits_of(recipe: Recipe) -> Splits:
+    """The dataset's splits, images fitted to the network's input.
+
+    Validation and test come through the recipe's noise, which is the same each time; the training split
+    does not, for its noise is drawn anew for each batch.
+    """
+    preprocessing, splits = preprocessing_of(recipe), DATASETS[recipe.data.name].load()
+    train, validation, test = (
+        _fitted(split, preprocessing) for split in (splits.train, splits.validation, splits.test)
+    )
+    noise, raw_range = recipe.data.noise, preprocessing.raw_range
+    return Splits(
+        train,
+        through_noise(validation, noise, raw_range, recipe.seed + 1),
+        through_noise(test, noise, raw_range, recipe.seed + 2),
+    )
+
+
+def through_noise(split: Split, noise: float, raw_range: tuple[float, float], seed: int) -> Split:
+    """`split` with Gaussian noise in its samples, cut off at the ends of the raw range; without it they are `clean`.
+
+    Args:
+        noise: standard deviation, as a fraction of the raw range; 0 is none.
+    """
+    if not noise:
+        return split
+    low, high = raw_range
+    drawn = np.random.default_rng(seed).normal(0.0, noise * (high - low), split.samples.shape)
+    noisy = np.clip(split.samples + drawn, low, high).astype(np.float32)
+    return dataclasses.replace(split, samples=noisy, clean=split.samples, original=split.original or split)
+
+
+def _fitted(split: Split, preprocessing: Preprocessing) -> Split:
+    samples: NDArray[Any] = fitted_samples(split.samples, preprocessing)
+    return split if samples is split.samples else dataclasses.replace(split, samples=samples, original=split)

@@ -1,0 +1,28 @@
+"""AdamW on a schedule that warms up and falls as a cosine.
+
+Loshchilov & Hutter 2017, arXiv:1608.03983 (the cosine, without restarts) and 2019,
+arXiv:1711.05101 (AdamW); warm-up as in Goyal et al. 2017, arXiv:1706.02677.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from dlkit.frameworks import keras
+from dlkit.recipe import TrainingPart
+
+
+def optimizer_for(part: TrainingPart, samples: int) -> Any:
+    """The optimizer of a training over `samples` samples an epoch."""
+    steps = math.ceil(samples / part.batch_size) * part.epochs
+    return keras.optimizers.AdamW(_schedule(part, steps), weight_decay=part.weight_decay)
+
+
+def _schedule(part: TrainingPart, steps: int) -> Any:
+    warmup = int(steps * part.warmup)
+    if warmup == 0:
+        return keras.optimizers.schedules.CosineDecay(part.learning_rate, steps)
+    return keras.optimizers.schedules.CosineDecay(
+        0.0, max(1, steps - warmup), warmup_target=part.learning_rate, warmup_steps=warmup
+    )
