@@ -28,7 +28,9 @@ def _local_response_normalization() -> type[Any]:
 
         The sum is a 1×1 convolution with a band of ones and the power is made of reciprocal square
         roots, s^-¾ = r · r · rsqrt(r) with r = rsqrt(s): operations that every runtime has in 8-bit
-        integers as well, where an operation of its own exists in floating point only.
+        integers as well, where an operation of its own exists in floating point only. In training the
+        sum is a product of matrices: where the size of a batch is not fixed, TensorFlow 2.21 dies of the
+        gradient of such a convolution behind one in groups (when it rewrites layouts for oneDNN).
 
         Attributes:
             size: channels in the sum, odd.
@@ -41,12 +43,14 @@ def _local_response_normalization() -> type[Any]:
             super().__init__(**options)
             self.size, self.alpha, self.k = size, alpha, k
 
-        def call(self, x: Any) -> Any:
+        def call(self, x: Any, training: bool = False) -> Any:
             channels = np.arange(x.shape[-1])
             band = np.abs(channels[:, np.newaxis] - channels) <= self.size // 2
-            kernel = (self.alpha * band).astype("float32")[np.newaxis, np.newaxis]  # (1, 1, C, C)
+            kernel = (self.alpha * band).astype("float32")  # (C, C)
             whole = ops.cast(x, "float32")  # a square of half precision is infinite from 256 on
-            r = ops.rsqrt(ops.conv(whole * whole, kernel, padding="valid") + self.k)
+            square = whole * whole
+            total = ops.matmul(square, kernel) if training else ops.conv(square, kernel[np.newaxis, np.newaxis])
+            r = ops.rsqrt(total + self.k)
             return ops.cast(whole * (r * (r * ops.rsqrt(r))), x.dtype)
 
         def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:

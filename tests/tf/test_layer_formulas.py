@@ -179,12 +179,28 @@ def test_batch_normalisation() -> None:
     np.testing.assert_allclose(layer.moving_variance, 0.9 * variance + 0.1 * x.var(axis=0), atol=1e-5)
 
 
-def test_local_response_normalisation() -> None:
+@pytest.mark.parametrize("training", [False, True])
+def test_local_response_normalisation(training: bool) -> None:
     """b_n = a_n / (k + α Σ a²)^¾ over the five channels around n (Krizhevsky et al. 2012, section 3.3)."""
     from dlkit.networks._layers import local_response_normalization
 
     x = (30 * RNG.standard_normal((2, 2, 8))).astype(np.float32)
-    y = answered(local_response_normalization(size=5, alpha=1e-3, k=2.0), x)
+    y = answered(local_response_normalization(size=5, alpha=1e-3, k=2.0), x, training=training)
     for n in range(8):
         around = x[..., max(0, n - 2) : n + 3]
         np.testing.assert_allclose(y[..., n], x[..., n] / (2 + 1e-3 * np.sum(around**2, axis=-1)) ** 0.75, rtol=1e-5)
+
+
+def test_local_response_normalisation_trains_behind_groups() -> None:
+    """AlexNet's second; TensorFlow 2.21 died there where batches differ in size, of its rewriting for oneDNN."""
+    import keras
+
+    from dlkit.networks._layers import local_response_normalization
+
+    x = keras.Input((20, 20, 4))
+    y = keras.layers.Conv2D(32, 5, padding="same", groups=2, activation="relu")(x)
+    y = local_response_normalization(size=5)(y)
+    model = keras.Model(x, keras.layers.Dense(10)(keras.layers.Flatten()(y)))
+    model.compile("sgd", "mse")
+    history = model.fit(np.ones((40, 20, 20, 4)), np.zeros((40, 10)), batch_size=32, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
