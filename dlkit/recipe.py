@@ -213,7 +213,13 @@ def recipe_from(table: dict[str, Any], where: str) -> Recipe:
     network, dataset = NETWORKS[recipe.network.name], DATASETS[recipe.data.name]
     if network.task not in TRAINED:
         raise RecipeError(f"{where}: network.name = {network.name!r} is for {network.task}, which no recipe trains")
-    options: dict[str, Any] = {"input_shape": list(_input_shape(network.input, dataset.shape))}
+    shape = _input_shape(network.input, dataset.shape)
+    if len(shape) != len(network.input):
+        raise RecipeError(
+            f"{where}: {network.name} reads inputs like {network.input}, and {recipe.data.name} has {dataset.shape}; "
+            "choose another network: dlkit list networks"
+        )
+    options: dict[str, Any] = {"input_shape": list(shape)}
     if "classes" in network.options:
         options["classes"] = dataset.classes
     for name, value in recipe.network.options.items():
@@ -225,6 +231,8 @@ def recipe_from(table: dict[str, Any], where: str) -> Recipe:
     options |= recipe.network.options
     read_arguments(network.builder, options, where, "network.options")
     _check_task(recipe, network, where)
+    if len(dataset.shape) != 3 and recipe.augmentation != AugmentationPart():
+        raise RecipeError(f"{where}: augmentation is of images, and {recipe.data.name} has none; leave it out")
     if recipe.export.calibration_samples < dataset.classes:
         least = f"at least {dataset.classes}, one of each class"
         raise RecipeError(f"{where}: export.calibration_samples = {recipe.export.calibration_samples} must be {least}")

@@ -190,3 +190,17 @@ def test_a_classifier_needs_its_top(good: Path) -> None:
     """Without it there is nothing to hold against the labels."""
     with pytest.raises(RecipeError, match="include_top = false leaves nothing to train"):
         read_recipe(good, ["network.name=vgg16", "network.options.include_top=false"])
+
+
+def test_series_are_not_augmented_like_images(good: Path) -> None:
+    """Said, not silently left out."""
+    series = ["data.name=japanese_vowels", "network.name=lstm"]
+    assert read_recipe(good, series).network.options == {"input_shape": [29, 12], "classes": 9}
+    with pytest.raises(RecipeError, match="augmentation is of images, and japanese_vowels has none; leave it out"):
+        read_recipe(good, [*series, "augmentation.shift=0.1"])
+
+
+def test_series_are_not_for_networks_of_images(good: Path) -> None:
+    """Both shapes are named."""
+    with pytest.raises(RecipeError, match=r"cnn reads inputs like \(28, 28, 1\), and japanese_vowels has \(29, 12\)"):
+        read_recipe(good, ["data.name=japanese_vowels"])
