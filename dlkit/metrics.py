@@ -107,3 +107,19 @@ def same_first(a: NDArray[Any], b: NDArray[Any]) -> float:
 
 def _capped_db(ratio: float) -> float:
     return float(np.minimum(CAP_DB, 10.0 * np.log10(ratio)))  # unlike min(), keeps NaN
+
+
+def frechet_distance(ones: NDArray[np.float32], others: NDArray[np.float32]) -> float:
+    """Between the normal distributions of two sets of (N, features): |μ - ν|² + tr(S + T - 2 (S T)^½).
+
+    Dowson & Landau 1982, doi:10.1016/0047-259X(82)90077-X. NaN if a feature is no finite number, or if there are
+    fewer than two of a set.
+    """
+    if min(len(ones), len(others)) < 2 or not (np.isfinite(ones).all() and np.isfinite(others).all()):
+        return NAN
+    a, b = ones.astype(np.float64), others.astype(np.float64)
+    s, t = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
+    # The eigenvalues of a product of two covariances are real and not negative, but for rounding.
+    roots = np.sqrt(np.clip(np.linalg.eigvals(np.atleast_2d(s) @ np.atleast_2d(t)).real, 0.0, None))
+    apart = float(np.sum((a.mean(axis=0) - b.mean(axis=0)) ** 2))
+    return max(0.0, apart + float(np.trace(np.atleast_2d(s + t))) - 2.0 * float(roots.sum()))

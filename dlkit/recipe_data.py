@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlkit.datasets import DATASETS, Split, Splits
+from dlkit.networks import NETWORKS
 from dlkit.recipe import Recipe
 from dlkit.runtime.fitting import fitted_samples
 from dlkit.runtime.preprocessing import Preprocessing, preprocessing_for
@@ -17,21 +18,37 @@ if TYPE_CHECKING:
 
 
 def preprocessing_of(recipe: Recipe) -> Preprocessing:
-    """From the raw values of the recipe's dataset to its network's input."""
-    dataset = DATASETS[recipe.data.name]
-    shape = tuple(recipe.network.options["input_shape"])
+    """From raw values to what the recipe's network reads: those of its dataset, or noise as it is."""
+    network = NETWORKS[recipe.network.name]
+    if network.task != "generation":
+        return data_preprocessing(recipe)
+    shape = tuple(recipe.network.options.get("input_shape", network.input))
+    return preprocessing_for(network.preprocessing, shape, None, network.raw_range, recipe.data.resize)
+
+
+def data_preprocessing(recipe: Recipe) -> Preprocessing:
+    """From the raw values of the recipe's dataset to what its network reads or, a generator, makes."""
+    dataset, options = DATASETS[recipe.data.name], recipe.network.options
+    shape = tuple(options["image_shape" if "image_shape" in options else "input_shape"])
     behind = shape if len(shape) == 3 else dataset.shape  # rows of an image are read as the image they are of
     image = (behind[0], behind[1], behind[2]) if len(dataset.shape) == 3 else None
     return preprocessing_for(recipe.data.preprocessing, shape, image, dataset.raw_range, recipe.data.resize)
 
 
+def latent_noise(recipe: Recipe, count: int, seed: int) -> NDArray[np.float32]:
+    """(count, latent) standard normal numbers for the recipe's generator, inside the range of its inputs."""
+    preprocessing = preprocessing_of(recipe)
+    drawn = np.random.default_rng(seed).standard_normal((count, *preprocessing.shape), np.float32)
+    return np.clip(drawn, *preprocessing.raw_range)
+
+
 def splits_of(recipe: Recipe) -> Splits:
-    """The dataset's splits, images fitted to the network's input.
+    """The dataset's splits, images fitted to those that the network reads or makes.
 
     Validation and test come through the recipe's noise, which is the same each time; the training split
     does not, for its noise is drawn anew for each batch.
     """
-    preprocessing, splits = preprocessing_of(recipe), DATASETS[recipe.data.name].load()
+    preprocessing, splits = data_preprocessing(recipe), DATASETS[recipe.data.name].load()
     train, validation, test = (
         _fitted(split, preprocessing) for split in (splits.train, splits.validation, splits.test)
     )

@@ -13,8 +13,9 @@ from dlkit.calibration.linting import Calibration, warnings_about
 from dlkit.calibration.sources import Samples, held_out_apart, read_samples
 from dlkit.datasets import Split, stratified
 from dlkit.errors import DataError
+from dlkit.networks import NETWORKS
 from dlkit.recipe import Recipe
-from dlkit.recipe_data import preprocessing_of, splits_of, through_noise
+from dlkit.recipe_data import latent_noise, preprocessing_of, splits_of, through_noise
 from dlkit.runtime.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ def samples_of_recipe(recipe: Recipe, name: str) -> ExportSamples:
     Args:
         name: of the network's input.
     """
+    if NETWORKS[recipe.network.name].task == "generation":
+        return _samples_of_generator(recipe, name)
     splits, raw_range = splits_of(recipe), preprocessing_of(recipe).raw_range
     train = splits.train.rows(stratified(splits.train.labels, recipe.export.calibration_samples, recipe.seed))
     calibration = through_noise(train, recipe.data.noise, raw_range, recipe.seed)
@@ -97,6 +100,18 @@ def samples_of_recipe(recipe: Recipe, name: str) -> ExportSamples:
         calibration=Samples({name: calibration.samples}, train.labels, f"training split of {recipe.data.name}"),
         gate=_held_out("validation", splits.validation, name),
         test=_held_out("test", splits.test, name),
+        asked_for=True,
+    )
+
+
+def _samples_of_generator(recipe: Recipe, name: str) -> ExportSamples:
+    """Noise, drawn anew for each purpose; there are no right answers, so nothing is kept for the report alone."""
+    seed = recipe.seed
+    calibration = latent_noise(recipe, recipe.export.calibration_samples, seed + 1)
+    return ExportSamples(
+        calibration=Samples({name: calibration}, None, "standard normal noise"),
+        gate=HeldOut("other noise", {name: latent_noise(recipe, MOST_HELD_OUT, seed + 2)}, None),
+        test=None,
         asked_for=True,
     )
 

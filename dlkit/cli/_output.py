@@ -8,7 +8,7 @@ import os
 import shlex
 import sys
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
@@ -128,3 +128,11 @@ class _Bars:
             yield advance
             finished = bars.tasks[0]
             bars.update(task, total=finished.total or 1, completed=finished.total or 1)
+
+
+def generated_text(besides: Mapping[str, float]) -> str:
+    """What is known of generated images beside their distance; see `training.judging.Judgement`."""
+    return (
+        f"a classifier is sure of {besides['confident']:.1%} of the images; its classes are at "
+        f"{besides['entropy']:.1%} of equal measure; training images are {besides['real_distance']:.2f} away"
+    )

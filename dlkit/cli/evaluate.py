@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from dlkit.cli._completing import bundles
-from dlkit.cli._output import json_option, print_json, progress_for, quiet_option
+from dlkit.cli._output import generated_text, json_option, print_json, progress_for, quiet_option
 
 
 @click.command()
@@ -35,9 +35,11 @@ def command(bundle: str, data: str | None, as_json: bool, quiet: bool) -> None:
         print_json(dataclasses.asdict(result))
         return
     click.echo(f"{result.metric} on {result.samples} samples ({result.data})")
-    places = 2 if result.metric == "psnr_db" else 4
+    places = 2 if result.metric in ("psnr_db", "feature_distance") else 4
     if result.float is not None:
         click.echo(f"float      {result.float:.{places}f}")
     click.echo(f"exported   {result.exported:.{places}f}")
+    if result.besides:
+        click.echo(generated_text(result.besides))
     if result.agreement is not None:
         click.echo(f"agreement  {result.agreement:.4f}")

@@ -10,6 +10,7 @@ import click
 from dlkit.cli._completing import recipes
 from dlkit.cli._output import (
     force_option,
+    generated_text,
     options_again,
     out_option,
     print_next,
@@ -55,4 +56,6 @@ def print_training(result: TrainingResult) -> None:
     click.echo(f"{test.metric:<9} {validation.value:.{places}f} validation, {test.value:.{places}f} test (float model)")
     if validation.given is not None and test.given is not None:
         click.echo(f"{'':<9} {validation.given:.{places}f} validation, {test.given:.{places}f} test (the noisy input)")
+    if test.besides:
+        click.echo(generated_text(test.besides))
     click.echo(f"wrote {result.trained.model} ({size(result.trained.model.stat().st_size)})")

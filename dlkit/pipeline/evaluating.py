@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from dlkit.metrics import mean_squared_error, psnr_db
 from dlkit.networks import NETWORKS
 from dlkit.progress import Advance, ignore
 from dlkit.recipe import Recipe, recipe_from
-from dlkit.recipe_data import splits_of
+from dlkit.recipe_data import data_preprocessing, latent_noise, splits_of
 from dlkit.report import Number
 from dlkit.runtime.inputs import IMAGE_SUFFIXES, images_in, read_inputs
 
@@ -30,12 +31,13 @@ class Evaluation:
     """Quality of a bundle's file.
 
     Attributes:
-        metric: "accuracy", or "psnr_db" of an auto-encoder.
+        metric: "accuracy", "psnr_db" of an auto-encoder, or "feature_distance" of a generator (lower is better).
         float: of the float model on the same samples; None where it was not measured.
         exported: of the file, measured now.
         agreement: fraction of samples on which both put the same class first; None likewise.
         samples: how many.
         data: which.
+        besides: what else is known of generated images; see `training.judging.Judgement`.
     """
 
     metric: str
@@ -44,6 +46,7 @@ class Evaluation:
     agreement: Number | None
     samples: int
     data: str
+    besides: Mapping[str, Number] = dataclasses.field(default_factory=dict)
 
 
 def evaluate(bundle: Bundle, data: Path | None = None, advance: Advance = ignore) -> Evaluation:
@@ -54,8 +57,8 @@ def evaluate(bundle: Bundle, data: Path | None = None, advance: Advance = ignore
             given; or the data is not what it was.
     """
     recipe = bundle.manifest["recipe"]
-    rebuilds = recipe is not None and _task(recipe) == "reconstruction"
-    if not bundle.labels and (data is not None or not rebuilds):
+    task = _task(recipe)
+    if not bundle.labels and (data is not None or task not in ("reconstruction", "generation")):
         raise DataError(f"{bundle.folder}: its outputs are no classes, so there is no accuracy to measure")
     if data is not None:
         return _on_folder(bundle, data, advance)
@@ -64,6 +67,8 @@ def evaluate(bundle: Bundle, data: Path | None = None, advance: Advance = ignore
             f"{bundle.folder} was made without a labelled data set; name a folder with a folder of images for each "
             "class: --data FOLDER"
         )
+    if task == "generation":
+        return _generated(bundle, recipe_from(recipe, str(bundle.folder / "manifest.json")), advance)
     path = bundle.folder / "reference.json"
     broken = ModelFileError(f"{path}: is missing or does not belong to the bundle; export it again")
     try:
@@ -76,7 +81,7 @@ def evaluate(bundle: Bundle, data: Path | None = None, advance: Advance = ignore
     if fingerprint != split.fingerprint:
         raise _changed(wanted)
     outputs = bundle.session().run(bundle.preprocessing.apply(split.samples), advance)
-    measure = _rebuilt if rebuilds else _classified
+    measure = _rebuilt if task == "reconstruction" else _classified
     try:
         return measure(bundle, split, outputs, before, f"test split of {wanted.data.name}")
     except (ValueError, KeyError, TypeError, OverflowError):
@@ -84,7 +89,7 @@ def evaluate(bundle: Bundle, data: Path | None = None, advance: Advance = ignore
 
 
 def _task(recipe: Any) -> str:
-    """Of the network that a manifest's recipe names; "" if there is no such network."""
+    """Of the network that a manifest's recipe names; "" if there is none."""
     try:
         return NETWORKS[recipe["network"]["name"]].task
     except (KeyError, TypeError, UnknownName):
@@ -124,6 +129,26 @@ def _rebuilt(
         agreement=None,
         samples=len(split),
         data=data,
+    )
+
+
+def _generated(bundle: Bundle, recipe: Recipe, advance: Advance) -> Evaluation:
+    """What a classifier that is trained for it sees in images made of noise; the float model is not there."""
+    from dlkit.training.judging import Judge
+    from dlkit.training.measuring import GENERATED, TEST_NOISE
+
+    splits = splits_of(recipe)
+    noise = latent_noise(recipe, GENERATED, recipe.seed + TEST_NOISE)
+    images = bundle.session().run(bundle.preprocessing.apply(noise), advance)
+    found = Judge(recipe, splits, data_preprocessing(recipe)).judge(images, splits.test)
+    return Evaluation(
+        metric="feature_distance",
+        float=None,
+        exported=found.feature_distance,
+        agreement=None,
+        samples=GENERATED,
+        data=f"noise, beside the test split of {recipe.data.name}",
+        besides=found.besides,
     )
 
 

@@ -14,7 +14,7 @@ from dlkit.pipeline.keras_file import write_keras
 from dlkit.pipeline.weights import IMAGENET, check_source, imagenet_labels, load_weights
 from dlkit.progress import SILENT, Progress
 from dlkit.recipe import Recipe
-from dlkit.recipe_data import preprocessing_of, splits_of
+from dlkit.recipe_data import data_preprocessing, preprocessing_of, splits_of
 from dlkit.runtime.preprocessing import Preprocessing, image_behind, preprocessing_for
 from dlkit.trained import Trained, is_unfinished, only_built
 from dlkit.writing import check_writable, explained, refuse_existing
@@ -111,11 +111,12 @@ def train(recipe: Recipe, out: Path = EXPORTED, *, force: bool = False, progress
     fit, measure = LEARNING[NETWORKS[recipe.network.name].task]
     with progress.step("Loading Keras and the data"):
         make_deterministic(recipe.seed)
-        preprocessing, splits = preprocessing_of(recipe), splits_of(recipe)
+        preprocessing, splits = data_preprocessing(recipe), splits_of(recipe)
         model = NETWORKS[recipe.network.name].build(recipe.network.options, recipe.name)
     with progress.step(f"Training {recipe.network.name}") as advance:
         history = fit(model, recipe, splits, preprocessing, advance)
-    validation, test = (measure(model, split, preprocessing) for split in (splits.validation, splits.test))
+    with progress.step("Measuring it"):
+        validation, test = measure(model, recipe, splits, preprocessing)
     unsaved = _unsaved(recipe, model, out, trained=True)
     return TrainingResult(save_model(model, unsaved, history, progress), history, validation, test)
 

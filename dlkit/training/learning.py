@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dlkit.training import reconstruction, supervised
-from dlkit.training.measuring import Quality, accuracy_of, psnr_of
+from dlkit.training import adversarial, reconstruction, supervised
+from dlkit.training.measuring import Quality, classified, generated, rebuilt
 from dlkit.training.watching import History
 
 Fit = Callable[..., History]
-Measure = Callable[[Any, Any, Any], Quality]
+Measure = Callable[[Any, Any, Any, Any], tuple[Quality, Quality]]
 
 LEARNING: dict[str, tuple[Fit, Measure]] = {
-    "classification": (supervised.fit, accuracy_of),
-    "reconstruction": (reconstruction.fit, psnr_of),
+    "classification": (supervised.fit, classified),
+    "reconstruction": (reconstruction.fit, rebuilt),
+    "generation": (adversarial.fit, generated),
 }
-"""Task of a network → its training, its measure; `recipe.TRAINED` names the same tasks."""
+"""Task of a network → its training, its measure; `recipe.rules.TRAINED` names the same tasks."""

@@ -13,10 +13,16 @@ from dlkit.frameworks import keras
 from dlkit.recipe import TrainingPart
 
 
-def optimizer_for(part: TrainingPart, samples: int) -> Any:
-    """The optimizer of a training over `samples` samples an epoch."""
+def optimizer_for(part: TrainingPart, samples: int, *, beta_1: float = 0.9, ema: float = 0.0) -> Any:
+    """The optimizer of a training over `samples` samples an epoch.
+
+    Args:
+        beta_1: how slowly the mean of gradients moves.
+        ema: how slowly an average of the weights follows them; 0 for none.
+    """
     steps = math.ceil(samples / part.batch_size) * part.epochs
-    return keras.optimizers.AdamW(_schedule(part, steps), weight_decay=part.weight_decay)
+    average: dict[str, Any] = {"use_ema": True, "ema_momentum": ema} if ema else {}
+    return keras.optimizers.AdamW(_schedule(part, steps), weight_decay=part.weight_decay, beta_1=beta_1, **average)
 
 
 def _schedule(part: TrainingPart, steps: int) -> Any:

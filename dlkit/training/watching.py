@@ -10,7 +10,8 @@ from dlkit.frameworks import keras
 from dlkit.progress import Advance
 
 History = list[dict[str, float]]
-"""One entry an epoch: loss and val_loss; of a classifier accuracy and val_accuracy too."""
+"""One entry an epoch: loss and val_loss, of a classifier accuracy and val_accuracy too; of a generator loss and
+discriminator_loss."""
 
 
 def watcher_of(epochs: int, advance: Advance) -> Any:
@@ -23,11 +24,12 @@ def watcher_of(epochs: int, advance: Advance) -> Any:
 
         def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
             measured = {name: float(value) for name, value in (logs or {}).items()}
-            losses = (measured.get("loss", math.nan), measured.get("val_loss", math.nan))
-            if not all(math.isfinite(loss) for loss in losses):
+            losses = {name: value for name, value in measured.items() if name.endswith("loss")}
+            if not losses or not all(math.isfinite(loss) for loss in losses.values()):
+                found = ", ".join(f"{name} is {value}" for name, value in losses.items())
                 raise TrainingError(
-                    f"the loss is {losses[0]} in epoch {epoch + 1}, {losses[1]} on the validation split; try a smaller "
-                    "rate: --set training.learning_rate=0.0003"
+                    f"{found or 'there is no loss'} in epoch {epoch + 1}; try a smaller rate: "
+                    "--set training.learning_rate=0.0003"
                 )
             self.history_of_epochs.append(measured)
             advance(epoch + 1, epochs)

@@ -1,9 +1,9 @@
 """Writes the tables of schemes into the README: every family by its error, every recipe by its accuracy.
 
-    PYTHONPATH=tests:tests/tf python tests/golden/make_scheme_table.py [families] [servers] [recipes]
+    PYTHONPATH=tests:tests/tf python tests/golden/make_scheme_table.py [families] [servers] [recipes] [RECIPE ...]
 
 Families are measured small and with random weights, on what calibrated them; recipes as a user runs
-them, on the test split.
+them, on the test split. With names of recipes only their rows are made anew.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import keras
@@ -20,7 +21,8 @@ from shelf import Converted, converted, inputs_for, lively, made_for_servers
 from dlkit.conversion.named_ends import input_names
 from dlkit.errors import DlkitError, IllegalCombination, ModelFileError
 from dlkit.networks import NETWORKS
-from dlkit.pipeline import export_schemes, train
+from dlkit.pipeline import export_schemes, run
+from dlkit.pipeline.evaluating import evaluate
 from dlkit.pipeline.keras_file import write_keras
 from dlkit.recipe import read_recipe
 from dlkit.runtime.arrays import write_npz
@@ -38,7 +40,6 @@ FAMILIES = (
 ROOT = Path(__file__).parents[2]
 COLUMNS = ("float32", "float16", "dynamic_int8", "int8", "int16x8", "weights_int8", "weights_int4")
 FOR_SERVERS = ("saved_model", "saved_model_float16", "saved_model_bfloat16", "onnx")
-RECIPES = ("digits", "digits-lstm", "digits-tiny")
 
 
 def error_of(files: Converted, scheme: str) -> str:
@@ -95,28 +96,43 @@ def served() -> list[str]:
     return rows
 
 
-def recipes() -> list[str]:
-    """Rows: recipe, accuracy and size by each scheme."""
+def recipes(wanted: list[str]) -> list[str]:
+    """Rows: recipe, what its files are worth and their size by each scheme. Prints what a run took, too."""
     rows = []
-    for name in RECIPES:
+    for path in sorted((ROOT / "recipes").glob("*.toml")):
+        if wanted and path.stem not in wanted:
+            continue
         with tempfile.TemporaryDirectory() as folder:
-            trained = train(read_recipe(ROOT / "recipes" / f"{name}.toml"), Path(folder)).trained
-            results = export_schemes(trained, COLUMNS, out=Path(folder))
-            rows.append(f"| {name} | " + " | ".join(map(accuracy_of, results)) + " |")
-            print(rows[-1], flush=True)
+            start = time.perf_counter()
+            result, bundle, report = run(read_recipe(path), Path(folder))
+            seconds = time.perf_counter() - start
+            others = [scheme for scheme in COLUMNS if scheme != report.scheme]
+            found = dict(zip(others, export_schemes(result.trained, others, out=Path(folder)), strict=True))
+            found[report.scheme] = bundle, report
+            cells = [worth_of(found[scheme]) for scheme in COLUMNS]
+            weights = keras.models.load_model(result.trained.model).count_params()
+            rows.append(f"| {path.stem} | " + " | ".join(cells) + " |")
+            given = "" if result.test.given is None else f", given {result.test.given:.2f} dB"
+            print(rows[-1])
+            print(f"  {weights:,} parameters, {result.test.value:.4f} float{given}, run in {seconds:.0f} s", flush=True)
     return rows
 
 
-def accuracy_of(result: object) -> str:
-    """Accuracy on the test split and size; what is to be used instead of an impossible scheme; why it was refused."""
+def worth_of(result: object) -> str:
+    """The metric on the test split and size; what is to be used instead of an impossible scheme; why it was refused."""
     if isinstance(result, IllegalCombination):
         return f"→ {str(result).rpartition('--scheme ')[2]}"
     if isinstance(result, DlkitError):
         fell = re.search(r"fell from ([\d.]+) to ([\d.]+)", str(result))
         return f"refused: {fell[2]} for {fell[1]} on validation" if fell else "refused"
     assert isinstance(result, tuple)
-    _, report = result
-    return f"{report.test.exported:.4f}, {report.bytes / 1000:.1f} kB"
+    bundle, report = result
+    if not report.tests:
+        generated = evaluate(bundle)
+        print(f"  {report.scheme}: {generated.besides}", flush=True)
+        return f"{generated.exported:.2f}, {report.bytes / 1000:.1f} kB"
+    worth = f"{report.test.exported:.2f} dB" if report.test.metric == "psnr_db" else f"{report.test.exported:.4f}"
+    return f"{worth}, {report.bytes / 1000:.1f} kB"
 
 
 TABLES = {"families": (families, COLUMNS), "servers": (served, FOR_SERVERS), "recipes": (recipes, COLUMNS)}
@@ -125,14 +141,18 @@ TABLES = {"families": (families, COLUMNS), "servers": (served, FOR_SERVERS), "re
 def main(wanted: list[str]) -> None:
     """The tables named, or all, between their marks."""
     readme = ROOT / "README.md"
-    for mark in wanted or TABLES:
+    names = [word for word in wanted if word not in TABLES]
+    for mark in [word for word in wanted if word in TABLES] or (["recipes"] if names else TABLES):
         make, columns = TABLES[mark]
-        head, rows = "| | " + " | ".join(columns) + " |\n| --- |" + " --- |" * len(columns) + "\n", make()
-        table = f"<!-- schemes of {mark} -->\n{head}" + "\n".join(rows) + f"\n<!-- end of {mark} -->"
+        rows = make(names) if mark == "recipes" else make()
         pattern = rf"<!-- schemes of {mark} -->.*<!-- end of {mark} -->"
         text = readme.read_text(encoding="utf-8")
-        assert len(re.findall(pattern, text, re.S)) == 1, mark
-        readme.write_text(re.sub(pattern, table, text, flags=re.S), encoding="utf-8")
+        [before] = re.findall(pattern, text, re.S)
+        kept = before.splitlines()[3:-1] if names else []
+        by_name = {row.split(" | ")[0]: row for row in (*kept, *rows)}
+        head = "| | " + " | ".join(columns) + " |\n| --- |" + " --- |" * len(columns) + "\n"
+        table = f"<!-- schemes of {mark} -->\n{head}" + "\n".join(by_name.values()) + f"\n<!-- end of {mark} -->"
+        readme.write_text(text.replace(before, table), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -69,7 +69,12 @@ BAD = [
         "training.loss = 'binary_crossentropy' is for auto-encoders, and cnn is none",
     ),
     ("training.loss=bce", "training.loss = 'bce' is not one of them; known: binary_crossentropy, mse"),
-    ("network.name=dcgan_generator", "network.name = 'dcgan_generator' is for generation, which no recipe trains"),
+    ("network.name=dcgan_discriminator", "network.name = 'dcgan_discriminator' is for discrimination, which no recipe"),
+    ("network.name=dcgan28_generator", "data.preprocessing = 'unit', but dcgan28_generator makes images from -1 to 1"),
+    ("adversarial.ema=0.5", "adversarial is for generators, and cnn is none; leave it out"),
+    ("adversarial.ema=1", "adversarial.ema = 1.0 must be from 0 to below 1"),
+    ("adversarial.smoothing=-1", "adversarial.smoothing = -1.0 must be from 0 to below 1"),
+    ("adversarial.gradient_penalty=nan", "adversarial.gradient_penalty = nan must be at least 0"),
     ("network.name=lstm_forecaster", "network.name = 'lstm_forecaster' is for forecasting, which no recipe trains"),
     ("data.preprocessing=unti", "data.preprocessing = 'unti' is not one of them; did you mean 'unit'?"),
     ("data.resize=3", "data.resize = 3 is a whole number; it takes a string"),
@@ -204,3 +209,38 @@ def test_series_are_not_for_networks_of_images(good: Path) -> None:
     """Both shapes are named."""
     with pytest.raises(RecipeError, match=r"cnn reads inputs like \(28, 28, 1\), and japanese_vowels has \(29, 12\)"):
         read_recipe(good, ["data.name=japanese_vowels"])
+
+
+GENERATOR = ["network.name=dcgan28_generator", "data.preprocessing=signed"]
+
+
+def test_a_generator_makes_images_of_the_data(good: Path) -> None:
+    """The latent size is its own; its discriminator sees the same images, also where they are resized."""
+    recipe = read_recipe(good, [*GENERATOR, "network.options.input_shape=[16]"])
+    assert recipe.network.options == {"image_shape": [8, 8, 1], "input_shape": [16]}
+    assert recipe.adversarial.options == {"input_shape": [8, 8, 1]}
+    larger = read_recipe(good, [*GENERATOR, "network.options.image_shape=[16, 16, 1]"])
+    assert larger.adversarial.options == {"input_shape": [16, 16, 1]}
+    assert recipe_from(larger.as_dict(), "stored") == larger
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("network.options.image_shape=[9, 9, 4]", "image_shape = [9, 9, 4], but digits has [8, 8, 1]; leave it out"),
+        ("network.name=conditional_dcgan_generator", "which no recipe trains; use dcgan28_generator"),
+        ("adversarial.options.wdith=1", "unknown key 'adversarial.options.wdith'; did you mean 'width'?"),
+        ("adversarial.options.input_shape=[9, 9, 1]", "adversarial.options.input_shape is decided by the training"),
+        ("adversarial.options.activation=sigmoid", "adversarial.options.activation is decided by the training"),
+        (
+            "data.name=japanese_vowels",
+            "dcgan28_generator makes images like (28, 28, 1), and japanese_vowels has (29, 12)",
+        ),
+        ("data.noise=0.1", "data.noise = 0.1 is for auto-encoders, and dcgan28_generator is none; leave it out"),
+    ],
+)
+def test_what_a_generator_cannot_be_trained_with(good: Path, override: str, message: str) -> None:
+    """Each is told by its key."""
+    with pytest.raises(RecipeError) as caught:
+        read_recipe(good, [*GENERATOR, override])
+    assert message in str(caught.value)

@@ -1,0 +1,98 @@
+"""A recipe: everything that decides a run, read from one TOML file.
+
+A recipe is strict (an unknown key is refused) and complete (no inheritance): what is in the file,
+plus the defaults of its parts, is what runs. It is stored in full in the bundle it leads to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from dlkit.errors import RecipeError, suggestion
+from dlkit.filing import read_file
+from dlkit.reading import parse_toml, read_dataclass, with_overrides
+from dlkit.recipe.parts import (
+    AdversarialPart,
+    AugmentationPart,
+    DataPart,
+    ExpectPart,
+    ExportPart,
+    NetworkPart,
+    Recipe,
+    TrainingPart,
+)
+from dlkit.recipe.rules import completed
+
+__all__ = [
+    "AdversarialPart",
+    "AugmentationPart",
+    "DataPart",
+    "ExpectPart",
+    "ExportPart",
+    "NetworkPart",
+    "Recipe",
+    "TrainingPart",
+    "different_keys",
+    "find_recipes",
+    "read_recipe",
+    "recipe_from",
+]
+
+LARGEST_BYTES = 2**20
+"""No recipe is longer; a device or a wrong file may be."""
+
+
+def read_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
+    """The recipe in a TOML file, with `KEY=VALUE` overrides put in before it is checked.
+
+    Raises:
+        RecipeError: the file is missing, is not TOML, or a key or value is wrong.
+        UnknownName: a network, dataset, scheme or target is not on its shelf.
+    """
+    path = Path(path)
+    return recipe_from(with_overrides(parse_toml(_text(path), str(path)), overrides), str(path))
+
+
+def recipe_from(table: dict[str, Any], where: str) -> Recipe:
+    """The recipe in a table; `where` is its origin, for messages."""
+    return completed(read_dataclass(Recipe, table, where), where)
+
+
+def different_keys(a: Recipe, b: Recipe, besides: Iterable[str] = ()) -> list[str]:
+    """Dotted keys whose values differ, but for those of the tables named in `besides`."""
+    flat = [_flat({key: value for key, value in r.as_dict().items() if key not in set(besides)}) for r in (a, b)]
+    return sorted(key for key in flat[0].keys() | flat[1].keys() if flat[0].get(key) != flat[1].get(key))
+
+
+def _flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _text(path: Path) -> str:
+    try:
+        return read_file(path, LARGEST_BYTES).decode("utf-8")
+    except FileNotFoundError:
+        raise RecipeError(_missing(path)) from None
+    except IsADirectoryError:
+        raise RecipeError(f"{path} is a folder, not a recipe; name a .toml file") from None
+    except UnicodeDecodeError:
+        raise RecipeError(f"{path} is not a text file, so it is no recipe; name a .toml file") from None
+    except OSError as error:
+        raise RecipeError(f"cannot read {path}: {error.strerror}; name a .toml file") from None
+
+
+def _missing(path: Path) -> str:
+    nearby = find_recipes(path.parent)
+    if not nearby:
+        return f"there is no recipe {path}; 'dlkit list recipes' shows those in ./recipes"
+    return f"there is no recipe {path}; {suggestion(path.name, nearby)}"
+
+
+def find_recipes(folder: Path) -> list[str]:
+    """File names of the .toml files in `folder`."""
+    return sorted(path.name for path in folder.glob("*.toml")) if folder.is_dir() else []

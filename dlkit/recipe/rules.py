@@ -1,0 +1,121 @@
+"""What the parts of a recipe must be to each other, and what one of them decides of another."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from dlkit.datasets import DATASETS, Dataset
+from dlkit.errors import RecipeError
+from dlkit.networks import NETWORKS, Network
+from dlkit.reading import read_arguments
+from dlkit.recipe.parts import AdversarialPart, AugmentationPart, Recipe
+from dlkit.schemes import SCHEMES
+from dlkit.targets import TARGETS
+
+TRAINED = ("classification", "reconstruction", "generation")
+"""Tasks of networks that a recipe trains."""
+
+
+def completed(recipe: Recipe, where: str) -> Recipe:
+    """The recipe with those options of its network that its dataset decides.
+
+    Raises:
+        RecipeError: parts do not fit each other.
+        UnknownName: a network, dataset, scheme or target is not on its shelf.
+    """
+    network, dataset = NETWORKS[recipe.network.name], DATASETS[recipe.data.name]
+    if network.task not in TRAINED:
+        raise RecipeError(f"{where}: network.name = {network.name!r} is for {network.task}, which no recipe trains")
+    options = _options(recipe, network, dataset, where)
+    read_arguments(network.builder, options, where, "network.options")
+    _check_task(recipe, network, where)
+    if network.task == "generation":
+        recipe = _with_discriminator(recipe, network, options["image_shape"], where)
+    if len(dataset.shape) != 3 and recipe.augmentation != AugmentationPart():
+        raise RecipeError(f"{where}: augmentation is of images, and {recipe.data.name} has none; leave it out")
+    if recipe.export.calibration_samples < dataset.classes:
+        least = f"at least {dataset.classes}, one of each class"
+        raise RecipeError(f"{where}: export.calibration_samples = {recipe.export.calibration_samples} must be {least}")
+    target = TARGETS[recipe.export.target]
+    if SCHEMES[recipe.export.scheme].name not in target.schemes:
+        raise RecipeError(f"{where}: export.target = {target.name!r} runs {', '.join(target.schemes)}")
+    return dataclasses.replace(recipe, network=dataclasses.replace(recipe.network, options=options))
+
+
+def _options(recipe: Recipe, network: Network, dataset: Dataset, where: str) -> dict[str, Any]:
+    """The network's options, those that the dataset decides among them."""
+    of_images = "image_shape" if network.task == "generation" else "input_shape"
+    wanted = network.options["image_shape"] if network.task == "generation" else network.input
+    shape = _shape(wanted, dataset.shape)
+    if len(shape) != len(wanted):
+        does = "makes images" if network.task == "generation" else "reads inputs"
+        raise RecipeError(
+            f"{where}: {network.name} {does} like {wanted}, and {recipe.data.name} has {dataset.shape}; "
+            "choose another network: dlkit list networks"
+        )
+    options: dict[str, Any] = {of_images: list(shape)}
+    if "classes" in network.options:
+        options["classes"] = dataset.classes
+    for name, value in recipe.network.options.items():
+        if name == of_images and _fits(value, wanted, dataset.shape):
+            continue
+        if name in options and value != options[name]:
+            fact = f"{recipe.data.name} has {options[name]!r}"
+            raise RecipeError(f"{where}: network.options.{name} = {value!r}, but {fact}; leave it out")
+    return options | recipe.network.options
+
+
+def _check_task(recipe: Recipe, network: Network, where: str) -> None:
+    """Raise RecipeError for what the network's task does not have."""
+    if network.task == "classification" and not network.gives_scores(recipe.network.options):
+        raise RecipeError(f"{where}: network.options.include_top = false leaves nothing to train; leave it out")
+    for key, value, default, task, those in (
+        ("data.noise", recipe.data.noise, 0.0, "reconstruction", "auto-encoders"),
+        ("training.loss", recipe.training.loss, "mse", "reconstruction", "auto-encoders"),
+        ("training.label_smoothing", recipe.training.label_smoothing, 0.0, "classification", "classifiers"),
+        ("adversarial", recipe.adversarial, AdversarialPart(), "generation", "generators"),
+    ):
+        if value != default and network.task != task:
+            shown = "" if key == "adversarial" else f" = {value!r}"
+            raise RecipeError(f"{where}: {key}{shown} is for {those}, and {network.name} is none; leave it out")
+
+
+def _with_discriminator(recipe: Recipe, network: Network, image_shape: list[int], where: str) -> Recipe:
+    """The recipe of a generator with the options of its discriminator that the images decide."""
+    if "classes" in network.options:
+        raise RecipeError(
+            f"{where}: {network.name} makes images of a class that it is told, which no recipe trains; "
+            f"use {network.name.removeprefix('conditional_').replace('dcgan_', 'dcgan28_')}"
+        )
+    if recipe.data.preprocessing != "signed":
+        raise RecipeError(
+            f"{where}: data.preprocessing = {recipe.data.preprocessing!r}, but {network.name} makes images "
+            "from -1 to 1: 'signed'"
+        )
+    options = {"input_shape": image_shape} | recipe.adversarial.options
+    read_arguments(NETWORKS[discriminator_of(network.name)].builder, options, where, "adversarial.options")
+    for name, value in (("input_shape", image_shape), ("activation", None)):
+        if options.get(name) != value:
+            raise RecipeError(f"{where}: adversarial.options.{name} is decided by the training; leave it out")
+    return dataclasses.replace(recipe, adversarial=dataclasses.replace(recipe.adversarial, options=options))
+
+
+def discriminator_of(generator: str) -> str:
+    """The name of the discriminator that a generator of the shelf is trained against."""
+    return generator.replace("_generator", "_discriminator")
+
+
+def _shape(wanted: tuple[int, ...], sample: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of a sample as the network wants it: an image is a sequence of its rows."""
+    if len(wanted) == 2 and len(sample) == 3:
+        height, width, channels = sample
+        return height, width * channels
+    return sample
+
+
+def _fits(value: Any, wanted: tuple[int, ...], sample: tuple[int, ...]) -> bool:
+    """Whether `value` is the shape of an image where network and samples are of images: those are resized."""
+    if not len(wanted) == len(sample) == 3 or not isinstance(value, (list, tuple)) or len(value) != 3:
+        return False
+    return all(type(n) is int and n > 0 for n in value) and value[2] in (1, 3)

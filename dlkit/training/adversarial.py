@@ -1,0 +1,111 @@
+"""A generator and a discriminator, trained against each other.
+
+Goodfellow et al. 2014, arXiv:1406.2661, with the loss for the generator that does not saturate; one-sided label
+smoothing as in Salimans et al. 2016, arXiv:1606.03498, section 3.4; the penalty on the slope at real samples of
+Mescheder et al. 2018, arXiv:1801.04406, section 4.1 (R1).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dlkit.datasets import Splits
+from dlkit.frameworks import keras
+from dlkit.frameworks import tensorflow as tf
+from dlkit.networks import NETWORKS
+from dlkit.progress import Advance
+from dlkit.recipe import AdversarialPart, Recipe
+from dlkit.recipe.rules import discriminator_of
+from dlkit.runtime.preprocessing import Preprocessing
+from dlkit.training.input_pipeline import labelled_batches
+from dlkit.training.optimizing import optimizer_for
+from dlkit.training.watching import History, watcher_of
+
+BETA_1 = 0.5
+"""Of both optimizers; Radford et al. 2015, arXiv:1511.06434, section 4."""
+SETTLING = 200
+"""Batches on which the generator's normalisation takes the statistics that belong to its averaged weights."""
+
+
+def fit(model: keras.Model, recipe: Recipe, splits: Splits, preprocessing: Preprocessing, advance: Advance) -> History:
+    """Train the generator `model` in place, against a discriminator that is thrown away.
+
+    Args:
+        preprocessing: of the real images, to the range of what the generator makes.
+
+    Raises:
+        TrainingError: a loss is no longer a number.
+    """
+    part, own = recipe.training, recipe.adversarial
+    builder = NETWORKS[discriminator_of(recipe.network.name)]
+    discriminator = builder.build({**own.options, "activation": "linear"}, recipe.name)
+    batches = labelled_batches(splits.train, preprocessing, recipe.augmentation, part.batch_size, recipe.seed)
+    pair = _pair(model, discriminator, own, recipe.seed)
+    rates = [optimizer_for(part, len(splits.train), beta_1=BETA_1, ema=ema) for ema in (own.ema, 0.0)]
+    pair.compile(*rates)
+    watcher = watcher_of(part.epochs, advance)
+    pair.fit(batches.map(lambda x, y: x), epochs=part.epochs, verbose=0, callbacks=[watcher], shuffle=False)
+    if own.ema:
+        rates[0].finalize_variable_values(model.trainable_variables)
+        pair.settle(part.batch_size, SETTLING)
+    return watcher.history_of_epochs
+
+
+def _pair(generator: keras.Model, discriminator: keras.Model, part: AdversarialPart, seed: int) -> Any:
+    """Both as one Keras model whose step trains each against the other."""
+    losses, ops = keras.losses.BinaryCrossentropy(from_logits=True), keras.ops
+
+    class Pair(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.generator, self.discriminator = generator, discriminator
+            self.noise = keras.random.SeedGenerator(seed)
+            self.means = [keras.metrics.Mean(name) for name in ("loss", "discriminator_loss")]
+
+        @property
+        def metrics(self) -> list[Any]:
+            return self.means
+
+        def compile(self, of_generator: Any, of_discriminator: Any) -> None:
+            super().compile()
+            self.of_generator, self.of_discriminator = of_generator, of_discriminator
+            of_generator.build(generator.trainable_variables)
+            of_discriminator.build(discriminator.trainable_variables)
+
+        def drawn(self, count: Any) -> Any:
+            return keras.random.normal((count, *generator.input_shape[1:]), seed=self.noise)
+
+        def train_step(self, real: Any) -> dict[str, Any]:
+            count = ops.shape(real)[0]
+            with tf.GradientTape() as tape:
+                made = generator(self.drawn(count), training=True)
+                of_real, of_made = discriminator(real, training=True), discriminator(made, training=True)
+                loss = losses((1.0 - part.smoothing) * ops.ones_like(of_real), of_real)
+                loss += losses(ops.zeros_like(of_made), of_made)
+                if part.gradient_penalty:
+                    loss += 0.5 * part.gradient_penalty * self.slope(real)
+            gradients = tape.gradient(loss, discriminator.trainable_variables)
+            self.of_discriminator.apply(gradients, discriminator.trainable_variables)
+            with tf.GradientTape() as tape:
+                judged = discriminator(generator(self.drawn(count), training=True), training=True)
+                fooled = losses(ops.ones_like(judged), judged)
+            gradients = tape.gradient(fooled, generator.trainable_variables)
+            self.of_generator.apply(gradients, generator.trainable_variables)
+            for mean, value in zip(self.means, (fooled, loss), strict=True):
+                mean.update_state(value)
+            return {mean.name: mean.result() for mean in self.means}
+
+        def slope(self, real: Any) -> Any:
+            """Mean over the batch of the squared gradient of the discriminator at real samples."""
+            with tf.GradientTape() as tape:
+                tape.watch(real)
+                judged = ops.sum(discriminator(real, training=True))
+            return ops.mean(ops.sum(ops.square(tape.gradient(judged, real)), axis=tuple(range(1, len(real.shape)))))
+
+        def settle(self, batch_size: int, batches: int) -> None:
+            """Let the generator's normalisation see what its weights make."""
+            step = tf.function(lambda: generator(self.drawn(batch_size), training=True))
+            for _ in range(batches):
+                step()
+
+    return Pair()

@@ -1,0 +1,146 @@
+"""Generators by recipe: trained against their discriminators, judged by a classifier, exported."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from short import short_recipe
+
+from dlkit.bundle.loading import Bundle
+from dlkit.calibration.samples import samples_of_recipe
+from dlkit.datasets import DATASETS
+from dlkit.digest import sha256_of_arrays
+from dlkit.frameworks import make_deterministic
+from dlkit.networks import NETWORKS
+from dlkit.pipeline import TrainingResult, run
+from dlkit.pipeline.evaluating import evaluate
+from dlkit.progress import ignore
+from dlkit.recipe import Recipe
+from dlkit.recipe_data import data_preprocessing, latent_noise, splits_of
+from dlkit.report import Report
+from dlkit.training import adversarial
+from dlkit.training.judging import Judge
+
+pytestmark = pytest.mark.tf
+
+
+def recipe_of(
+    network: str = "dcgan28_generator", *, epochs: int = 2, shape: tuple[int, ...] = (8, 8, 1), **own: Any
+) -> Recipe:
+    return short_recipe(
+        name="made",
+        network={"name": network, "options": {"input_shape": [16], "image_shape": list(shape), "width": 8}},
+        data={"name": "digits", "resize": "pad", "preprocessing": "signed"},
+        training={"epochs": epochs, "learning_rate": 0.002},
+        adversarial={"options": {"width": 8}, **own},
+    )
+
+
+def trained(recipe: Recipe) -> Any:
+    make_deterministic(recipe.seed)
+    model = NETWORKS[recipe.network.name].build(recipe.network.options)
+    history = adversarial.fit(model, recipe, splits_of(recipe), data_preprocessing(recipe), ignore)
+    return model, history
+
+
+@pytest.fixture(scope="module")
+def judge() -> Judge:
+    recipe = recipe_of()
+    return Judge(recipe, splits_of(recipe), data_preprocessing(recipe))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainingResult, Bundle, Report]:
+    """A generator after a few epochs, exported to int8."""
+    return run(recipe_of(epochs=10, ema=0.9), tmp_path_factory.mktemp("made"))
+
+
+@pytest.mark.parametrize("own", [{}, {"ema": 0.0}, {"gradient_penalty": 1.0}, {"smoothing": 0.0}], ids=str)
+def test_both_losses_are_watched(own: dict[str, float]) -> None:
+    """Numbers in every epoch, with each of the stabilisers and without."""
+    _, history = trained(recipe_of(**own))
+    assert [entry.keys() for entry in history] == [{"loss", "discriminator_loss"}] * 2
+    assert all(np.isfinite(list(entry.values())).all() for entry in history)
+
+
+def test_a_pair_for_larger_images_trains_too() -> None:
+    """DCGAN's own, from 16×16 on."""
+    model, _ = trained(recipe_of("dcgan_generator", epochs=1, shape=(16, 16, 1)))
+    assert model.output_shape == (None, 16, 16, 1)
+
+
+def test_the_same_seed_makes_the_same_generator() -> None:
+    """Noise, order and weights are all of the seed."""
+    first, second = (trained(recipe_of(epochs=1))[0] for _ in range(2))
+    assert sha256_of_arrays(first.get_weights()) == sha256_of_arrays(second.get_weights())
+
+
+def test_the_average_of_the_weights_is_kept() -> None:
+    """Not the last ones, which the same run without it ends with."""
+    averaged, last = (trained(recipe_of(epochs=1, ema=ema))[0] for ema in (0.9, 0.0))
+    assert not np.allclose(averaged.get_layer("image").get_weights()[0], last.get_layer("image").get_weights()[0])
+
+
+def test_real_images_are_nearest_to_real_images(judge: Judge) -> None:
+    """The classifier is sure of most, sees all classes, and their distance is that of the training images."""
+    splits = DATASETS["digits"].load()
+    real = judge.preprocessing.apply(splits.train.samples)
+    found = judge.judge(real, splits.test)
+    assert found.feature_distance == pytest.approx(found.real_distance)
+    assert found.confident > 0.95
+    assert found.entropy > 0.99
+
+
+def test_noise_is_far_from_real_images(judge: Judge) -> None:
+    """By far more than real ones are."""
+    noise = np.random.default_rng(0).uniform(-1, 1, (500, 8, 8, 1)).astype(np.float32)
+    found = judge.judge(noise, DATASETS["digits"].load().test)
+    assert found.feature_distance > 20 * found.real_distance
+
+
+def test_one_class_alone_has_no_entropy(judge: Judge) -> None:
+    """However good the images are."""
+    train = DATASETS["digits"].load().train
+    sevens = judge.preprocessing.apply(train.samples[train.labels == 7])
+    assert judge.judge(sevens, train).entropy < 0.05
+
+
+def test_training_brings_a_generator_nearer(made, judge: Judge) -> None:
+    """A few epochs are enough to be nearer to the digits than one without training."""
+    recipe = recipe_of()
+    make_deterministic(0)
+    untrained = NETWORKS[recipe.network.name].build(recipe.network.options)
+    before = judge.judge(untrained.predict(latent_noise(recipe, 500, 9), verbose=0), DATASETS["digits"].load().test)
+    result, _, _ = made
+    assert result.test.metric == "feature_distance"
+    assert result.test.value < 0.9 * before.feature_distance
+    assert set(result.test.besides) == {"real_distance", "confident", "entropy"}
+
+
+def test_a_generator_is_calibrated_and_proven_with_noise() -> None:
+    """Standard normal, other for each purpose, the same each time."""
+    samples, again = (samples_of_recipe(recipe_of(), "noise") for _ in range(2))
+    calibration, gate = samples.calibration.raw["noise"], samples.gate.raw["noise"]
+    assert calibration.shape == (300, 16)
+    assert abs(calibration.mean()) < 0.05
+    assert abs(calibration.std() - 1) < 0.05
+    assert np.array_equal(calibration, again.calibration.raw["noise"])
+    assert not np.array_equal(calibration[: len(gate)], gate)
+
+
+def test_an_exported_generator_makes_what_the_float_one_makes(made) -> None:
+    """By the ratio of signal to noise; there are no right answers."""
+    _, _, report = made
+    assert report.gate.metric == "sqnr_db"
+    assert report.gate.exported > 20
+    assert report.tests == ()
+
+
+def test_evaluate_judges_an_exported_generator(made) -> None:
+    """By the same classifier on the same noise, so that its distance is near the float model's."""
+    result, bundle, _ = made
+    found = evaluate(bundle)
+    assert (found.metric, found.samples, found.float) == ("feature_distance", 2000, None)
+    assert found.exported == pytest.approx(result.test.value, rel=0.1)
