@@ -32,7 +32,8 @@ def data_preprocessing(recipe: Recipe) -> Preprocessing:
     shape = tuple(options["image_shape" if "image_shape" in options else "input_shape"])
     behind = shape if len(shape) == 3 else dataset.shape  # rows of an image are read as the image they are of
     image = (behind[0], behind[1], behind[2]) if len(dataset.shape) == 3 else None
-    return preprocessing_for(recipe.data.preprocessing, shape, image, dataset.raw_range, recipe.data.resize)
+    part = recipe.data
+    return preprocessing_for(part.preprocessing, shape, image, dataset.raw_range, part.resize, dataset.statistics)
 
 
 def latent_noise(recipe: Recipe, count: int, seed: int) -> NDArray[np.float32]:

@@ -82,6 +82,7 @@ class Dataset:
         source: where it comes from, with an address.
         licence: under which it may be passed on.
         load: reads it; samples are raw values.
+        statistics: mean and deviation of each feature in the training split, without padding; of images none.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Dataset:
     source: str
     licence: str
     load: Callable[[], Splits]
+    statistics: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
 
     @property
     def classes(self) -> int:

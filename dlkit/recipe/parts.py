@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Literal
 
-Preprocess = Literal["unit", "signed", "lite", "caffe", "torch", "none"]
+Preprocess = Literal["unit", "signed", "lite", "caffe", "torch", "standard", "none"]
 Loss = Literal["mse", "binary_crossentropy"]
 Resize = Literal["crop", "pad", "stretch"]
 
@@ -31,7 +31,8 @@ class DataPart:
     Attributes:
         name: on the shelf of datasets.
         preprocessing: "unit" 0…1, "signed" -1…1, "lite" (pixel - 127) / 128, "caffe" BGR less the
-            ImageNet mean, "torch" ImageNet mean and deviation, "none" raw values.
+            ImageNet mean, "torch" ImageNet mean and deviation, "standard" each feature less its mean, by its
+            deviation in the training split, "none" raw values.
         resize: how an image of another shape is fitted: "crop" fills and cuts the middle, "pad"
             keeps all of it on a ground of the lowest value, "stretch" ignores its proportions.
         noise: what a denoiser is to take away: standard deviation of Gaussian noise, as a fraction of the raw

@@ -34,6 +34,11 @@ def completed(recipe: Recipe, where: str) -> Recipe:
         recipe = _with_discriminator(recipe, network, options["image_shape"], where)
     if len(dataset.shape) != 3 and recipe.augmentation != AugmentationPart():
         raise RecipeError(f"{where}: augmentation is of images, and {recipe.data.name} has none; leave it out")
+    if recipe.data.preprocessing == "standard" and not dataset.statistics[0]:
+        raise RecipeError(
+            f"{where}: data.preprocessing = 'standard' takes statistics of each feature, and {recipe.data.name} has "
+            "none; use 'unit' or 'signed'"
+        )
     if recipe.export.calibration_samples < dataset.classes:
         least = f"at least {dataset.classes}, one of each class"
         raise RecipeError(f"{where}: export.calibration_samples = {recipe.export.calibration_samples} must be {least}")

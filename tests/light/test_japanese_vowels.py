@@ -61,6 +61,14 @@ def test_values_are_the_published_ones(splits: Splits) -> None:
     assert any(np.array_equal(frame[:4], published) for utterance in first for frame in utterance)
 
 
+def test_the_statistics_are_those_of_the_training_split(splits: Splits) -> None:
+    """Over frames that were spoken, to four places."""
+    frames = splits.train.samples[splits.train.samples.any(axis=2)].astype(np.float64)
+    mean, deviation = VOWELS.statistics
+    np.testing.assert_allclose(mean, frames.mean(axis=0), atol=5e-5)
+    np.testing.assert_allclose(deviation, frames.std(axis=0), atol=5e-5)
+
+
 def test_no_utterance_is_in_two_splits(splits: Splits) -> None:
     """What is tested on was not trained on."""
     train, validation, test = ({sample.tobytes() for sample in part.samples} for part in parts(splits))

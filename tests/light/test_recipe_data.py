@@ -80,3 +80,18 @@ def test_noise_is_as_strong_as_asked() -> None:
     assert noisy.samples.std() == pytest.approx(10.0, rel=0.05)
     assert noisy.samples.mean() == pytest.approx(100.0, abs=1.0)
     assert through_noise(grey, 0.0, (0.0, 200.0), 0) is grey
+
+
+def test_standard_features_have_mean_0_and_deviation_1() -> None:
+    """Over what was spoken in the training split; every runner does it by the same numbers."""
+    table = {
+        "name": "x",
+        "network": {"name": "lstm"},
+        "data": {"name": "japanese_vowels", "preprocessing": "standard"},
+        "training": {"epochs": 1},
+    }
+    preprocessing = preprocessing_of(recipe_from(table, "x"))
+    samples = DATASETS["japanese_vowels"].load().train.samples
+    frames = preprocessing.apply(samples)[samples.any(axis=2)].astype(np.float64)
+    np.testing.assert_allclose(frames.mean(axis=0), 0, atol=1e-3)
+    np.testing.assert_allclose(frames.std(axis=0), 1, atol=1e-3)

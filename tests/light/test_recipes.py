@@ -62,6 +62,7 @@ BAD = [
     ("network.options.input_shape=[9, 9, 4]", "input_shape = [9, 9, 4], but digits has [8, 8, 1]; leave it out"),
     ("network.options.input_shape=[9, 9]", "input_shape = [9, 9], but digits has [8, 8, 1]; leave it out"),
     ("network.options.include_top=false", "unknown key 'network.options.include_top'"),
+    ("data.preprocessing=standard", "'standard' takes statistics of each feature, and digits has none; use 'unit'"),
     ("data.noise=2", "data.noise = 2.0 must be from 0 to 1"),
     ("data.noise=0.5", "data.noise = 0.5 is for auto-encoders, and cnn is none; leave it out"),
     (
