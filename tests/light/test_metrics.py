@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from dlkit.metrics import accuracy, auc, mean_squared_error, psnr_db, top_accuracy
+from dlkit.metrics import accuracy, auc, frechet_distance, mean_squared_error, psnr_db, top_accuracy
 
 NAN = float("nan")
 
@@ -85,3 +85,22 @@ def test_mean_squared_error_is_over_all_numbers() -> None:
     """(1 + 0 + 0 + 9) / 4."""
     wanted, given = np.zeros((2, 2), np.float32), np.array([[1, 0], [0, 3]], np.float32)
     assert mean_squared_error(wanted, given) == 2.5
+
+
+def test_frechet_distance_of_known_distributions() -> None:
+    """0 to itself; |d|² where only the means differ; for one feature (μ - ν)² + (σ - τ)² (Dowson & Landau 1982)."""
+    rng = np.random.default_rng(0)
+    ones = rng.normal(size=(400, 5)).astype(np.float32) @ rng.normal(size=(5, 5)).astype(np.float32)
+    assert frechet_distance(ones, ones) == pytest.approx(0.0, abs=1e-5)
+    assert frechet_distance(ones, ones + np.float32([3, 0, 4, 0, 0])) == pytest.approx(25.0, rel=1e-4)
+    wide = (ones[:, :1] - ones[:, :1].mean()) * 3
+    narrow = wide / 2 + 1
+    sigma = wide.std(ddof=1)
+    assert frechet_distance(wide, narrow) == pytest.approx(1 + (sigma / 2) ** 2, rel=1e-3)
+
+
+def test_frechet_distance_that_there_is_not() -> None:
+    """Of what is no number, or of one sample."""
+    ones = np.zeros((3, 2), np.float32)
+    assert np.isnan(frechet_distance(ones, np.full((3, 2), np.nan, np.float32)))
+    assert np.isnan(frechet_distance(ones, ones[:1]))

@@ -392,3 +392,13 @@ def test_black_on_transparent_is_refused() -> None:
     preprocessing = preprocessing_for("unit", (8, 8, 1), (8, 8, 1), (0.0, 16.0), "crop")
     with pytest.raises(DataError, match="is black on transparent"):
         preprocessing.raw_image(picture, "x.png")
+
+
+def test_features_of_a_series_each_have_their_scale() -> None:
+    """Along the last axis, whatever the step; one scale for all or one for each, no other number of them."""
+    statistics = ((1.0, 2.0), (0.5, 4.0))
+    preprocessing = preprocessing_for("standard", (3, 2), None, (-8.0, 8.0), "crop", statistics)
+    raw = np.tile(np.float32([2.0, 6.0]), (4, 3, 1))
+    np.testing.assert_allclose(preprocessing.apply(raw), np.tile(np.float32([2.0, 1.0]), (4, 3, 1)))
+    with pytest.raises(ValueError, match=r"preprocessing\.scale cannot be"):
+        dataclasses.replace(preprocessing, scale=(1.0, 1.0, 1.0))

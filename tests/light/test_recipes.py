@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from dlkit.errors import RecipeError, UnknownName
+from dlkit.networks import NETWORKS
 from dlkit.recipe import different_keys, find_recipes, read_recipe, recipe_from
+from dlkit.recipe.rules import TRAINED
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 GOOD = """
@@ -245,3 +247,30 @@ def test_what_a_generator_cannot_be_trained_with(good: Path, override: str, mess
     with pytest.raises(RecipeError) as caught:
         read_recipe(good, [*GENERATOR, override])
     assert message in str(caught.value)
+
+
+FAMILIES = {
+    "AlexNet", "Auto-encoder", "CNN", "DenseNet", "GAN", "GRU", "Inception", "LSTM", "RNN", "ResNeXt", "ResNet", "VGG"
+}  # fmt: skip
+INCEPTIONS = {"inception_v1", "inception_v2", "inception_v4", "inception_resnet_v2", "xception"}
+
+
+def test_every_family_has_a_recipe() -> None:
+    """At a size that trains in minutes; of Inception each generation."""
+    networks = {read_recipe(RECIPES / name).network.name for name in find_recipes(RECIPES)}
+    assert {NETWORKS[name].family for name in networks} >= FAMILIES
+    assert networks >= INCEPTIONS
+
+
+def test_every_recipe_states_what_is_expected_of_it() -> None:
+    """Of the float model and of the exported file."""
+    for name in find_recipes(RECIPES):
+        expect = read_recipe(RECIPES / name).as_dict()["expect"]
+        assert {key.partition("_")[0] for key in expect} >= {"float", "exported"}, name
+
+
+def test_what_is_trained_has_a_training() -> None:
+    """The tasks that a recipe may ask for are those that there is a training of."""
+    from dlkit.training.learning import LEARNING
+
+    assert set(LEARNING) == set(TRAINED)
