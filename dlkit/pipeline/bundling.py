@@ -10,40 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 from dlkit.bundle.loading import Bundle
 from dlkit.bundle.writing import write_bundle
-from dlkit.calibration.samples import ExportSamples, HeldOut
+from dlkit.calibration.samples import HeldOut
 from dlkit.conversion.making import Made, append_files, make_file
 from dlkit.conversion.metadata import add_metadata
 from dlkit.datasets import stratified
+from dlkit.pipeline.plan import Plan
 from dlkit.pipeline.proving import FloatAnswers, prove
 from dlkit.pipeline.streaming import Streaming
 from dlkit.progress import Progress
 from dlkit.report import Report
 from dlkit.schemes import Scheme
-from dlkit.targets import Target
 from dlkit.trained import Trained
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SAMPLES_IN_BUNDLE, SAMPLES_WITHOUT_LABELS, SEED = 10, 3, 0
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What the files of all schemes have in common.
-
-    Attributes:
-        method: how ranges are chosen.
-        keep_float: patterns of layers that are not quantized.
-        warnings: about the calibration samples.
-    """
-
-    trained: Trained
-    samples: ExportSamples
-    target: Target
-    method: str
-    keep_float: tuple[str, ...]
-    warnings: tuple[str, ...]
 
 
 def exported(

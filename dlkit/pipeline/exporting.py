@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,18 +18,17 @@ from dlkit.errors import (
     DlkitError,
     ExtraMissing,
     IllegalCombination,
-    ModelFileError,
     OutputError,
     UnknownName,
     VerificationRefused,
 )
-from dlkit.pipeline.bundling import Plan, exported
+from dlkit.pipeline.bundling import exported
 from dlkit.pipeline.finding import Model, found_model
+from dlkit.pipeline.plan import Plan
 from dlkit.pipeline.proving import FloatAnswers
 from dlkit.pipeline.serving import served
 from dlkit.pipeline.streaming import Streaming
 from dlkit.progress import SILENT, Progress
-from dlkit.recipe import Recipe, different_keys
 from dlkit.report import Report
 from dlkit.schemes import SCHEMES, Scheme
 from dlkit.targets import TARGETS, Target
@@ -193,17 +191,6 @@ def _exported_schemes(
             except (IllegalCombination, ConversionError, VerificationRefused, UnknownName, ExtraMissing) as error:
                 results.append(error)
     return results
-
-
-def as_recipe_says(trained: Trained, recipe: Recipe) -> Trained:
-    """`trained` with [export] and [expect] of `recipe`. Raises ModelFileError if the rest is not what trained it."""
-    different = different_keys(trained.recipe, recipe, ("export", "expect")) if trained.recipe else ["recipe"]
-    if different:
-        raise ModelFileError(
-            f"{trained.model} was made with other values of {', '.join(different)}; train it again with --force, "
-            f"or export it as it is: dlkit export {trained.name}"
-        )
-    return dataclasses.replace(trained, recipe=recipe)
 
 
 def _check_legal(scheme: Scheme, target: Target) -> None:

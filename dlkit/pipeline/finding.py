@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from dlkit.conversion.kinds import looks_like_model
-from dlkit.errors import DataError
+from dlkit.errors import DataError, ModelFileError
 from dlkit.progress import SILENT, Progress
+from dlkit.recipe import Recipe, different_keys, read_recipe
 from dlkit.trained import Trained, find_model, is_ours, load_trained, newest_model
 from dlkit.writing import temporary_folder
 
@@ -69,9 +71,6 @@ def _of_ours(model: Trained | str | Path | None, out: Path, overrides: Sequence[
         return load_trained(newest_model(out))
     path = Path(model)
     if path.suffix == ".toml":
-        from dlkit.pipeline.exporting import as_recipe_says
-        from dlkit.recipe import read_recipe
-
         recipe = read_recipe(str(model), tuple(overrides))
         return as_recipe_says(load_trained(out / recipe.name), recipe)
     if path.suffix == ".keras":
@@ -101,3 +100,14 @@ def _in_a_file(model: keras.Model) -> Iterator[Path]:
         path = folder / f"{re.sub(r'[^A-Za-z0-9_.-]', '_', model.name)}.keras"
         model.save(path)
         yield path
+
+
+def as_recipe_says(trained: Trained, recipe: Recipe) -> Trained:
+    """`trained` with [export] and [expect] of `recipe`. Raises ModelFileError if the rest is not what trained it."""
+    different = different_keys(trained.recipe, recipe, ("export", "expect")) if trained.recipe else ["recipe"]
+    if different:
+        raise ModelFileError(
+            f"{trained.model} was made with other values of {', '.join(different)}; train it again with --force, "
+            f"or export it as it is: dlkit export {trained.name}"
+        )
+    return dataclasses.replace(trained, recipe=recipe)

@@ -21,7 +21,8 @@ from dlkit.conversion.serving import raw_dtype
 from dlkit.errors import ConversionError, IllegalCombination, ModelFileError, VerificationRefused
 from dlkit.extras import check_installed
 from dlkit.filing import bytes_in
-from dlkit.pipeline.bundling import Plan, few_samples
+from dlkit.pipeline.bundling import few_samples
+from dlkit.pipeline.plan import Plan
 from dlkit.pipeline.proving import MAX_DROP, remember
 from dlkit.pipeline.rebuilding import to_rebuild
 from dlkit.progress import Advance, Progress

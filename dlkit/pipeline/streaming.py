@@ -28,7 +28,7 @@ from dlkit.verify import Judged, compare, failed_gates, is_one_score, refuse_bro
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from dlkit.pipeline.bundling import Plan
+    from dlkit.pipeline.plan import Plan
 
 MOST_STEPS = 4096
 """That are looked at to choose the ranges of a step's file; of more samples the first ones are left to give them."""

@@ -18,7 +18,7 @@ from dlkit.datasets import DATASETS
 from dlkit.errors import IllegalCombination, ModelFileError, OutputError, UnknownName, VerificationRefused
 from dlkit.pipeline import build_recipe, export, export_schemes, run, train
 from dlkit.pipeline.evaluating import evaluate
-from dlkit.pipeline.exporting import as_recipe_says
+from dlkit.pipeline.finding import as_recipe_says
 from dlkit.runtime.inspection import inspect_file
 from dlkit.schemes import SCHEMES
 from dlkit.trained import load_trained
