@@ -920,7 +920,7 @@ class Preprocessing:
         raw_range: smallest and largest raw value; the pixels 0…255 of an image file are mapped to it.
         color: "grey", "rgb" or "bgr", the order of the network's channels.
         resize: "crop", "pad" or "stretch", how an image of other proportions is fitted.
-        scale, offset: one number, or one per channel.
+        scale, offset: one number, or one per channel; of what is no image, per feature, along the last axis.
     """
 
     shape: tuple[int, ...]
@@ -933,6 +933,7 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         *_, channels = self.image or (1,)
+        *_, features = self.image or self.shape or (1,)
         low, high = self.raw_range
         good = {
             "shape": all(type(n) is int and n > 0 for n in self.shape),
@@ -940,8 +941,8 @@ class Preprocessing:
             "raw_range": low < high and _finite(self.raw_range),
             "color": self.color in (("grey",) if channels == 1 else ("rgb", "bgr")),
             "resize": self.resize in ("crop", "pad", "stretch"),
-            "scale": len(self.scale) in (1, channels) and _finite(self.scale),
-            "offset": len(self.offset) in (1, channels) and _finite(self.offset),
+            "scale": len(self.scale) in (1, features) and _finite(self.scale),
+            "offset": len(self.offset) in (1, features) and _finite(self.offset),
         }
         for key, holds in good.items():
             if not holds:
@@ -956,6 +957,12 @@ class Preprocessing:
     def is_bounded(self) -> bool:
         """Whether the range of raw values is known."""
         return self.raw_range != ANY_NUMBER
+
+    @property
+    def span(self) -> float:
+        """Of what the raw range becomes, over all channels."""
+        ends = np.outer(self.raw_range, self.scale) + np.asarray(self.offset)
+        return float(np.ptp(ends))
 
     @property
     def sample_shapes(self) -> frozenset[tuple[int, ...]]:
@@ -1076,9 +1083,18 @@ def _eight_bit(picture: Image, where: str) -> Image:
 
 
 def preprocessing_for(
-    mode: str, shape: tuple[int, ...], image: tuple[int, int, int] | None, raw_range: tuple[float, float], resize: str
+    mode: str,
+    shape: tuple[int, ...],
+    image: tuple[int, int, int] | None,
+    raw_range: tuple[float, float],
+    resize: str,
+    statistics: tuple[tuple[float, ...], tuple[float, ...]] = ((), ()),
 ) -> Preprocessing:
-    """The numbers behind a mode's name (see `recipe.DataPart`). Raises DataError where it does not fit."""
+    """The numbers behind a mode's name (see `recipe.DataPart`). Raises DataError where it does not fit.
+
+    Args:
+        statistics: mean and deviation of each feature, for "standard".
+    """
     low, high = raw_range
     span = high - low
     channels = image[2] if image else 1
@@ -1093,6 +1109,9 @@ def preprocessing_for(
         scale, offset = (2 / span,), (-2 * low / span - 1,)
     elif mode == "lite":
         scale, offset = (255 / 128 / span,), (-low * 255 / 128 / span - 127 / 128,)
+    elif mode == "standard":
+        scale = tuple(1 / d for d in statistics[1])
+        offset = tuple(-m / d for m, d in zip(*statistics, strict=True))
     elif mode == "none":
         scale, offset = (1.0,), (0.0,)
     elif mode == "torch":
