@@ -25,8 +25,8 @@ DEEP = {
     "densenet100_bc", "densenet121", "densenet169", "densenet201", "densenet264", "efficientnet_lite1",
     "efficientnet_lite2", "efficientnet_lite3", "efficientnet_lite4", "inception_resnet_v1", "inception_resnet_v2",
     "inception_v1_bn", "inception_v3", "inception_v4", "mobilenet_v3_large", "resnet101", "resnet101v2", "resnet110",
-    "resnet152", "resnet152v2", "resnet32", "resnet44", "resnet56", "resnext101_32x4d", "resnext101_32x8d",
-    "resnext101_64x4d",
+    "resnet152", "resnet152v2", "resnet32", "resnet34", "resnet44", "resnet56", "resnext101_32x4d", "resnext101_32x8d",
+    "resnext101_64x4d", "resnext50_32x4d",
 }  # fmt: skip
 """So many layers that even a narrow one takes long; their families have a shallower one."""
 

@@ -57,7 +57,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainingResult, Bund
     return run(recipe_of(epochs=10, ema=0.9), tmp_path_factory.mktemp("made"))
 
 
-@pytest.mark.parametrize("own", [{}, {"ema": 0.0}, {"gradient_penalty": 1.0}, {"smoothing": 0.0}], ids=str)
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"gradient_penalty": 1.0},
+        *(pytest.param(own, marks=pytest.mark.slow) for own in ({}, {"ema": 0.0}, {"smoothing": 0.0})),
+    ],
+    ids=str,
+)
 def test_both_losses_are_watched(own: dict[str, float]) -> None:
     """Numbers in every epoch, with each of the stabilisers and without."""
     _, history = trained(recipe_of(**own))
@@ -65,6 +72,7 @@ def test_both_losses_are_watched(own: dict[str, float]) -> None:
     assert all(np.isfinite(list(entry.values())).all() for entry in history)
 
 
+@pytest.mark.slow
 def test_a_pair_for_larger_images_trains_too() -> None:
     """DCGAN's own, from 16×16 on."""
     model, _ = trained(recipe_of("dcgan_generator", epochs=1, shape=(16, 16, 1)))
@@ -77,12 +85,14 @@ def test_the_same_seed_makes_the_same_generator() -> None:
     assert sha256_of_arrays(first.get_weights()) == sha256_of_arrays(second.get_weights())
 
 
+@pytest.mark.slow
 def test_the_average_of_the_weights_is_kept() -> None:
     """Not the last ones, which the same run without it ends with."""
     averaged, last = (trained(recipe_of(epochs=1, ema=ema))[0] for ema in (0.9, 0.0))
     assert not np.allclose(averaged.get_layer("image").get_weights()[0], last.get_layer("image").get_weights()[0])
 
 
+@pytest.mark.slow
 def test_real_images_are_nearest_to_real_images(judge: Judge) -> None:
     """The classifier is sure of most, sees all classes, and their distance is that of the training images."""
     splits = DATASETS["digits"].load()
@@ -93,6 +103,7 @@ def test_real_images_are_nearest_to_real_images(judge: Judge) -> None:
     assert found.entropy > 0.99
 
 
+@pytest.mark.slow
 def test_noise_is_far_from_real_images(judge: Judge) -> None:
     """By far more than real ones are."""
     noise = np.random.default_rng(0).uniform(-1, 1, (500, 8, 8, 1)).astype(np.float32)
@@ -100,6 +111,7 @@ def test_noise_is_far_from_real_images(judge: Judge) -> None:
     assert found.feature_distance > 20 * found.real_distance
 
 
+@pytest.mark.slow
 def test_one_class_alone_has_no_entropy(judge: Judge) -> None:
     """However good the images are."""
     train = DATASETS["digits"].load().train
@@ -107,6 +119,7 @@ def test_one_class_alone_has_no_entropy(judge: Judge) -> None:
     assert judge.judge(sevens, train).entropy < 0.05
 
 
+@pytest.mark.slow
 def test_training_brings_a_generator_nearer(made, judge: Judge) -> None:
     """A few epochs are enough to be nearer to the digits than one without training."""
     recipe = recipe_of()
@@ -130,6 +143,7 @@ def test_a_generator_is_calibrated_and_proven_with_noise() -> None:
     assert not np.array_equal(calibration[: len(gate)], gate)
 
 
+@pytest.mark.slow
 def test_an_exported_generator_makes_what_the_float_one_makes(made) -> None:
     """By the ratio of signal to noise; there are no right answers."""
     _, _, report = made
@@ -138,6 +152,7 @@ def test_an_exported_generator_makes_what_the_float_one_makes(made) -> None:
     assert report.tests == ()
 
 
+@pytest.mark.slow
 def test_evaluate_judges_an_exported_generator(made) -> None:
     """By the same classifier on the same noise, so that its distance is near the float model's."""
     result, bundle, _ = made

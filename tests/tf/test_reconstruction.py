@@ -24,6 +24,8 @@ from dlkit.training.input_pipeline import rebuilt_batches
 
 pytestmark = pytest.mark.tf
 
+QUICK = "dense_autoencoder"
+"""The others train in the slow lane."""
 IMAGES = [n.name for n in map(NETWORKS.__getitem__, NETWORKS) if n.task == "reconstruction" and len(n.input) == 3]
 
 
@@ -46,7 +48,9 @@ def denoised(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     return run(recipe, tmp_path_factory.mktemp("denoised"))
 
 
-@pytest.mark.parametrize("name", IMAGES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name == QUICK else [pytest.mark.slow]) for name in IMAGES]
+)
 def test_every_autoencoder_of_images_trains_by_recipe(name: str, tmp_path: Path) -> None:
     """Its loss falls, and what it gives is nearer to its input than the mean image is (8.5 dB)."""
     small = {key: value for key, value in NETWORKS[name].small.items() if key != "input_shape"}
@@ -135,6 +139,7 @@ def test_cross_entropy_needs_a_sigmoid(tmp_path: Path) -> None:
         train(recipe, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_network_larger_than_its_data_runs_to_the_end(tmp_path: Path) -> None:
     """Digits of 8×8 pixels, read by a network of 12×12 in colour: trained, exported and evaluated on resized images."""
     network = {"name": "cnn", "options": {"width": 8, "input_shape": [12, 12, 3]}}

@@ -26,7 +26,7 @@ LOGITS = {"activation": "linear"}
 FILES = [
     ("simple_rnn", LOGITS, 0),
     ("gru_forecaster", {}, 0),
-    ("bidirectional_gru", {"depth": 2} | LOGITS, 0),
+    pytest.param("bidirectional_gru", {"depth": 2} | LOGITS, 0, marks=pytest.mark.slow),
     ("bidirectional_lstm", {"depth": 2} | LOGITS, 4),
 ]
 
