@@ -14,6 +14,7 @@ PURPOSES = {
     "matplotlib": ("matplotlib", "drawing"),
     "tensorflow": ("tensorflow", "building, training and converting"),
     "keras": ("keras", "building, training and converting"),
+    "tensorboard": ("tensorboard", "writing event files"),
     "onnxruntime": ("onnxruntime", "running an ONNX file"),
     "onnx": ("onnx", "writing an ONNX file"),
     "tf2onnx": ("tf2onnx", "writing an ONNX file"),

@@ -118,6 +118,12 @@ def _facts_in(folder: Path) -> dict[str, Any]:
     return facts if isinstance(facts, dict) else {}
 
 
+def history_of(folder: Path) -> list[dict[str, float]]:
+    """One entry for each epoch of the training that made the model in `folder`; [] if there is none."""
+    history: list[dict[str, float]] = _facts_in(folder).get("history", [])
+    return history
+
+
 def only_built(folder: Path) -> bool:
     """Whether `folder` holds a model of ours with random weights, whole or not: half of one is worth no more."""
     return is_ours(folder) and _facts_in(folder)["trained"] is False

@@ -27,6 +27,8 @@ out_option = click.option(
     help="Folder that holds models and bundles.",
 )
 force_option = click.option("--force", is_flag=True, help="Replace what is there.")
+resume_option = click.option("--resume", is_flag=True, help="Go on where a run that was stopped left off.")
+tensorboard_option = click.option("--tensorboard", is_flag=True, help="Write event files for TensorBoard.")
 set_option = click.option(
     "--set",
     "overrides",

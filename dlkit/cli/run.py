@@ -7,16 +7,28 @@ from pathlib import Path
 import click
 
 from dlkit.cli._completing import recipes
-from dlkit.cli._output import force_option, out_option, progress_for, quiet_option, set_option
+from dlkit.cli._output import (
+    force_option,
+    out_option,
+    progress_for,
+    quiet_option,
+    resume_option,
+    set_option,
+    tensorboard_option,
+)
 
 
 @click.command()
 @click.argument("recipe", type=click.Path(), metavar="RECIPE", shell_complete=recipes)
 @out_option
 @force_option
+@resume_option
+@tensorboard_option
 @set_option
 @quiet_option
-def command(recipe: str, out: str, force: bool, overrides: tuple[str, ...], quiet: bool) -> None:
+def command(
+    recipe: str, out: str, force: bool, resume: bool, tensorboard: bool, overrides: tuple[str, ...], quiet: bool
+) -> None:
     """Do all of RECIPE: train, convert, quantize, prove, bundle.
 
     Exit code 3 means that the exported file did not keep what was promised; it was not written.
@@ -27,11 +39,13 @@ def command(recipe: str, out: str, force: bool, overrides: tuple[str, ...], quie
       dlkit run recipes/digits.toml --set export.scheme=float32 --out /tmp/try
     """
     from dlkit.cli.export import print_bundle
-    from dlkit.cli.train import print_training
+    from dlkit.cli.train import print_training, told_to_resume
     from dlkit.pipeline import run
     from dlkit.recipe import read_recipe
 
     wanted, progress = read_recipe(recipe, overrides), progress_for(quiet)
-    _, bundle, report = run(wanted, Path(out), force=force, progress=progress, when_trained=print_training)
+    how = {"force": force, "resume": resume, "tensorboard": tensorboard}
+    with told_to_resume("run", recipe, out, overrides, wanted.name):
+        _, bundle, report = run(wanted, Path(out), **how, progress=progress, when_trained=print_training)
     click.echo()
     print_bundle(bundle, report, quiet)

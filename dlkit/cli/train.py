@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import shlex
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +19,11 @@ from dlkit.cli._output import (
     print_next,
     progress_for,
     quiet_option,
+    resume_option,
     set_option,
+    tensorboard_option,
 )
+from dlkit.cli._stopping import Stopped
 from dlkit.quantities import size
 
 if TYPE_CHECKING:
@@ -28,23 +34,44 @@ if TYPE_CHECKING:
 @click.argument("recipe", type=click.Path(), metavar="RECIPE", shell_complete=recipes)
 @out_option
 @force_option
+@resume_option
+@tensorboard_option
 @set_option
 @quiet_option
-def command(recipe: str, out: str, force: bool, overrides: tuple[str, ...], quiet: bool) -> None:
+def command(
+    recipe: str, out: str, force: bool, resume: bool, tensorboard: bool, overrides: tuple[str, ...], quiet: bool
+) -> None:
     """Build and train the network of RECIPE and write model.keras.
+
+    While it trains, checkpoints are kept beside; after a stop, --resume goes on from the last and comes to the same.
 
     \b
     Example:
       dlkit train recipes/digits.toml
       dlkit train recipes/digits.toml --set training.epochs=5 --set name=short
+      dlkit train recipes/digits.toml --resume
     """
     from dlkit.pipeline import train
     from dlkit.recipe import read_recipe
 
-    result = train(read_recipe(recipe, overrides), Path(out), force=force, progress=progress_for(quiet))
+    wanted, how = read_recipe(recipe, overrides), {"force": force, "resume": resume, "tensorboard": tensorboard}
+    with told_to_resume("train", recipe, out, overrides, wanted.name):
+        result = train(wanted, Path(out), **how, progress=progress_for(quiet))
     print_training(result)
     again = options_again(out)
     print_next([f"dlkit export --quantize{again}", f"dlkit export --scheme float32{again}"], quiet)
+
+
+@contextlib.contextmanager
+def told_to_resume(command: str, recipe: str, out: str, overrides: Sequence[str], name: str) -> Iterator[None]:
+    """If the block is stopped in the middle of a training, say how to go on."""
+    try:
+        yield
+    except (KeyboardInterrupt, Stopped):
+        if list(Path(out, name, "checkpoints").glob("*.npz")):
+            again = f"dlkit {command} {shlex.quote(recipe)} --resume{options_again(out, overrides)}"
+            click.echo(f"go on with: {again}", err=True)
+        raise
 
 
 def print_training(result: TrainingResult) -> None:

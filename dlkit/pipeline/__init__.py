@@ -7,7 +7,8 @@ from pathlib import Path
 
 from dlkit.bundle.loading import Bundle
 from dlkit.pipeline.exporting import bundle_folder, export, export_schemes
-from dlkit.pipeline.making_models import TrainingResult, build_network, build_recipe, train
+from dlkit.pipeline.making_models import build_network, build_recipe
+from dlkit.pipeline.training import TrainingResult, train
 from dlkit.progress import SILENT, Progress
 from dlkit.recipe import Recipe
 from dlkit.report import Report
@@ -21,18 +22,21 @@ def run(
     out: Path = Path("exported"),
     *,
     force: bool = False,
+    resume: bool = False,
+    tensorboard: bool = False,
     progress: Progress = SILENT,
     when_trained: Callable[[TrainingResult], None] = lambda result: None,
 ) -> tuple[TrainingResult, Bundle, Report]:
     """All of it: train the recipe, export what it says, prove it.
 
     Args:
+        resume, tensorboard: see `train`.
         when_trained: called between the two halves, so that a refused file does not hide the training.
 
     Raises as `train` and `export` do.
     """
     refuse_existing(bundle_folder(out, recipe.name, recipe.export.target, recipe.export.scheme), replace=force)
-    result = train(recipe, out, force=force, progress=progress)
+    result = train(recipe, out, force=force, resume=resume, tensorboard=tensorboard, progress=progress)
     when_trained(result)
     bundle, report = export(result.trained, out=out, force=force, progress=progress)
     return result, bundle, report

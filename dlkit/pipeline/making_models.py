@@ -1,8 +1,7 @@
-"""The first half of the pipeline: a network or a recipe → a Keras model on disk."""
+"""A network or a recipe → a Keras model on disk, with random weights or those of a file."""
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from dlkit.pipeline.keras_file import write_keras
 from dlkit.pipeline.weights import IMAGENET, check_source, imagenet_labels, load_weights
 from dlkit.progress import SILENT, Progress
 from dlkit.recipe import Recipe
-from dlkit.recipe_data import data_preprocessing, preprocessing_of, splits_of
+from dlkit.recipe_data import preprocessing_of
 from dlkit.runtime.preprocessing import Preprocessing, image_behind, preprocessing_for
 from dlkit.trained import Trained, is_unfinished, only_built
 from dlkit.writing import check_writable, explained, refuse_existing
@@ -22,26 +21,9 @@ from dlkit.writing import check_writable, explained, refuse_existing
 if TYPE_CHECKING:
     import keras
 
-    from dlkit.training.measuring import Quality
     from dlkit.training.watching import History
 
 EXPORTED = Path("exported")
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainingResult:
-    """A trained model and how it got there.
-
-    Attributes:
-        trained: the model on disk.
-        history: one entry an epoch.
-        validation, test: what the float model is worth, by the metric of its task.
-    """
-
-    trained: Trained
-    history: History
-    validation: Quality
-    test: Quality
 
 
 def build_network(
@@ -95,30 +77,7 @@ def build_recipe(
     with progress.step(f"Building {recipe.network.name}"):
         make_deterministic(recipe.seed)
         model = NETWORKS[recipe.network.name].build(recipe.network.options, recipe.name)
-    return save_model(model, _unsaved(recipe, model, out, trained=False), [], progress), model
-
-
-def train(recipe: Recipe, out: Path = EXPORTED, *, force: bool = False, progress: Progress = SILENT) -> TrainingResult:
-    """Build and fit the recipe's network and write it to `out`/name/.
-
-    Raises:
-        OutputError: there is a model already and `force` is false, or `out` cannot be written.
-        TrainingError: the loss is no longer a number, or the network cannot be trained by this recipe.
-    """
-    from dlkit.training.learning import LEARNING
-
-    check_destination(out / recipe.name, force)
-    fit, measure = LEARNING[NETWORKS[recipe.network.name].task]
-    with progress.step("Loading Keras and the data"):
-        make_deterministic(recipe.seed)
-        preprocessing, splits = data_preprocessing(recipe), splits_of(recipe)
-        model = NETWORKS[recipe.network.name].build(recipe.network.options, recipe.name)
-    with progress.step(f"Training {recipe.network.name}") as advance:
-        history = fit(model, recipe, splits, preprocessing, advance)
-    with progress.step("Measuring it"):
-        validation, test = measure(model, recipe, splits, preprocessing)
-    unsaved = _unsaved(recipe, model, out, trained=True)
-    return TrainingResult(save_model(model, unsaved, history, progress), history, validation, test)
+    return save_model(model, unsaved_model(recipe, model, out, trained=False), [], progress), model
 
 
 def check_destination(folder: Path, force: bool) -> None:
@@ -150,7 +109,8 @@ def _preprocessing_of_network(network: Network, shape: tuple[int, ...]) -> Prepr
     return preprocessing_for(mode, shape, image, network.raw_range, "crop")
 
 
-def _unsaved(recipe: Recipe, model: keras.Model, out: Path, *, trained: bool) -> Trained:
+def unsaved_model(recipe: Recipe, model: keras.Model, out: Path, *, trained: bool) -> Trained:
+    """What will be known of the recipe's `model` when it is in `out`/name/."""
     network = NETWORKS[recipe.network.name]
     return Trained(
         name=recipe.name,

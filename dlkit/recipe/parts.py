@@ -8,6 +8,10 @@ from typing import Any, Literal
 Preprocess = Literal["unit", "signed", "lite", "caffe", "torch", "standard", "none"]
 Loss = Literal["mse", "binary_crossentropy"]
 Resize = Literal["crop", "pad", "stretch"]
+Flip = Literal["none", "horizontal", "vertical", "both"]
+Optimizer = Literal["adamw", "adam", "sgd", "rmsprop", "adagrad", "lamb", "lion"]
+Schedule = Literal["cosine", "linear", "step", "constant"]
+Precision = Literal["float32", "bfloat16", "float16"]
 
 
 def _require(holds: bool, key: str, part: Any, wanted: str) -> None:
@@ -50,52 +54,107 @@ class DataPart:
 
 @dataclasses.dataclass(frozen=True)
 class AugmentationPart:
-    """[augmentation] random changes to training images; 0 is none.
+    """[augmentation] random changes to training samples; 0 is none. All but `noise` are of images.
 
     Attributes:
         shift: largest shift, as a fraction of height and width.
         rotation: largest turn, as a fraction of a full turn.
         zoom: largest zoom in or out, as a fraction.
+        flip: mirrors half of the images, "horizontal" left to right, "vertical" upside down.
+        crop: least part of an image's area that is stretched to the whole; Szegedy et al. 2015, arXiv:1409.4842,
+            section 6, with 0.08.
+        brightness, contrast: largest change, as a fraction.
+        saturation, hue: likewise; of images in colour.
+        erasing: probability with which a rectangle is painted over; Zhong et al. 2020, arXiv:1708.04896.
+        mixup, cutmix: alpha of the Beta distribution by which two images, and their classes, are mixed.
+        noise: standard deviation of Gaussian noise, as a fraction of the raw range, at whose ends it is cut off.
     """
 
     shift: float = 0.0
     rotation: float = 0.0
     zoom: float = 0.0
+    flip: Flip = "none"
+    crop: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
+    erasing: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    noise: float = 0.0
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            _require(0 <= getattr(self, field.name) < 1, f"augmentation.{field.name}", self, "from 0 to below 1")
+        for key in ("shift", "rotation", "zoom", "crop", "brightness", "contrast", "saturation", "hue", "noise"):
+            _require(0 <= getattr(self, key) < 1, f"augmentation.{key}", self, "from 0 to below 1")
+        _require(0 <= self.erasing <= 1, "augmentation.erasing", self, "from 0 to 1")
+        for key in ("mixup", "cutmix"):
+            _require(0 <= getattr(self, key) < float("inf"), f"augmentation.{key}", self, "at least 0")
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingPart:
-    """[training] with AdamW on a warm-up and cosine schedule.
+    """[training] by which optimizer, how long, and what of it is kept.
 
     Attributes:
         epochs: passes over the training split.
         batch_size: samples per step.
+        optimizer: by the names of Keras; see `training.optimizing` for the papers.
+        momentum: of "sgd" (Nesterov's) and "rmsprop"; 0 is none.
         learning_rate: at the top of the schedule.
         warmup: fraction of the steps in which the rate climbs to the top.
+        schedule: how it goes on from there: "cosine" and "linear" to 0, "step" times `factor` at each of the
+            `milestones`, "constant".
+        milestones: fractions of all steps, rising.
+        factor: of "step".
         weight_decay: decoupled (Loshchilov & Hutter 2019, arXiv:1711.05101).
+        clip_norm: largest norm of all gradients together; 0 is none.
         label_smoothing: of a classifier; Szegedy et al. 2016, arXiv:1512.00567, section 7.
+        class_weights: of a classifier: "balanced" counts each class as if all were as frequent.
         loss: of an auto-encoder, the mean over all values: "mse" or "binary_crossentropy". A classifier has but one.
+        keep: the weights of the "last" epoch, or of the "best", by the loss on the validation split.
+        patience: epochs without a better loss on the validation split after which it ends; 0 waits for all.
+        precision: of the numbers in training: "float32", or mixed with "bfloat16" or "float16"
+            (Micikevicius et al. 2018, arXiv:1710.03740). Weights are float32, and so is what is exported.
+        xla: compile the step with XLA.
+        checkpoint_s: at least so many seconds lie between two checkpoints; 0 is one an epoch.
+        checkpoints: how many are kept, the newest.
     """
 
     epochs: int
     batch_size: int = 32
+    optimizer: Optimizer = "adamw"
+    momentum: float = 0.9
     learning_rate: float = 1e-3
     warmup: float = 0.1
+    schedule: Schedule = "cosine"
+    milestones: tuple[float, ...] = ()
+    factor: float = 0.1
     weight_decay: float = 0.0
+    clip_norm: float = 0.0
     label_smoothing: float = 0.0
+    class_weights: Literal["none", "balanced"] = "none"
     loss: Loss = "mse"
+    keep: Literal["last", "best"] = "last"
+    patience: int = 0
+    precision: Precision = "float32"
+    xla: bool = False
+    checkpoint_s: float = 5.0
+    checkpoints: int = 2
 
     def __post_init__(self) -> None:
-        _require(self.epochs >= 1, "training.epochs", self, "at least 1")
-        _require(self.batch_size >= 1, "training.batch_size", self, "at least 1")
+        for key in ("epochs", "batch_size", "checkpoints"):
+            _require(getattr(self, key) >= 1, f"training.{key}", self, "at least 1")
         _require(0 < self.learning_rate < float("inf"), "training.learning_rate", self, "above 0")
-        _require(0 <= self.warmup < 1, "training.warmup", self, "from 0 to below 1")
-        _require(0 <= self.weight_decay < float("inf"), "training.weight_decay", self, "at least 0")
-        _require(0 <= self.label_smoothing < 1, "training.label_smoothing", self, "from 0 to below 1")
+        _require(0 < self.factor < 1, "training.factor", self, "between 0 and 1")
+        for key in ("warmup", "label_smoothing", "momentum"):
+            _require(0 <= getattr(self, key) < 1, f"training.{key}", self, "from 0 to below 1")
+        for key in ("weight_decay", "clip_norm", "checkpoint_s", "patience"):
+            _require(0 <= getattr(self, key) < float("inf"), f"training.{key}", self, "at least 0")
+        steps = self.milestones
+        rising = all(low < high for low, high in zip((0.0, *steps), (*steps, 1.0), strict=True))
+        _require(rising, "training.milestones", self, "fractions of the training, rising, between 0 and 1")
+        _require((self.schedule == "step") == bool(steps), "training.milestones", self, "given with schedule = 'step'")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dlkit.datasets import DATASETS, Dataset
 from dlkit.errors import RecipeError
 from dlkit.networks import NETWORKS, Network
 from dlkit.reading import read_arguments
-from dlkit.recipe.parts import AdversarialPart, AugmentationPart, Recipe
+from dlkit.recipe.parts import AdversarialPart, AugmentationPart, Recipe, TrainingPart
 from dlkit.schemes import SCHEMES
 from dlkit.targets import TARGETS
 
@@ -32,8 +32,7 @@ def completed(recipe: Recipe, where: str) -> Recipe:
     _check_task(recipe, network, where)
     if network.task == "generation":
         recipe = _with_discriminator(recipe, network, options["image_shape"], where)
-    if len(dataset.shape) != 3 and recipe.augmentation != AugmentationPart():
-        raise RecipeError(f"{where}: augmentation is of images, and {recipe.data.name} has none; leave it out")
+    _check_augmentation(recipe, options, len(dataset.shape) == 3, where)
     if recipe.data.preprocessing == "standard" and not dataset.statistics[0]:
         raise RecipeError(
             f"{where}: data.preprocessing = 'standard' takes statistics of each feature, and {recipe.data.name} has "
@@ -79,11 +78,29 @@ def _check_task(recipe: Recipe, network: Network, where: str) -> None:
         ("data.noise", recipe.data.noise, 0.0, "reconstruction", "auto-encoders"),
         ("training.loss", recipe.training.loss, "mse", "reconstruction", "auto-encoders"),
         ("training.label_smoothing", recipe.training.label_smoothing, 0.0, "classification", "classifiers"),
+        ("training.class_weights", recipe.training.class_weights, "none", "classification", "classifiers"),
+        ("augmentation.mixup", recipe.augmentation.mixup, 0.0, "classification", "classifiers"),
+        ("augmentation.cutmix", recipe.augmentation.cutmix, 0.0, "classification", "classifiers"),
         ("adversarial", recipe.adversarial, AdversarialPart(), "generation", "generators"),
     ):
         if value != default and network.task != task:
             shown = "" if key == "adversarial" else f" = {value!r}"
             raise RecipeError(f"{where}: {key}{shown} is for {those}, and {network.name} is none; leave it out")
+
+
+def _check_augmentation(recipe: Recipe, options: dict[str, Any], of_images: bool, where: str) -> None:
+    """Raise RecipeError for changes that the samples do not allow."""
+    part, default = recipe.augmentation, AugmentationPart()
+    if not of_images and dataclasses.replace(part, noise=0.0) != default:
+        raise RecipeError(
+            f"{where}: augmentation is of images, and {recipe.data.name} has none; leave all but 'noise' out"
+        )
+    shape = options.get("image_shape", options.get("input_shape"))
+    if of_images and shape is not None and tuple(shape)[-1] != 3 and (part.saturation or part.hue):
+        raise RecipeError(
+            f"{where}: augmentation.saturation and augmentation.hue are of images in colour, and "
+            f"{recipe.network.name} has {shape[-1]} channel; leave them out"
+        )
 
 
 def _with_discriminator(recipe: Recipe, network: Network, image_shape: list[int], where: str) -> Recipe:
@@ -93,6 +110,11 @@ def _with_discriminator(recipe: Recipe, network: Network, image_shape: list[int]
             f"{where}: {network.name} makes images of a class that it is told, which no recipe trains; "
             f"use {network.name.removeprefix('conditional_').replace('dcgan_', 'dcgan28_')}"
         )
+    watched = TrainingPart(recipe.training.epochs)
+    for key in ("keep", "patience", "precision"):
+        value = getattr(recipe.training, key)
+        if value != getattr(watched, key):
+            raise RecipeError(f"{where}: training.{key} = {value!r} is not for generators; leave it out")
     if recipe.data.preprocessing != "signed":
         raise RecipeError(
             f"{where}: data.preprocessing = {recipe.data.preprocessing!r}, but {network.name} makes images "

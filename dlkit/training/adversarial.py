@@ -13,13 +13,13 @@ from dlkit.datasets import Splits
 from dlkit.frameworks import keras
 from dlkit.frameworks import tensorflow as tf
 from dlkit.networks import NETWORKS
-from dlkit.progress import Advance
 from dlkit.recipe import AdversarialPart, Recipe
 from dlkit.recipe.rules import discriminator_of
 from dlkit.runtime.preprocessing import Preprocessing
-from dlkit.training.input_pipeline import labelled_batches
+from dlkit.training.fitting import fit_epochs
+from dlkit.training.input_pipeline import real_batches, steps_of
 from dlkit.training.optimizing import optimizer_for
-from dlkit.training.watching import History, watcher_of
+from dlkit.training.watching import History, Watch
 
 BETA_1 = 0.5
 """Of both optimizers; Radford et al. 2015, arXiv:1511.06434, section 4."""
@@ -27,7 +27,7 @@ SETTLING = 200
 """Batches on which the generator's normalisation takes the statistics that belong to its averaged weights."""
 
 
-def fit(model: keras.Model, recipe: Recipe, splits: Splits, preprocessing: Preprocessing, advance: Advance) -> History:
+def fit(model: keras.Model, recipe: Recipe, splits: Splits, preprocessing: Preprocessing, watch: Watch) -> History:
     """Train the generator `model` in place, against a discriminator that is thrown away.
 
     Args:
@@ -35,20 +35,23 @@ def fit(model: keras.Model, recipe: Recipe, splits: Splits, preprocessing: Prepr
 
     Raises:
         TrainingError: a loss is no longer a number.
+        OutputError: a checkpoint cannot be written, or is of another training.
     """
     part, own = recipe.training, recipe.adversarial
     builder = NETWORKS[discriminator_of(recipe.network.name)]
     discriminator = builder.build({**own.options, "activation": "linear"}, recipe.name)
-    batches = labelled_batches(splits.train, preprocessing, recipe.augmentation, part.batch_size, recipe.seed)
-    pair = _pair(model, discriminator, own, recipe.seed)
-    rates = [optimizer_for(part, len(splits.train), beta_1=BETA_1, ema=ema) for ema in (own.ema, 0.0)]
-    pair.compile(*rates)
-    watcher = watcher_of(part.epochs, advance)
-    pair.fit(batches.map(lambda x, y: x), epochs=part.epochs, verbose=0, callbacks=[watcher], shuffle=False)
+    pair, steps = _pair(model, discriminator, own, recipe.seed), steps_of(splits.train, recipe)
+    rates = [optimizer_for(part, steps, beta_1=BETA_1, ema=ema) for ema in (own.ema, 0.0)]
+    pair.compile(*rates, jit_compile=part.xla)
+
+    def batches(first: int) -> Any:
+        return real_batches(splits.train, preprocessing, recipe, first)
+
+    history = fit_epochs(pair, rates, part, batches, steps, watch)
     if own.ema:
         rates[0].finalize_variable_values(model.trainable_variables)
         pair.settle(part.batch_size, SETTLING)
-    return watcher.history_of_epochs
+    return history
 
 
 def _pair(generator: keras.Model, discriminator: keras.Model, part: AdversarialPart, seed: int) -> Any:
@@ -66,8 +69,8 @@ def _pair(generator: keras.Model, discriminator: keras.Model, part: AdversarialP
         def metrics(self) -> list[Any]:
             return self.means
 
-        def compile(self, of_generator: Any, of_discriminator: Any) -> None:
-            super().compile()
+        def compile(self, of_generator: Any, of_discriminator: Any, **options: Any) -> None:
+            super().compile(**options)
             self.of_generator, self.of_discriminator = of_generator, of_discriminator
             of_generator.build(generator.trainable_variables)
             of_discriminator.build(discriminator.trainable_variables)

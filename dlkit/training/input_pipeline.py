@@ -1,82 +1,126 @@
-"""Training batches: shuffled, augmented in raw values, then preprocessed as every runner does it."""
+"""Training batches: in a new order each epoch, augmented in raw values, preprocessed as every runner does it.
+
+Order and augmentation are decided by (seed, epoch, step) alone, so that a training that is taken up
+again at any epoch sees what it would have seen.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from dlkit.datasets import Split
-from dlkit.frameworks import keras
 from dlkit.frameworks import tensorflow as tf
-from dlkit.recipe import AugmentationPart
+from dlkit.recipe import Recipe
 from dlkit.runtime.preprocessing import Preprocessing
+from dlkit.training.augmentation import changes_of, with_noise
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ORDER, CHANGES, NOISE = 1, 2, 3
+"""What is folded into the seed of an epoch or a batch for each purpose."""
 
 
-def labelled_batches(
-    split: Split, preprocessing: Preprocessing, augmentation: AugmentationPart, batch_size: int, seed: int
-) -> Any:
-    """A tf.data.Dataset of (inputs (B, *shape) float32, labels (B,) int64), reshuffled each epoch."""
-
-    def ready(raw: Any, labels: Any) -> Any:
-        return _preprocessed(raw, preprocessing), labels
-
-    return _changed_batches(split, preprocessing, augmentation, batch_size, seed).map(ready).prefetch(tf.data.AUTOTUNE)
+def steps_of(split: Split, recipe: Recipe) -> int:
+    """Batches an epoch; the last may be smaller."""
+    return math.ceil(len(split) / recipe.training.batch_size)
 
 
-def rebuilt_batches(
-    split: Split,
-    preprocessing: Preprocessing,
-    augmentation: AugmentationPart,
-    noise: float,
-    batch_size: int,
-    seed: int,
-) -> Any:
-    """A tf.data.Dataset of (inputs, what is to be made of them), both (B, *shape) float32, reshuffled each epoch.
+def balanced_weights(split: Split, classes: int) -> NDArray[np.float32]:
+    """(classes,) what a sample of each class counts, so that all classes count the same and a sample 1 on average."""
+    counts = np.bincount(split.labels, minlength=classes)
+    return (len(split) / np.maximum(counts, 1) / np.count_nonzero(counts)).astype(np.float32)
+
+
+def labelled_batches(split: Split, preprocessing: Preprocessing, recipe: Recipe, classes: int, first: int = 0) -> Any:
+    """A tf.data.Dataset of (inputs (B, *shape), targets (B, classes), weights (B,)), float32, of all epochs in a row.
+
+    There are weights where the recipe balances classes.
 
     Args:
-        noise: see `recipe.DataPart`; it is in the inputs alone.
+        first: epoch that it begins with.
     """
-    low, high = preprocessing.raw_range
-    drawing = keras.layers.GaussianNoise(noise, seed=seed + 3)
+    weights = tf.constant(balanced_weights(split, classes)) if recipe.training.class_weights == "balanced" else None
 
-    def ready(raw: Any, labels: Any) -> Any:
-        drawn = (high - low) * drawing(tf.zeros_like(raw), training=True)
-        noisy = tf.clip_by_value(raw + drawn, low, high) if noise else raw
+    def ready(raw: Any, targets: Any, seed: Any) -> Any:
+        inputs = _preprocessed(raw, preprocessing)
+        return (inputs, targets) if weights is None else (inputs, targets, tf.linalg.matvec(targets, weights))
+
+    return _changed_batches(split, preprocessing, recipe, classes, first).map(ready).prefetch(tf.data.AUTOTUNE)
+
+
+def rebuilt_batches(split: Split, preprocessing: Preprocessing, recipe: Recipe, first: int = 0) -> Any:
+    """A tf.data.Dataset of (inputs, what is to be made of them), both (B, *shape) float32, of all epochs in a row.
+
+    The noise of `recipe.DataPart` is in the inputs alone.
+    """
+    noise, raw_range = recipe.data.noise, preprocessing.raw_range
+
+    def ready(raw: Any, targets: Any, seed: Any) -> Any:
+        noisy = with_noise(raw, noise, raw_range, _folded(seed, NOISE)) if noise else raw
         return _preprocessed(noisy, preprocessing), _preprocessed(raw, preprocessing)
 
-    return _changed_batches(split, preprocessing, augmentation, batch_size, seed).map(ready).prefetch(tf.data.AUTOTUNE)
+    classes = int(split.labels.max(initial=0)) + 1
+    return _changed_batches(split, preprocessing, recipe, classes, first).map(ready).prefetch(tf.data.AUTOTUNE)
 
 
-def _changed_batches(
-    split: Split, preprocessing: Preprocessing, augmentation: AugmentationPart, batch_size: int, seed: int
-) -> Any:
-    """Batches of raw values and labels, in a new order and with new augmentation each epoch."""
-    raw = preprocessing.raw_batch(split.samples)
-    batches = tf.data.Dataset.from_tensor_slices((raw, split.labels))
-    batches = batches.shuffle(len(split), seed=seed, reshuffle_each_iteration=True).batch(batch_size)
-    changes = _changes(augmentation, preprocessing, seed)
-
-    def changed(raw: Any, labels: Any) -> Any:
-        for change in changes:
-            raw = change(raw, training=True)
-        return raw, labels
-
-    return batches.map(changed) if changes else batches
+def real_batches(split: Split, preprocessing: Preprocessing, recipe: Recipe, first: int = 0) -> Any:
+    """A tf.data.Dataset of inputs (B, *shape) float32, of all epochs in a row."""
+    return rebuilt_batches(split, preprocessing, recipe, first).map(lambda given, wanted: wanted)
 
 
-def _changes(augmentation: AugmentationPart, preprocessing: Preprocessing, seed: int) -> list[Any]:
-    """The Keras layers that change images at random; what moves in is the ground, the lowest value."""
-    if preprocessing.image is None:
-        return []
-    layers = keras.layers
-    ground: dict[str, Any] = {"fill_mode": "constant", "fill_value": preprocessing.raw_range[0]}
-    changes = []
-    if augmentation.shift:
-        changes.append(layers.RandomTranslation(augmentation.shift, augmentation.shift, seed=seed, **ground))
-    if augmentation.rotation:
-        changes.append(layers.RandomRotation(augmentation.rotation, seed=seed + 1, **ground))
-    if augmentation.zoom:
-        changes.append(layers.RandomZoom(augmentation.zoom, seed=seed + 2, **ground))
-    return changes
+def _changed_batches(split: Split, preprocessing: Preprocessing, recipe: Recipe, classes: int, first: int) -> Any:
+    """Batches of (raw values (B, *image) float32, targets (B, classes) float32, seed of the batch (2,) int64)."""
+    part, read = recipe.training, _reader(split, preprocessing)
+    changed = changes_of(recipe.augmentation, preprocessing)
+    labels = tf.constant(split.labels)
+    seed = tf.constant([recipe.seed, 0], tf.int64)
+
+    def of_epoch(epoch: Any) -> Any:
+        own = _folded(seed, epoch)
+        order = tf.random.experimental.stateless_shuffle(tf.range(len(split)), _folded(own, ORDER))
+        return (
+            tf.data.Dataset.from_tensor_slices(order)
+            .batch(part.batch_size)
+            .enumerate()
+            .map(lambda step, places: (places, _folded(_folded(own, CHANGES), step)))
+        )
+
+    def of_batch(places: Any, seed: Any) -> Any:
+        targets = tf.one_hot(tf.gather(labels, places), classes)
+        raw, targets = changed(read(places), targets, seed)
+        return raw, targets, seed
+
+    epochs = tf.data.Dataset.range(first, part.epochs).flat_map(of_epoch)
+    return epochs.map(of_batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+
+def _folded(seed: Any, number: Any) -> Any:
+    return tf.random.experimental.stateless_fold_in(seed, number)
+
+
+def _reader(split: Split, preprocessing: Preprocessing) -> Any:
+    """places (B,) int32 → raw values (B, *image) float32, of samples in memory or read as they are asked for."""
+    shape = preprocessing.raw_batch(split.samples[:1]).shape[1:]
+    samples: Any = split.samples
+    if isinstance(samples, np.ndarray):
+        held = tf.constant(samples)
+
+        def gathered(places: Any) -> Any:
+            return tf.reshape(tf.cast(tf.gather(held, places), tf.float32), (-1, *shape))
+
+        return gathered
+
+    def at(places: Any) -> Any:
+        return preprocessing.raw_batch(samples[places])
+
+    def fetched(places: Any) -> Any:
+        return tf.ensure_shape(tf.numpy_function(at, [places], tf.float32), (None, *shape))
+
+    return fetched
 
 
 def _preprocessed(raw: Any, preprocessing: Preprocessing) -> Any:

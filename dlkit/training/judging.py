@@ -16,10 +16,10 @@ from dlkit.datasets import Split, Splits
 from dlkit.frameworks import keras, make_deterministic
 from dlkit.metrics import frechet_distance
 from dlkit.networks import NETWORKS
-from dlkit.progress import ignore
 from dlkit.recipe import Recipe, recipe_from
 from dlkit.runtime.preprocessing import Preprocessing
 from dlkit.training import supervised
+from dlkit.training.watching import Watch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,7 +58,7 @@ class Judge:
         make_deterministic(own.seed)
         self.preprocessing = preprocessing
         self.model = NETWORKS[own.network.name].build(own.network.options, own.name)
-        supervised.fit(self.model, own, splits, preprocessing, ignore)
+        supervised.fit(self.model, own, splits, preprocessing, Watch())
         self.features = keras.Model(self.model.inputs, self.model.get_layer("hidden").output)
         self.train = self._features(preprocessing.apply(splits.train.samples))
 

@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from dlkit.datasets import Splits
 from dlkit.errors import TrainingError
 from dlkit.frameworks import keras
-from dlkit.progress import Advance
 from dlkit.recipe import Recipe
 from dlkit.runtime.preprocessing import Preprocessing
-from dlkit.training.input_pipeline import rebuilt_batches
+from dlkit.training.fitting import fit_epochs
+from dlkit.training.input_pipeline import rebuilt_batches, steps_of
 from dlkit.training.optimizing import optimizer_for
-from dlkit.training.watching import History, watcher_of
+from dlkit.training.watching import History, Watch
 
 
-def fit(model: keras.Model, recipe: Recipe, splits: Splits, preprocessing: Preprocessing, advance: Advance) -> History:
+def fit(model: keras.Model, recipe: Recipe, splits: Splits, preprocessing: Preprocessing, watch: Watch) -> History:
     """Train `model` in place on the training split; the validation split is only watched.
 
     A divergence that the network itself adds to its loss (that of a variational auto-encoder) counts as well.
 
     Raises:
         TrainingError: the loss is no longer a number, or the network cannot give what it is to give.
+        OutputError: a checkpoint cannot be written, or is of another training.
     """
-    part, validation = recipe.training, splits.validation
     _check_reach(model, recipe, preprocessing)
-    batches = rebuilt_batches(
-        splits.train, preprocessing, recipe.augmentation, recipe.data.noise, part.batch_size, recipe.seed
-    )
+    part, steps, validation = recipe.training, steps_of(splits.train, recipe), splits.validation
     held_out = preprocessing.apply(validation.samples), preprocessing.apply(validation.wanted)
-    model.compile(optimizer=optimizer_for(part, len(splits.train)), loss=part.loss)
-    watcher = watcher_of(part.epochs, advance)
-    # shuffle=False: the batches are shuffled already.
-    model.fit(batches, epochs=part.epochs, validation_data=held_out, verbose=0, callbacks=[watcher], shuffle=False)
-    return watcher.history_of_epochs
+    model.compile(optimizer=optimizer_for(part, steps), loss=part.loss, jit_compile=part.xla)
+    model.optimizer.build(model.trainable_variables)
+
+    def batches(first: int) -> Any:
+        return rebuilt_batches(splits.train, preprocessing, recipe, first)
+
+    return fit_epochs(model, [model.optimizer], part, batches, steps, watch, held_out)
 
 
 def _check_reach(model: keras.Model, recipe: Recipe, preprocessing: Preprocessing) -> None:

@@ -2,39 +2,42 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from dlkit.datasets import Splits
 from dlkit.errors import TrainingError
 from dlkit.frameworks import keras
-from dlkit.progress import Advance
 from dlkit.recipe import Recipe
 from dlkit.runtime.preprocessing import Preprocessing
-from dlkit.training.input_pipeline import labelled_batches
+from dlkit.training.fitting import fit_epochs
+from dlkit.training.input_pipeline import labelled_batches, steps_of
 from dlkit.training.optimizing import optimizer_for
-from dlkit.training.watching import History, watcher_of
+from dlkit.training.watching import History, Watch
 
 
-def fit(model: keras.Model, recipe: Recipe, splits: Splits, preprocessing: Preprocessing, advance: Advance) -> History:
+def fit(model: keras.Model, recipe: Recipe, splits: Splits, preprocessing: Preprocessing, watch: Watch) -> History:
     """Train `model` in place on the training split; the validation split is only watched.
 
     Raises:
         TrainingError: the loss is no longer a number, or the network does not end as a classifier does.
+        OutputError: a checkpoint cannot be written, or is of another training.
     """
-    part = recipe.training
-    batches = labelled_batches(splits.train, preprocessing, recipe.augmentation, part.batch_size, recipe.seed)
-    classes = model.output_shape[-1]
-    batches = batches.map(lambda x, y: (x, keras.ops.one_hot(y, classes)))
+    part, steps, classes = recipe.training, steps_of(splits.train, recipe), model.output_shape[-1]
     validation = (preprocessing.apply(splits.validation.samples), np.eye(classes)[splits.validation.labels])
     model.compile(
-        optimizer=optimizer_for(part, len(splits.train)),
+        optimizer=optimizer_for(part, steps),
         loss=keras.losses.CategoricalCrossentropy(_gives_logits(model), label_smoothing=part.label_smoothing),
         metrics=["accuracy"],
+        jit_compile=part.xla,
     )
-    watcher = watcher_of(part.epochs, advance)
-    # shuffle=False: the batches are shuffled already.
-    model.fit(batches, epochs=part.epochs, validation_data=validation, verbose=0, callbacks=[watcher], shuffle=False)
-    return watcher.history_of_epochs
+    model.optimizer.build(model.trainable_variables)
+
+    def batches(first: int) -> Any:
+        return labelled_batches(splits.train, preprocessing, recipe, classes, first)
+
+    return fit_epochs(model, [model.optimizer], part, batches, steps, watch, validation)
 
 
 def _gives_logits(model: keras.Model) -> bool:

@@ -1,26 +1,106 @@
-"""What is told of a training while it runs, and when it is stopped."""
+"""What is told and kept of a training while it runs, and when it ends."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from typing import Any
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from dlkit.errors import TrainingError
+from dlkit.errors import OutputError, TrainingError
 from dlkit.frameworks import keras
-from dlkit.progress import Advance
+from dlkit.progress import Advance, ignore
+from dlkit.recipe import TrainingPart
+from dlkit.training.checkpoints import Checkpoint, Checkpoints
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 History = list[dict[str, float]]
 """One entry an epoch: loss and val_loss, of a classifier accuracy and val_accuracy too; of a generator loss and
 discriminator_loss."""
+WATCHED = "val_loss"
+"""By which the best epoch is found."""
 
 
-def watcher_of(epochs: int, advance: Advance) -> Any:
-    """A Keras callback that reports epochs and stops at a loss that is not a number."""
+@dataclasses.dataclass(frozen=True)
+class Watch:
+    """What is wanted of a training besides its result.
+
+    Attributes:
+        advance: is told the epochs.
+        checkpoints: where its state is kept; None keeps none.
+        resume: begin where the newest checkpoint is.
+        tensorboard: folder for event files; None writes none.
+    """
+
+    advance: Advance = ignore
+    checkpoints: Checkpoints | None = None
+    resume: bool = False
+    tensorboard: Path | None = None
+
+
+@dataclasses.dataclass
+class Course:
+    """How far a training is.
+
+    Attributes:
+        variables: of the model.
+        state: every variable that decides how it goes on, those of the model first.
+        history: of the epochs that are done.
+        best: values of the model's variables after the best epoch, where they are kept.
+    """
+
+    part: TrainingPart
+    variables: list[Any]
+    state: list[Any]
+    history: History = dataclasses.field(default_factory=list)
+    best: list[NDArray[Any]] = dataclasses.field(default_factory=list)
+
+    @property
+    def is_over(self) -> bool:
+        """All epochs are done, or no better one came for as many as the recipe waits."""
+        if len(self.history) >= self.part.epochs:
+            return True
+        return bool(self.part.patience and self.history and self._since_best() >= self.part.patience)
+
+    def take_up(self, checkpoint: Checkpoint) -> None:
+        """Go on from there. Raises OutputError if it is of another network."""
+        shapes = [tuple(variable.shape) for variable in self.state]
+        if shapes != [values.shape for values in checkpoint.state]:
+            raise OutputError("the checkpoint holds other variables than this network has; start over with --force")
+        for variable, values in zip(self.state, checkpoint.state, strict=True):
+            variable.assign(values)
+        self.history, self.best = list(checkpoint.history), list(checkpoint.best)
+
+    def add(self, measured: dict[str, float]) -> None:
+        """An epoch is done."""
+        self.history.append(measured)
+        if self.part.keep == "best" and self._since_best() == 0:
+            self.best = [variable.numpy() for variable in self.variables]
+
+    def checkpoint(self) -> Checkpoint:
+        return Checkpoint(self.history, [variable.numpy() for variable in self.state], self.best)
+
+    def end(self) -> None:
+        """Give the model the weights that the recipe keeps."""
+        for variable, values in zip(self.variables, self.best, strict=False):
+            variable.assign(values)
+
+    def _since_best(self) -> int:
+        losses = [entry[WATCHED] for entry in self.history]
+        return len(losses) - 1 - losses.index(min(losses))
+
+
+def watcher_of(course: Course, watch: Watch) -> Any:
+    """A Keras callback that reports epochs, keeps checkpoints, and stops at a loss that is not a number."""
+    epochs, checkpoints = course.part.epochs, watch.checkpoints
 
     class Watcher(keras.callbacks.Callback):
         def __init__(self) -> None:
             super().__init__()
-            self.history_of_epochs: History = []
+            self.kept = time.monotonic()
 
         def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
             measured = {name: float(value) for name, value in (logs or {}).items()}
@@ -31,7 +111,13 @@ def watcher_of(epochs: int, advance: Advance) -> Any:
                     f"{found or 'there is no loss'} in epoch {epoch + 1}; try a smaller rate: "
                     "--set training.learning_rate=0.0003"
                 )
-            self.history_of_epochs.append(measured)
-            advance(epoch + 1, epochs)
+            course.add(measured)
+            watch.advance(epoch + 1, epochs)
+            if course.is_over:
+                self.model.stop_training = True
+            due = course.is_over or time.monotonic() - self.kept >= course.part.checkpoint_s
+            if checkpoints is not None and due:
+                checkpoints.write(course.checkpoint())
+                self.kept = time.monotonic()
 
     return Watcher()

@@ -16,12 +16,12 @@ from dlkit.frameworks import make_deterministic
 from dlkit.networks import NETWORKS
 from dlkit.pipeline import TrainingResult, run
 from dlkit.pipeline.evaluating import evaluate
-from dlkit.progress import ignore
 from dlkit.recipe import Recipe
 from dlkit.recipe_data import data_preprocessing, latent_noise, splits_of
 from dlkit.report import Report
 from dlkit.training import adversarial
 from dlkit.training.judging import Judge
+from dlkit.training.watching import Watch
 
 pytestmark = pytest.mark.tf
 
@@ -41,7 +41,7 @@ def recipe_of(
 def trained(recipe: Recipe) -> Any:
     make_deterministic(recipe.seed)
     model = NETWORKS[recipe.network.name].build(recipe.network.options)
-    history = adversarial.fit(model, recipe, splits_of(recipe), data_preprocessing(recipe), ignore)
+    history = adversarial.fit(model, recipe, splits_of(recipe), data_preprocessing(recipe), Watch())
     return model, history
 
 

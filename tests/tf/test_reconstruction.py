@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from dlkit.pipeline.evaluating import evaluate
 from dlkit.recipe import AugmentationPart, Recipe
 from dlkit.recipe_data import preprocessing_of
 from dlkit.report import Report
-from dlkit.training.input_pipeline import rebuilt_batches
+from dlkit.training.input_pipeline import rebuilt_batches, steps_of
 
 pytestmark = pytest.mark.tf
 
@@ -65,14 +66,11 @@ def test_noise_is_in_the_inputs_alone_and_drawn_anew() -> None:
     """What is wanted are the images of the split; of the same image no two epochs see the same noise."""
     recipe = recipe_of("denoising_autoencoder", noise=0.5)
     preprocessing, split = preprocessing_of(recipe), DATASETS["digits"].load().validation
-    batches = rebuilt_batches(split, preprocessing, AugmentationPart(), 0.5, 64, 0)
+    batches = list(rebuilt_batches(split, preprocessing, recipe).as_numpy_iterator())
+    steps = steps_of(split, recipe)
     first, second = (
-        {
-            tuple(wanted.ravel()): given
-            for x, y in batches.as_numpy_iterator()
-            for given, wanted in zip(x, y, strict=True)
-        }
-        for _ in range(2)
+        {tuple(wanted.ravel()): given for x, y in epoch for given, wanted in zip(x, y, strict=True)}
+        for epoch in (batches[:steps], batches[steps : 2 * steps])
     )
     assert first.keys() == second.keys() == {tuple(image.ravel()) for image in preprocessing.apply(split.samples)}
     assert not any(np.array_equal(first[image], second[image]) for image in first)
@@ -82,10 +80,8 @@ def test_noise_is_in_the_inputs_alone_and_drawn_anew() -> None:
 
 def test_without_noise_inputs_are_what_is_wanted() -> None:
     """Augmented alike."""
-    recipe = recipe_of("dense_autoencoder")
-    batches = rebuilt_batches(
-        DATASETS["digits"].load().validation, preprocessing_of(recipe), AugmentationPart(shift=0.2), 0.0, 64, 0
-    )
+    recipe = dataclasses.replace(recipe_of("dense_autoencoder"), augmentation=AugmentationPart(shift=0.2))
+    batches = rebuilt_batches(DATASETS["digits"].load().validation, preprocessing_of(recipe), recipe)
     for given, wanted in batches.as_numpy_iterator():
         assert np.array_equal(given, wanted)
 

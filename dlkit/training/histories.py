@@ -1,0 +1,17 @@
+"""The course of a training as a table."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+
+
+def csv_of(history: Sequence[dict[str, float]]) -> bytes:
+    """A line an epoch, from 1 on, with a column for each number that was measured."""
+    columns = list(dict.fromkeys(key for entry in history for key in entry))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ["epoch", *columns], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({"epoch": number, **entry} for number, entry in enumerate(history, 1))
+    return text.getvalue().encode()

@@ -1,0 +1,98 @@
+"""Each random change does what its key says, and the same for the same seed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dlkit.frameworks import tensorflow as tf
+from dlkit.recipe import AugmentationPart
+from dlkit.runtime.preprocessing import preprocessing_for
+from dlkit.training.augmentation import changes_of
+
+pytestmark = pytest.mark.tf
+
+SHAPE = (16, 12, 3)
+PREPROCESSING = preprocessing_for("unit", SHAPE, SHAPE, (0.0, 255.0), "crop")
+CHANGES: list[dict[str, Any]] = [
+    {"shift": 0.3},
+    {"rotation": 0.2},
+    {"zoom": 0.3},
+    {"flip": "horizontal"},
+    {"flip": "vertical"},
+    {"flip": "both"},
+    {"crop": 0.2},
+    {"brightness": 0.3},
+    {"contrast": 0.5},
+    {"saturation": 0.5},
+    {"hue": 0.3},
+    {"erasing": 1.0},
+    {"mixup": 1.0},
+    {"cutmix": 1.0},
+    {"noise": 0.1},
+]
+IMAGES = np.random.default_rng(0).uniform(0, 255, (12, *SHAPE)).astype(np.float32)
+TARGETS = np.eye(3, dtype=np.float32)[np.arange(12) % 3]
+
+
+def changed(part: dict[str, Any], seed: int = 0) -> tuple[Any, Any]:
+    """In a graph, as the input pipeline does it."""
+    step = tf.function(changes_of(AugmentationPart(**part), PREPROCESSING))
+    images, targets = step(tf.constant(IMAGES), tf.constant(TARGETS), tf.constant([seed, 1], tf.int64))
+    return images.numpy(), targets.numpy()
+
+
+@pytest.mark.parametrize("part", CHANGES, ids=lambda part: "-".join(part))
+def test_a_change_is_of_its_seed(part: dict[str, Any]) -> None:
+    """Images are changed, inside the raw range, and alike only for the same seed."""
+    images, targets = changed(part)
+    again, other = changed(part)[0], changed(part, 1)[0]
+    assert images.shape == IMAGES.shape
+    assert not np.array_equal(images, IMAGES)
+    assert np.array_equal(images, again)
+    assert not np.array_equal(images, other)
+    assert images.min() >= -1e-3
+    assert images.max() <= 255.001
+    assert targets.sum(axis=1) == pytest.approx(np.ones(12))
+
+
+def test_nothing_asked_for_changes_nothing() -> None:
+    """The default is no augmentation."""
+    images, targets = changed({})
+    assert np.array_equal(images, IMAGES)
+    assert np.array_equal(targets, TARGETS)
+
+
+@pytest.mark.parametrize(("flip", "axis"), [("horizontal", 1), ("vertical", 0)])
+def test_a_flip_mirrors_some_images_and_leaves_the_others(flip: str, axis: int) -> None:
+    """Along its own axis alone."""
+    images, _ = changed({"flip": flip})
+    kinds = {
+        "same" if np.array_equal(image, own) else "mirrored" if np.array_equal(image, np.flip(own, axis)) else "else"
+        for image, own in zip(images, IMAGES, strict=True)
+    }
+    assert kinds == {"same", "mirrored"}
+
+
+@pytest.mark.parametrize("key", ["mixup", "cutmix"])
+def test_classes_are_mixed_as_images_are(key: str) -> None:
+    """A target says the share of each image in what is left."""
+    images, targets = changed({key: 1.0}, seed=3)
+    assert not np.array_equal(targets, TARGETS)
+    if key == "mixup":
+        weight = float(targets[0].max())
+        assert any(
+            np.allclose(images[0], share * IMAGES[0] + (1 - share) * other, atol=0.1)
+            for other in IMAGES
+            for share in (weight, 1 - weight, 1.0)
+        )
+
+
+def test_erasing_paints_with_the_ground() -> None:
+    """A rectangle of each image is the lowest raw value, and the rest is as it was."""
+    images, _ = changed({"erasing": 1.0})
+    different = images != IMAGES
+    assert (images[different] == 0).all()
+    assert different.any(axis=(1, 2, 3)).mean() > 0.7
