@@ -24,6 +24,13 @@ def accuracy(outputs: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
     return float(np.mean(outputs.argmax(axis=1) == labels))
 
 
+def confusion_matrix(outputs: NDArray[np.float32], labels: NDArray[np.int64]) -> tuple[tuple[int, ...], ...]:
+    """How many samples of each class (a row) have their largest of (N, classes) outputs at each class (a column)."""
+    classes = outputs.shape[1]
+    counts = np.bincount(labels * classes + outputs.argmax(axis=1), minlength=classes**2)
+    return tuple(tuple(int(count) for count in row) for row in counts.reshape(classes, classes))
+
+
 def top_accuracy(outputs: NDArray[np.float32], labels: NDArray[np.int64], places: int) -> float:
     """Fraction of (N, classes) outputs that have the right class among their first `places`.
 

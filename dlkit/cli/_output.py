@@ -8,7 +8,7 @@ import os
 import shlex
 import sys
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import click
@@ -27,8 +27,13 @@ out_option = click.option(
     help="Folder that holds models and bundles.",
 )
 force_option = click.option("--force", is_flag=True, help="Replace what is there.")
-resume_option = click.option("--resume", is_flag=True, help="Go on where a run that was stopped left off.")
-tensorboard_option = click.option("--tensorboard", is_flag=True, help="Write event files for TensorBoard.")
+TRAINING_OPTIONS = (
+    click.option("--resume", is_flag=True, help="Go on where a run that was stopped left off."),
+    click.option(
+        "--plot", is_flag=True, help="Draw the course of the training as training.png beside its model.keras."
+    ),
+    click.option("--tensorboard", is_flag=True, help="Write event files for TensorBoard beside its model.keras."),
+)
 set_option = click.option(
     "--set",
     "overrides",
@@ -36,6 +41,13 @@ set_option = click.option(
     metavar="KEY=VALUE",
     help="Change a value, for a recipe for instance --set training.epochs=3. May be repeated.",
 )
+
+
+def training_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of a command that trains, all flags."""
+    for option in reversed(TRAINING_OPTIONS):
+        command = option(command)
+    return command
 
 
 def print_json(value: Any) -> None:

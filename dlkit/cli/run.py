@@ -12,9 +12,8 @@ from dlkit.cli._output import (
     out_option,
     progress_for,
     quiet_option,
-    resume_option,
     set_option,
-    tensorboard_option,
+    training_options,
 )
 
 
@@ -22,13 +21,10 @@ from dlkit.cli._output import (
 @click.argument("recipe", type=click.Path(), metavar="RECIPE", shell_complete=recipes)
 @out_option
 @force_option
-@resume_option
-@tensorboard_option
+@training_options
 @set_option
 @quiet_option
-def command(
-    recipe: str, out: str, force: bool, resume: bool, tensorboard: bool, overrides: tuple[str, ...], quiet: bool
-) -> None:
+def command(recipe: str, out: str, force: bool, overrides: tuple[str, ...], quiet: bool, **how: bool) -> None:
     """Do all of RECIPE: train, convert, quantize, prove, bundle.
 
     Exit code 3 means that the exported file did not keep what was promised; it was not written.
@@ -44,8 +40,7 @@ def command(
     from dlkit.recipe import read_recipe
 
     wanted, progress = read_recipe(recipe, overrides), progress_for(quiet)
-    how = {"force": force, "resume": resume, "tensorboard": tensorboard}
     with told_to_resume("run", recipe, out, overrides, wanted.name):
-        _, bundle, report = run(wanted, Path(out), **how, progress=progress, when_trained=print_training)
+        _, bundle, report = run(wanted, Path(out), force=force, **how, progress=progress, when_trained=print_training)
     click.echo()
     print_bundle(bundle, report, quiet)

@@ -19,9 +19,8 @@ from dlkit.cli._output import (
     print_next,
     progress_for,
     quiet_option,
-    resume_option,
     set_option,
-    tensorboard_option,
+    training_options,
 )
 from dlkit.cli._stopping import Stopped
 from dlkit.quantities import size
@@ -34,13 +33,10 @@ if TYPE_CHECKING:
 @click.argument("recipe", type=click.Path(), metavar="RECIPE", shell_complete=recipes)
 @out_option
 @force_option
-@resume_option
-@tensorboard_option
+@training_options
 @set_option
 @quiet_option
-def command(
-    recipe: str, out: str, force: bool, resume: bool, tensorboard: bool, overrides: tuple[str, ...], quiet: bool
-) -> None:
+def command(recipe: str, out: str, force: bool, overrides: tuple[str, ...], quiet: bool, **how: bool) -> None:
     """Build and train the network of RECIPE and write model.keras.
 
     While it trains, checkpoints are kept beside; after a stop, --resume goes on from the last and comes to the same.
@@ -54,9 +50,9 @@ def command(
     from dlkit.pipeline import train
     from dlkit.recipe import read_recipe
 
-    wanted, how = read_recipe(recipe, overrides), {"force": force, "resume": resume, "tensorboard": tensorboard}
+    wanted = read_recipe(recipe, overrides)
     with told_to_resume("train", recipe, out, overrides, wanted.name):
-        result = train(wanted, Path(out), **how, progress=progress_for(quiet))
+        result = train(wanted, Path(out), force=force, **how, progress=progress_for(quiet))
     print_training(result)
     again = options_again(out)
     print_next([f"dlkit export --quantize{again}", f"dlkit export --scheme float32{again}"], quiet)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from dlkit.bundle.loading import Bundle
 from dlkit.pipeline.exporting import bundle_folder, export, export_schemes
@@ -24,19 +25,21 @@ def run(
     force: bool = False,
     resume: bool = False,
     tensorboard: bool = False,
+    plot: bool = False,
     progress: Progress = SILENT,
     when_trained: Callable[[TrainingResult], None] = lambda result: None,
 ) -> tuple[TrainingResult, Bundle, Report]:
     """All of it: train the recipe, export what it says, prove it.
 
     Args:
-        resume, tensorboard: see `train`.
+        resume, tensorboard, plot: see `train`.
         when_trained: called between the two halves, so that a refused file does not hide the training.
 
     Raises as `train` and `export` do.
     """
     refuse_existing(bundle_folder(out, recipe.name, recipe.export.target, recipe.export.scheme), replace=force)
-    result = train(recipe, out, force=force, resume=resume, tensorboard=tensorboard, progress=progress)
+    how: dict[str, Any] = {"force": force, "resume": resume, "tensorboard": tensorboard, "plot": plot}
+    result = train(recipe, out, **how, progress=progress)
     when_trained(result)
     bundle, report = export(result.trained, out=out, force=force, progress=progress)
     return result, bundle, report

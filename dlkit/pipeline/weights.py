@@ -16,6 +16,7 @@ from dlkit.errors import DataError, ModelFileError
 from dlkit.frameworks import keras
 from dlkit.networks import NETWORKS, Network
 from dlkit.pipeline.weight_files import SUFFIXES, StoredLayer, refuse_difference, shapes_of, stored_layers
+from dlkit.training.supervised import last_with_weights
 
 IMAGENET = "imagenet"
 
@@ -37,6 +38,36 @@ def load_weights(model: keras.Model, network: Network, options: Mapping[str, Any
         _load_file(model, Path(source))
 
 
+def take_over_weights(model: keras.Model, network: Network, options: Mapping[str, Any], source: str) -> None:
+    """Give `model` the weights of `source`, as `load_weights` does, but for a last layer for other classes.
+
+    Raises as `load_weights` does.
+    """
+    if source == IMAGENET:
+        other = {key: value for key, value in options.items() if key != "classes"}
+        check_source(network, other, source)
+        theirs = network.build(other)
+        _load_imagenet(theirs, network, other)
+    else:
+        theirs = network.build({**options, "classes": _classes_in(Path(source), model)})
+        load_weights(theirs, network, options, source)
+    last = last_with_weights(model)
+    for layer, its in zip(model.layers, theirs.layers, strict=True):
+        if layer is not last or shapes_of(layer) == shapes_of(its):
+            layer.set_weights(its.get_weights())
+
+
+def _classes_in(path: Path, model: keras.Model) -> int:
+    """How many classes the last layer in a file of weights is for; those of `model` where that cannot be said."""
+    check_file(path, "transfer.weights")
+    last = last_with_weights(model)
+    stored = stored_layers(path, model)
+    ours = [layer for layer in model.layers if layer.weights]
+    here = stored[ours.index(last)].shapes if len(stored) == len(ours) else []
+    biases = [shape for shape in here if len(shape) == 1]
+    return biases[0][0] if len(biases) == 1 else int(model.output_shape[-1])
+
+
 def imagenet_labels() -> tuple[str, ...]:
     """The thousand classes in the order of the outputs. Raises DataError if they cannot be fetched."""
     decode = keras.applications.imagenet_utils.decode_predictions
@@ -46,12 +77,7 @@ def imagenet_labels() -> tuple[str, ...]:
 def check_source(network: Network, options: Mapping[str, Any], source: str) -> None:
     """Raise what `load_weights` would of a source that cannot fit, before anything is built."""
     if source != IMAGENET:
-        path = Path(source)
-        if not path.name.endswith(SUFFIXES):
-            known = "imagenet, or a .keras, .weights.h5 or .h5 file"
-            raise ModelFileError(f"--weights {source}: is no weights file that Keras reads; it takes {known}")
-        if not path.is_file():
-            raise ModelFileError(f"--weights {source}: there is no such file")
+        check_file(Path(source))
         return
     if not network.applications:
         have = ", ".join(name for name, other in NETWORKS.items() if other.applications)
@@ -62,6 +88,15 @@ def check_source(network: Network, options: Mapping[str, Any], source: str) -> N
             f"the ImageNet weights of {network.name} are for {network.classes} classes, not {classes}; leave classes "
             "out, or leave the classifier out: --set include_top=false"
         )
+
+
+def check_file(path: Path, key: str = "--weights") -> None:
+    """Raise ModelFileError unless there is a file of a kind that Keras reads weights from."""
+    if not path.name.endswith(SUFFIXES):
+        known = "imagenet, or a .keras, .weights.h5 or .h5 file"
+        raise ModelFileError(f"{key} {path}: is no weights file that Keras reads; it takes {known}")
+    if not path.is_file():
+        raise ModelFileError(f"{key} {path}: there is no such file")
 
 
 def _load_imagenet(model: keras.Model, network: Network, options: Mapping[str, Any]) -> None:

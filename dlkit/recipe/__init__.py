@@ -22,6 +22,7 @@ from dlkit.recipe.parts import (
     NetworkPart,
     Recipe,
     TrainingPart,
+    TransferPart,
 )
 from dlkit.recipe.rules import completed
 
@@ -34,6 +35,7 @@ __all__ = [
     "NetworkPart",
     "Recipe",
     "TrainingPart",
+    "TransferPart",
     "different_keys",
     "find_recipes",
     "read_recipe",

@@ -116,7 +116,6 @@ class TrainingPart:
         patience: epochs without a better loss on the validation split after which it ends; 0 waits for all.
         precision: of the numbers in training: "float32", or mixed with "bfloat16" or "float16"
             (Micikevicius et al. 2018, arXiv:1710.03740). Weights are float32, and so is what is exported.
-        xla: compile the step with XLA.
         checkpoint_s: at least so many seconds lie between two checkpoints; 0 is one an epoch.
         checkpoints: how many are kept, the newest.
     """
@@ -138,7 +137,6 @@ class TrainingPart:
     keep: Literal["last", "best"] = "last"
     patience: int = 0
     precision: Precision = "float32"
-    xla: bool = False
     checkpoint_s: float = 5.0
     checkpoints: int = 2
 
@@ -155,6 +153,29 @@ class TrainingPart:
         rising = all(low < high for low, high in zip((0.0, *steps), (*steps, 1.0), strict=True))
         _require(rising, "training.milestones", self, "fractions of the training, rising, between 0 and 1")
         _require((self.schedule == "step") == bool(steps), "training.milestones", self, "given with schedule = 'step'")
+
+
+@dataclasses.dataclass(frozen=True)
+class TransferPart:
+    """[transfer] weights of another training, from which that of a classifier begins.
+
+    Attributes:
+        weights: "imagenet", or a file of Keras weights of the same network; its last layer may be for other classes.
+        frozen_epochs: epochs in which the last layer alone is trained; then all are, by a new optimizer.
+        learning_rate: of the epochs after that; 0 is the same again.
+    """
+
+    weights: str = ""
+    frozen_epochs: int = 0
+    learning_rate: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require(self.frozen_epochs >= 0, "transfer.frozen_epochs", self, "at least 0")
+        _require(0 <= self.learning_rate < float("inf"), "transfer.learning_rate", self, "at least 0")
+        for key in ("frozen_epochs", "learning_rate"):
+            _require(
+                bool(self.weights) or not getattr(self, key), f"transfer.{key}", self, "given with transfer.weights"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -237,6 +258,7 @@ class Recipe:
     training: TrainingPart
     seed: int = 0
     augmentation: AugmentationPart = AugmentationPart()
+    transfer: TransferPart = TransferPart()
     adversarial: AdversarialPart = AdversarialPart()
     export: ExportPart = ExportPart()
     expect: ExpectPart | None = None

@@ -9,7 +9,7 @@ from dlkit.datasets import DATASETS, Dataset
 from dlkit.errors import RecipeError
 from dlkit.networks import NETWORKS, Network
 from dlkit.reading import read_arguments
-from dlkit.recipe.parts import AdversarialPart, AugmentationPart, Recipe, TrainingPart
+from dlkit.recipe.parts import AdversarialPart, AugmentationPart, Recipe, TrainingPart, TransferPart
 from dlkit.schemes import SCHEMES
 from dlkit.targets import TARGETS
 
@@ -30,6 +30,11 @@ def completed(recipe: Recipe, where: str) -> Recipe:
     options = _options(recipe, network, dataset, where)
     read_arguments(network.builder, options, where, "network.options")
     _check_task(recipe, network, where)
+    if recipe.transfer.frozen_epochs >= recipe.training.epochs:
+        raise RecipeError(
+            f"{where}: transfer.frozen_epochs = {recipe.transfer.frozen_epochs} must be less than "
+            f"training.epochs = {recipe.training.epochs}"
+        )
     if network.task == "generation":
         recipe = _with_discriminator(recipe, network, options["image_shape"], where)
     _check_augmentation(recipe, options, len(dataset.shape) == 3, where)
@@ -81,10 +86,11 @@ def _check_task(recipe: Recipe, network: Network, where: str) -> None:
         ("training.class_weights", recipe.training.class_weights, "none", "classification", "classifiers"),
         ("augmentation.mixup", recipe.augmentation.mixup, 0.0, "classification", "classifiers"),
         ("augmentation.cutmix", recipe.augmentation.cutmix, 0.0, "classification", "classifiers"),
+        ("transfer", recipe.transfer, TransferPart(), "classification", "classifiers"),
         ("adversarial", recipe.adversarial, AdversarialPart(), "generation", "generators"),
     ):
         if value != default and network.task != task:
-            shown = "" if key == "adversarial" else f" = {value!r}"
+            shown = "" if key in ("adversarial", "transfer") else f" = {value!r}"
             raise RecipeError(f"{where}: {key}{shown} is for {those}, and {network.name} is none; leave it out")
 
 

@@ -16,7 +16,7 @@ from dlkit.networks import NETWORKS
 from dlkit.recipe import AdversarialPart, Recipe
 from dlkit.recipe.rules import discriminator_of
 from dlkit.runtime.preprocessing import Preprocessing
-from dlkit.training.fitting import fit_epochs
+from dlkit.training.fitting import Phase, fit_epochs
 from dlkit.training.input_pipeline import real_batches, steps_of
 from dlkit.training.optimizing import optimizer_for
 from dlkit.training.watching import History, Watch
@@ -41,13 +41,16 @@ def fit(model: keras.Model, recipe: Recipe, splits: Splits, preprocessing: Prepr
     builder = NETWORKS[discriminator_of(recipe.network.name)]
     discriminator = builder.build({**own.options, "activation": "linear"}, recipe.name)
     pair, steps = _pair(model, discriminator, own, recipe.seed), steps_of(splits.train, recipe)
-    rates = [optimizer_for(part, steps, beta_1=BETA_1, ema=ema) for ema in (own.ema, 0.0)]
-    pair.compile(*rates, jit_compile=part.xla)
+    rates = [optimizer_for(part, steps * part.epochs, beta_1=BETA_1, ema=ema) for ema in (own.ema, 0.0)]
+
+    def compiled() -> list[Any]:
+        pair.compile(*rates)
+        return rates
 
     def batches(first: int) -> Any:
         return real_batches(splits.train, preprocessing, recipe, first)
 
-    history = fit_epochs(pair, rates, part, batches, steps, watch)
+    history = fit_epochs(pair, [Phase(part.epochs, compiled)], part, batches, steps, watch)
     if own.ema:
         rates[0].finalize_variable_values(model.trainable_variables)
         pair.settle(part.batch_size, SETTLING)
@@ -69,8 +72,8 @@ def _pair(generator: keras.Model, discriminator: keras.Model, part: AdversarialP
         def metrics(self) -> list[Any]:
             return self.means
 
-        def compile(self, of_generator: Any, of_discriminator: Any, **options: Any) -> None:
-            super().compile(**options)
+        def compile(self, of_generator: Any, of_discriminator: Any) -> None:
+            super().compile()
             self.of_generator, self.of_discriminator = of_generator, of_discriminator
             of_generator.build(generator.trainable_variables)
             of_discriminator.build(discriminator.trainable_variables)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dlkit.datasets import Split, Splits
 from dlkit.frameworks import keras
-from dlkit.metrics import accuracy, mean_squared_error, psnr_db
+from dlkit.metrics import accuracy, confusion_matrix, mean_squared_error, psnr_db
 from dlkit.recipe import Recipe
 from dlkit.recipe_data import latent_noise
 from dlkit.runtime.preprocessing import Preprocessing
@@ -33,12 +33,14 @@ class Quality:
         value: of what the model gives.
         given: the same of what the model was given, where noise was laid over it; None elsewhere.
         besides: what else is known of generated images; see `judging.Judgement`.
+        confusion: of a classifier, how many samples of each class (a row) are taken for each (a column).
     """
 
     metric: str
     value: float
     given: float | None = None
     besides: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    confusion: tuple[tuple[int, ...], ...] = ()
 
 
 def classified(
@@ -47,7 +49,8 @@ def classified(
     """How often the first class is the right one."""
 
     def on(split: Split) -> Quality:
-        return Quality("accuracy", accuracy(_outputs(model, split, preprocessing), split.labels))
+        outputs = _outputs(model, split, preprocessing)
+        return Quality("accuracy", accuracy(outputs, split.labels), confusion=confusion_matrix(outputs, split.labels))
 
     return on(splits.validation), on(splits.test)
 

@@ -30,7 +30,7 @@ def optimizer_for(part: TrainingPart, steps: int, *, beta_1: float | None = None
     """The optimizer of a training.
 
     Args:
-        steps: batches an epoch.
+        steps: of the training in all.
         beta_1: how slowly the mean of gradients moves, of an optimizer that has one; else its own.
         ema: how slowly an average of the weights follows them; 0 for none.
     """
@@ -47,7 +47,7 @@ def optimizer_for(part: TrainingPart, steps: int, *, beta_1: float | None = None
         options["global_clipnorm"] = part.clip_norm
     if ema:
         options |= {"use_ema": True, "ema_momentum": ema}
-    return getattr(keras.optimizers, CLASSES[part.optimizer])(schedule_of(part, steps * part.epochs), **options)
+    return getattr(keras.optimizers, CLASSES[part.optimizer])(schedule_of(part, steps), **options)
 
 
 def schedule_of(part: TrainingPart, steps: int) -> Any:

@@ -11,7 +11,7 @@ from dlkit.errors import TrainingError
 from dlkit.frameworks import keras
 from dlkit.recipe import Recipe
 from dlkit.runtime.preprocessing import Preprocessing
-from dlkit.training.fitting import fit_epochs
+from dlkit.training.fitting import Phase, fit_epochs
 from dlkit.training.input_pipeline import rebuilt_batches, steps_of
 from dlkit.training.optimizing import optimizer_for
 from dlkit.training.watching import History, Watch
@@ -29,13 +29,16 @@ def fit(model: keras.Model, recipe: Recipe, splits: Splits, preprocessing: Prepr
     _check_reach(model, recipe, preprocessing)
     part, steps, validation = recipe.training, steps_of(splits.train, recipe), splits.validation
     held_out = preprocessing.apply(validation.samples), preprocessing.apply(validation.wanted)
-    model.compile(optimizer=optimizer_for(part, steps), loss=part.loss, jit_compile=part.xla)
-    model.optimizer.build(model.trainable_variables)
+
+    def compiled() -> list[Any]:
+        model.compile(optimizer=optimizer_for(part, steps * part.epochs), loss=part.loss)
+        model.optimizer.build(model.trainable_variables)
+        return [model.optimizer]
 
     def batches(first: int) -> Any:
         return rebuilt_batches(splits.train, preprocessing, recipe, first)
 
-    return fit_epochs(model, [model.optimizer], part, batches, steps, watch, held_out)
+    return fit_epochs(model, [Phase(part.epochs, compiled)], part, batches, steps, watch, held_out)
 
 
 def _check_reach(model: keras.Model, recipe: Recipe, preprocessing: Preprocessing) -> None:

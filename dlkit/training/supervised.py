@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from dlkit.errors import TrainingError
 from dlkit.frameworks import keras
 from dlkit.recipe import Recipe
 from dlkit.runtime.preprocessing import Preprocessing
-from dlkit.training.fitting import fit_epochs
+from dlkit.training.fitting import Phase, fit_epochs
 from dlkit.training.input_pipeline import labelled_batches, steps_of
 from dlkit.training.optimizing import optimizer_for
 from dlkit.training.watching import History, Watch
@@ -26,18 +28,41 @@ def fit(model: keras.Model, recipe: Recipe, splits: Splits, preprocessing: Prepr
     """
     part, steps, classes = recipe.training, steps_of(splits.train, recipe), model.output_shape[-1]
     validation = (preprocessing.apply(splits.validation.samples), np.eye(classes)[splits.validation.labels])
-    model.compile(
-        optimizer=optimizer_for(part, steps),
-        loss=keras.losses.CategoricalCrossentropy(_gives_logits(model), label_smoothing=part.label_smoothing),
-        metrics=["accuracy"],
-        jit_compile=part.xla,
-    )
-    model.optimizer.build(model.trainable_variables)
+    loss = keras.losses.CategoricalCrossentropy(_gives_logits(model), label_smoothing=part.label_smoothing)
+
+    def compiled(epochs: int, rate: float) -> list[Any]:
+        own = dataclasses.replace(part, learning_rate=rate)
+        model.compile(optimizer=optimizer_for(own, steps * epochs), loss=loss, metrics=["accuracy"])
+        model.optimizer.build(model.trainable_variables)
+        return [model.optimizer]
 
     def batches(first: int) -> Any:
         return labelled_batches(splits.train, preprocessing, recipe, classes, first)
 
-    return fit_epochs(model, [model.optimizer], part, batches, steps, watch, validation)
+    return fit_epochs(model, _phases(model, recipe, compiled), part, batches, steps, watch, validation)
+
+
+def _phases(model: keras.Model, recipe: Recipe, compiled: Callable[[int, float], list[Any]]) -> list[Phase]:
+    """One, or two where weights were taken over: the last layer alone, then all of them, by an optimizer each."""
+    epochs, frozen, rate = recipe.training.epochs, recipe.transfer.frozen_epochs, recipe.training.learning_rate
+    if not frozen:
+        return [Phase(epochs, lambda: compiled(epochs, rate))]
+
+    def with_body(trainable: bool, own_epochs: int, own_rate: float) -> list[Any]:
+        for layer in model.layers:
+            layer.trainable = trainable or layer is last_with_weights(model)
+        return compiled(own_epochs, own_rate)
+
+    slow = recipe.transfer.learning_rate or rate
+    return [
+        Phase(frozen, lambda: with_body(False, frozen, rate)),
+        Phase(epochs, lambda: with_body(True, epochs - frozen, slow)),
+    ]
+
+
+def last_with_weights(model: keras.Model) -> keras.layers.Layer:
+    """The layer that decides between the classes."""
+    return next(layer for layer in reversed(model.layers) if layer.weights)
 
 
 def _gives_logits(model: keras.Model) -> bool:

@@ -47,30 +47,38 @@ class Course:
 
     Attributes:
         variables: of the model.
-        state: every variable that decides how it goes on, those of the model first.
+        state: every variable that decides how it goes on, those of the model first, then those of optimizers.
         history: of the epochs that are done.
         best: values of the model's variables after the best epoch, where they are kept.
     """
 
     part: TrainingPart
     variables: list[Any]
-    state: list[Any]
+    state: list[Any] = dataclasses.field(default_factory=list)
     history: History = dataclasses.field(default_factory=list)
     best: list[NDArray[Any]] = dataclasses.field(default_factory=list)
 
     @property
+    def done(self) -> int:
+        """Number of epochs."""
+        return len(self.history)
+
+    @property
     def is_over(self) -> bool:
         """All epochs are done, or no better one came for as many as the recipe waits."""
-        if len(self.history) >= self.part.epochs:
+        if self.done >= self.part.epochs:
             return True
         return bool(self.part.patience and self.history and self._since_best() >= self.part.patience)
 
     def take_up(self, checkpoint: Checkpoint) -> None:
-        """Go on from there. Raises OutputError if it is of another network."""
-        shapes = [tuple(variable.shape) for variable in self.state]
-        if shapes != [values.shape for values in checkpoint.state]:
+        """Go on from there; one without a state of optimizers leaves them as they are.
+
+        Raises OutputError if it is of another network.
+        """
+        wanted = self.variables if len(checkpoint.state) == len(self.variables) else self.state
+        if [tuple(variable.shape) for variable in wanted] != [values.shape for values in checkpoint.state]:
             raise OutputError("the checkpoint holds other variables than this network has; start over with --force")
-        for variable, values in zip(self.state, checkpoint.state, strict=True):
+        for variable, values in zip(wanted, checkpoint.state, strict=True):
             variable.assign(values)
         self.history, self.best = list(checkpoint.history), list(checkpoint.best)
 

@@ -92,6 +92,18 @@ BAD = [
     ("training.warmup=nan", "training.warmup = nan must be from 0 to below 1"),
     ("training.weight_decay=-1", "training.weight_decay = -1.0 must be at least 0"),
     ("training.label_smoothing=1", "training.label_smoothing = 1.0 must be from 0 to below 1"),
+    ("training.optimizer=adamm", "training.optimizer = 'adamm' is not one of them; did you mean 'adam'"),
+    ("training.schedule=step", "training.milestones = () must be given with schedule = 'step'"),
+    ("training.milestones=[0.5]", "training.milestones = (0.5,) must be given with schedule = 'step'"),
+    ("training.milestones=[0.5, 0.4]", "(0.5, 0.4) must be fractions of the training, rising, between 0 and 1"),
+    ("training.patience=-1", "training.patience = -1 must be at least 0"),
+    ("training.checkpoints=0", "training.checkpoints = 0 must be at least 1"),
+    ("training.clip_norm=nan", "training.clip_norm = nan must be at least 0"),
+    ("transfer.frozen_epochs=1", "transfer.frozen_epochs = 1 must be given with transfer.weights"),
+    ("transfer={weights = 'imagenet', frozen_epochs = 1}", "transfer.frozen_epochs = 1 must be less than"),
+    ("augmentation.hue=0.1", "augmentation.saturation and augmentation.hue are of images in colour, and cnn has 1"),
+    ("augmentation.erasing=2", "augmentation.erasing = 2.0 must be from 0 to 1"),
+    ("augmentation.flip=left", "augmentation.flip = 'left' is not one of them"),
     ("augmentation.shift=1", "augmentation.shift = 1.0 must be from 0 to below 1"),
     ("augmentation.zoom=nan", "augmentation.zoom = nan must be from 0 to below 1"),
     ("export.max_drop=nan", "export.max_drop = nan must be from 0 to 1"),
@@ -204,7 +216,9 @@ def test_series_are_not_augmented_like_images(good: Path) -> None:
     """Said, not silently left out."""
     series = ["data.name=japanese_vowels", "network.name=lstm"]
     assert read_recipe(good, series).network.options == {"input_shape": [29, 12], "classes": 9}
-    with pytest.raises(RecipeError, match="augmentation is of images, and japanese_vowels has none; leave it out"):
+    with pytest.raises(
+        RecipeError, match="augmentation is of images, and japanese_vowels has none; leave all but 'noise'"
+    ):
         read_recipe(good, [*series, "augmentation.shift=0.1"])
 
 
@@ -239,6 +253,9 @@ def test_a_generator_makes_images_of_the_data(good: Path) -> None:
             "data.name=japanese_vowels",
             "dcgan28_generator makes images like (28, 28, 1), and japanese_vowels has (29, 12)",
         ),
+        ("training.keep=best", "training.keep = 'best' is not for generators; leave it out"),
+        ("training.precision=float16", "training.precision = 'float16' is not for generators; leave it out"),
+        ("augmentation.mixup=0.2", "augmentation.mixup = 0.2 is for classifiers, and dcgan28_generator is none"),
         ("data.noise=0.1", "data.noise = 0.1 is for auto-encoders, and dcgan28_generator is none; leave it out"),
     ],
 )
