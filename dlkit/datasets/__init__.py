@@ -152,9 +152,10 @@ class Source:
 
     @property
     def defaults(self) -> dict[str, Any]:
-        """Every option with its default; "required" for one that has none."""
-        missing = dataclasses.MISSING
-        return {f.name: "required" if f.default is missing else f.default for f in dataclasses.fields(self.options)}
+        """Every option with its default, first those that have none: "required"."""
+        missing, fields = dataclasses.MISSING, dataclasses.fields(self.options)
+        required = {field.name: "required" for field in fields if field.default is missing}
+        return required | {field.name: field.default for field in fields if field.default is not missing}
 
 
 def dataset(**facts: Any) -> Callable[[Callable[[], Splits]], Callable[[], Splits]]:

@@ -52,6 +52,10 @@ def agreeing(recipe: Recipe, dataset: Dataset, where: str) -> Recipe:
     options = _options(recipe, network, dataset, where)
     if len(dataset.shape) != 3 and recipe.augmentation != AugmentationPart():
         raise RecipeError(f"{where}: augmentation is of images, and {recipe.data.name} has none; leave it out")
+    if len(dataset.shape) == 3 and dataset.shape[2] not in (1, 3):
+        raise RecipeError(
+            f"{where}: {recipe.data.name} has images of shape {dataset.shape}; give 1 or 3 channels, last"
+        )
     _check_range(recipe, network, dataset, where)
     if network.task == "classification" and dataset.classes < 2:
         raise RecipeError(
