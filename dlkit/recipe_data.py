@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlkit.datasets import DATASETS, Split, Splits
+from dlkit.datasets import Dataset, Split, Splits
 from dlkit.networks import NETWORKS
-from dlkit.recipe import Recipe
+from dlkit.recipe import Recipe, opened
+from dlkit.recipe.rules import agreeing
 from dlkit.runtime.fitting import fitted_samples
 from dlkit.runtime.preprocessing import Preprocessing, preprocessing_for
+from dlkit.runtime.rows import ChangedRows, is_lazy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,7 +30,11 @@ def preprocessing_of(recipe: Recipe) -> Preprocessing:
 
 def data_preprocessing(recipe: Recipe) -> Preprocessing:
     """From the raw values of the recipe's dataset to what its network reads or, a generator, makes."""
-    dataset, options = DATASETS[recipe.data.name], recipe.network.options
+    return _preprocessing(recipe, opened(recipe))
+
+
+def _preprocessing(recipe: Recipe, dataset: Dataset) -> Preprocessing:
+    options = recipe.network.options
     shape = tuple(options["image_shape" if "image_shape" in options else "input_shape"])
     behind = shape if len(shape) == 3 else dataset.shape  # rows of an image are read as the image they are of
     image = (behind[0], behind[1], behind[2]) if len(dataset.shape) == 3 else None
@@ -47,9 +53,16 @@ def splits_of(recipe: Recipe) -> Splits:
     """The dataset's splits, images fitted to those that the network reads or makes.
 
     Validation and test come through the recipe's noise, which is the same each time; the training split
-    does not, for its noise is drawn anew for each batch.
+    does not, for its noise is drawn anew for each batch. Of data that need not fit into memory (image files, mapped
+    arrays) the samples are made as they are asked for.
+
+    Raises:
+        RecipeError: the data are no longer those that the recipe was completed for.
+        DataError: they are not there, or not good.
     """
-    preprocessing, splits = data_preprocessing(recipe), DATASETS[recipe.data.name].load()
+    dataset = opened(recipe)
+    agreeing(recipe, dataset, f"recipe {recipe.name}")
+    preprocessing, splits = _preprocessing(recipe, dataset), dataset.load()
     train, validation, test = (
         _fitted(split, preprocessing) for split in (splits.train, splits.validation, splits.test)
     )
@@ -69,12 +82,27 @@ def through_noise(split: Split, noise: float, raw_range: tuple[float, float], se
     """
     if not noise:
         return split
+    if is_lazy(split.samples):
+        return _through_noise_as_read(split, noise, raw_range, seed)
     low, high = raw_range
     drawn = np.random.default_rng(seed).normal(0.0, noise * (high - low), split.samples.shape)
-    noisy = np.clip(split.samples + drawn, low, high).astype(np.float32)
+    noisy = np.clip(np.asarray(split.samples) + drawn, low, high).astype(np.float32)
     return dataclasses.replace(split, samples=noisy, clean=split.samples, original=split.original or split)
 
 
+def _through_noise_as_read(split: Split, noise: float, raw_range: tuple[float, float], seed: int) -> Split:
+    """The noise of a sample is drawn by its place, so that it is the same in whatever batch it is read."""
+    low, high = raw_range
+
+    def noisy(samples: NDArray[Any], positions: NDArray[np.int64]) -> NDArray[np.float32]:
+        shape = samples.shape[1:]
+        drawn = [np.random.default_rng((seed, int(p))).normal(0.0, noise * (high - low), shape) for p in positions]
+        return np.asarray(np.clip(samples + np.reshape(drawn, samples.shape), low, high), np.float32)
+
+    samples = ChangedRows(split.samples, noisy, split.samples.shape[1:], np.float32)
+    return dataclasses.replace(split, samples=samples, clean=split.samples, original=split.original or split)
+
+
 def _fitted(split: Split, preprocessing: Preprocessing) -> Split:
-    samples: NDArray[Any] = fitted_samples(split.samples, preprocessing)
+    samples = fitted_samples(split.samples, preprocessing)
     return split if samples is split.samples else dataclasses.replace(split, samples=samples, original=split)

@@ -51,8 +51,8 @@ class Shelf(Mapping[str, T]):
         return len(self._load())
 
 
-def entries_of_modules(package: str, entry: type[T], name_of: Callable[[T], str]) -> dict[str, T]:
-    """All objects of type `entry` in the public modules of `package`, keyed by their name.
+def entries_of_modules(package: str, entry: type[T] | tuple[type[T], ...], name_of: Callable[[T], str]) -> dict[str, T]:
+    """All objects of type `entry`, or of one of these types, in the public modules of `package`, keyed by their name.
 
     A module that starts with an underscore is machinery and is not looked at. Two entries of one
     name are a mistake in the package and raise ValueError.

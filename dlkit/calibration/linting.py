@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from dlkit.errors import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from dlkit.runtime.rows import Rows
 
 LEAST_SAMPLES = 7
 """Fewer are refused where no one asked for so few; what is left of ten images when three are held out."""
@@ -48,7 +50,7 @@ class Calibration:
         inputs: input's name → (N, *shape) network inputs, after it.
         raw_ranges: input's name → smallest and largest raw value that training had (`Preprocessing.raw_range`),
             of inputs for which that is known.
-        held_out: input's name → (M, *shape) raw values of the samples that are to prove the file.
+        held_out: of each part of the samples that are to prove the file, input's name → (M, *shape) raw values.
         labels: (N,) classes, None where there are none.
         classes: how many there are to learn, None where there are none.
         asked_for: whether a recipe or a user asked for just this number of samples.
@@ -57,7 +59,7 @@ class Calibration:
     raw: Mapping[str, NDArray[Any]]
     inputs: Mapping[str, NDArray[np.float32]]
     raw_ranges: Mapping[str, tuple[float, float]]
-    held_out: Mapping[str, NDArray[Any]]
+    held_out: Sequence[Mapping[str, Rows]]
     labels: NDArray[np.int64] | None = None
     classes: int | None = None
     asked_for: bool = False
@@ -164,7 +166,7 @@ def _constant(c: Calibration) -> Iterator[Finding]:
 
 def _overlap(c: Calibration) -> Iterator[Finding]:
     """Two blank samples are alike without being the same one."""
-    held_out = set(identities(c.held_out)) if c.held_out else set()
+    held_out = {identity for part in c.held_out for identity in identities(part)}
     blank = np.logical_and.reduce([_are_blank(array) for array in c.raw.values()])
     rows = [row for row, seen in enumerate(identities(c.raw)) if seen in held_out and not blank[row]]
     if rows:
@@ -179,7 +181,7 @@ def _are_blank(array: NDArray[Any]) -> NDArray[np.bool_]:
     return blank
 
 
-def identities(samples: Mapping[str, NDArray[Any]]) -> Iterator[bytes]:
+def identities(samples: Mapping[str, Rows]) -> Iterator[bytes]:
     """A hash of each sample's values, whatever type they are stored in."""
     arrays = [samples[name] for name in sorted(samples)]
     for row in zip(*arrays, strict=True):

@@ -21,6 +21,8 @@ from dlkit.runtime.preprocessing import Preprocessing
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from dlkit.runtime.rows import Rows
+
     Data = Path | str | NDArray[Any] | Mapping[str, Any] | Iterable[Any]
     """A file or folder; from Python also arrays, or samples one by one. See `sources.read_samples`."""
 
@@ -41,13 +43,13 @@ class HeldOut:
     """
 
     name: str
-    raw: dict[str, NDArray[Any]]
+    raw: Mapping[str, Rows]
     labels: NDArray[np.int64] | None
     fingerprint: str = ""
-    clean: dict[str, NDArray[Any]] | None = None
+    clean: Mapping[str, Rows] | None = None
 
     @property
-    def wanted(self) -> dict[str, NDArray[Any]]:
+    def wanted(self) -> Mapping[str, Rows]:
         """Raw values that an auto-encoder is to give."""
         return self.raw if self.clean is None else self.clean
 
@@ -77,7 +79,7 @@ class ExportSamples:
                 raw=raw,
                 inputs={name: preprocessing.apply(raw[name]) for name, preprocessing in inputs.items()},
                 raw_ranges={name: p.raw_range for name, p in inputs.items() if p.is_bounded},
-                held_out={name: np.concatenate([part.raw[name] for part in held_out]) for name in inputs},
+                held_out=[{name: part.raw[name] for name in inputs} for part in held_out],
                 labels=self.calibration.labels,
                 classes=classes or None,
                 asked_for=self.asked_for,
@@ -97,7 +99,9 @@ def samples_of_recipe(recipe: Recipe, name: str) -> ExportSamples:
     train = splits.train.rows(stratified(splits.train.labels, recipe.export.calibration_samples, recipe.seed))
     calibration = through_noise(train, recipe.data.noise, raw_range, recipe.seed)
     return ExportSamples(
-        calibration=Samples({name: calibration.samples}, train.labels, f"training split of {recipe.data.name}"),
+        calibration=Samples(
+            {name: np.asarray(calibration.samples)}, train.labels, f"training split of {recipe.data.name}"
+        ),
         gate=_held_out("validation", splits.validation, name),
         test=_held_out("test", splits.test, name),
         asked_for=True,

@@ -20,15 +20,21 @@ def _networks() -> list[dict[str, Any]]:
 
 
 def _datasets() -> list[dict[str, Any]]:
-    from dlkit.datasets import DATASETS
+    from dlkit.datasets import DATASETS, Dataset, Source
 
-    return [
-        {
-            "name": d.name, "shape": list(d.shape), "classes": d.classes, "train": d.samples[0],
-            "validation": d.samples[1], "test": d.samples[2], "licence": d.licence, "source": d.source,
-        }
-        for d in DATASETS.values()
-    ]  # fmt: skip
+    def row(entry: Dataset | Source) -> dict[str, Any]:
+        if isinstance(entry, Source):
+            unknown = dict.fromkeys(("shape", "classes", "train", "validation", "test"))
+            known = {"licence": "your own", "source": entry.gives, "kept": "yours", "options": entry.defaults}
+            return {"name": entry.name} | unknown | known
+        train, validation, test = entry.samples or (None, None, None)
+        return {
+            "name": entry.name, "shape": list(entry.shape), "classes": entry.classes, "train": train,
+            "validation": validation, "test": test, "licence": entry.licence, "source": entry.source,
+            "kept": entry.kept, "options": {},
+        }  # fmt: skip
+
+    return [row(entry) for entry in DATASETS.values()]
 
 
 def _schemes() -> list[dict[str, Any]]:

@@ -16,7 +16,10 @@ from dlkit.errors import DlkitError, suggestion
 from dlkit.quantities import magnitude, times
 
 KINDS = ("networks", "datasets", "schemes", "targets", "recipes")
-COLUMNS = {"networks": ("name", "family", "input", "parameters", "multiply_adds", "paper")}
+COLUMNS = {
+    "networks": ("name", "family", "input", "parameters", "multiply_adds", "paper"),
+    "datasets": ("name", "shape", "classes", "train", "validation", "test", "options", "licence", "source"),
+}
 """What the table shows of a kind whose entries hold more than fits on a line."""
 
 
@@ -73,7 +76,7 @@ def _no_match(kind: str, pattern: str, rows: list[dict[str, Any]]) -> str:
 
 
 def _print_rows(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
-    numbers = [i for i, key in enumerate(columns) if isinstance(rows[0][key], int)]
+    numbers = [i for i, key in enumerate(columns) if any(isinstance(row[key], int) for row in rows)]
     head = ["multiply-adds" if key == "multiply_adds" else key.replace("_", " ") for key in columns]
     print_table(head, [[_cell(key, row[key]) for key in columns] for row in rows], numbers)
 
@@ -83,6 +86,10 @@ def _cell(key: str, value: Any) -> str:
         return _short(value)
     if key == "multiply_adds":
         return magnitude(value)
+    if value is None:
+        return "-"
+    if isinstance(value, dict):
+        return ", ".join(value) or "-"
     if isinstance(value, (list, tuple)):
         return times(value) if all(isinstance(n, int) for n in value) else ", ".join(str(v) for v in value)
     return f"{value:,}" if isinstance(value, int) else str(value)

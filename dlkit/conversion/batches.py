@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,6 @@ def read_batch(path: Path | str) -> dict[str, NDArray[Any]]:
         return dict(stored)
 
 
-def count_of_samples(batch: Batch) -> int:
+def count_of_samples(batch: Mapping[str, Sized]) -> int:
     """N, which is the same for every array."""
     return len(next(iter(batch.values())))

@@ -25,6 +25,9 @@ from dlkit.runtime.inputs import IMAGE_SUFFIXES, images_in, read_inputs
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+AT_ONCE = 1024
+"""Samples whose inputs are in memory together."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
@@ -80,12 +83,26 @@ def evaluate(bundle: Bundle, data: Path | None = None, advance: Advance = ignore
     split = splits_of(wanted).test
     if fingerprint != split.fingerprint:
         raise _changed(wanted)
-    outputs = bundle.session().run(bundle.preprocessing.apply(split.samples), advance)
+    outputs = _outputs(bundle, split, advance)
     measure = _rebuilt if task == "reconstruction" else _classified
     try:
         return measure(bundle, split, outputs, before, f"test split of {wanted.data.name}")
     except (ValueError, KeyError, TypeError, OverflowError):
         raise broken from None
+
+
+def _outputs(bundle: Bundle, split: Split, advance: Advance) -> NDArray[np.float32]:
+    """The bundle's answers to all samples, some at a time: they need not fit into memory."""
+    session, outputs = bundle.session(), []
+    for start in range(0, len(split), AT_ONCE):
+        batch = bundle.preprocessing.apply(split.samples[start : start + AT_ONCE])
+        outputs.append(session.run(batch, _further(advance, start, len(split))))
+    return np.concatenate(outputs)
+
+
+def _further(advance: Advance, before: int, total: int) -> Advance:
+    """An advance of a part of the work, as one of all of it."""
+    return lambda done, _: advance(before + done, total)
 
 
 def _task(recipe: Any) -> str:

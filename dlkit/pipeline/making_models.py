@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlkit.conversion.named_ends import input_names
-from dlkit.datasets import DATASETS
 from dlkit.frameworks import make_deterministic
 from dlkit.networks import NETWORKS, PIXELS, Network
 from dlkit.pipeline.keras_file import write_keras
 from dlkit.pipeline.weights import IMAGENET, check_source, imagenet_labels, load_weights
 from dlkit.progress import SILENT, Progress
-from dlkit.recipe import Recipe
+from dlkit.recipe import Recipe, opened
 from dlkit.recipe_data import preprocessing_of
 from dlkit.runtime.preprocessing import Preprocessing, image_behind, preprocessing_for
 from dlkit.trained import Trained, is_unfinished, only_built
@@ -118,6 +117,6 @@ def unsaved_model(recipe: Recipe, model: keras.Model, out: Path, *, trained: boo
         network=recipe.network.name,
         recipe=recipe,
         inputs={input_names(model)[0]: preprocessing_of(recipe)},
-        labels=DATASETS[recipe.data.name].labels if network.gives_scores(recipe.network.options) else (),
+        labels=opened(recipe).labels if network.gives_scores(recipe.network.options) else (),
         trained=trained,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,8 +15,10 @@ from dlkit.verify import Rebuilt
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from dlkit.runtime.rows import Rows
 
-def to_rebuild(trained: Trained, raw: Mapping[str, NDArray[Any]]) -> Rebuilt | None:
+
+def to_rebuild(trained: Trained, raw: Mapping[str, Rows]) -> Rebuilt | None:
     """The input of a network whose task is reconstruction, with its span.
 
     Args:

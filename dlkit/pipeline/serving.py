@@ -35,6 +35,8 @@ from dlkit.verify import Judged, compare, is_one_score, refuse_unless_near
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from dlkit.runtime.rows import Rows
+
 RAW_SAMPLES = 32
 """As many are given to the signature that prepares them itself."""
 RUNTIMES = {"saved_model": ("TensorFlow", "tensorflow"), "onnx": ("ONNX Runtime", "onnxruntime")}
@@ -124,7 +126,7 @@ def _answers(
     return read_batch(place / "outputs.npz")
 
 
-def _as_sent(preprocessing: Preprocessing, raw: NDArray[Any]) -> NDArray[np.float32]:
+def _as_sent(preprocessing: Preprocessing, raw: Rows) -> NDArray[np.float32]:
     """A few raw values as a server gets them: bytes have no fractions."""
     few = preprocessing.raw_batch(raw[:RAW_SAMPLES])
     return np.round(few) if raw_dtype(preprocessing) == "uint8" else few

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dlkit.pipeline.plan import Plan
+    from dlkit.runtime.rows import Rows
 
 MOST_STEPS = 4096
 """That are looked at to choose the ranges of a step's file; of more samples the first ones are left to give them."""
@@ -105,7 +106,7 @@ class Streaming:
             )
         return Step(file, self.described, gates)
 
-    def _sequences(self, raw: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+    def _sequences(self, raw: Mapping[str, Rows]) -> NDArray[np.float32]:
         [(name, inputs)] = self._plan.trained.inputs.items()
         return inputs.apply(raw[name])
 

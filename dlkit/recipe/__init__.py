@@ -13,6 +13,7 @@ from typing import Any
 from dlkit.errors import RecipeError, suggestion
 from dlkit.filing import read_file
 from dlkit.reading import parse_toml, read_dataclass, with_overrides
+from dlkit.recipe.opening import opened
 from dlkit.recipe.parts import (
     AdversarialPart,
     AugmentationPart,
@@ -38,6 +39,7 @@ __all__ = [
     "TransferPart",
     "different_keys",
     "find_recipes",
+    "opened",
     "read_recipe",
     "recipe_from",
 ]

@@ -34,6 +34,7 @@ class DataPart:
 
     Attributes:
         name: on the shelf of datasets.
+        options: of a source: where the data are, and how they are read and split.
         preprocessing: "unit" 0…1, "signed" -1…1, "lite" (pixel - 127) / 128, "caffe" BGR less the
             ImageNet mean, "torch" ImageNet mean and deviation, "standard" each feature less its mean, by its
             deviation in the training split, "none" raw values.
@@ -47,6 +48,7 @@ class DataPart:
     preprocessing: Preprocess = "unit"
     resize: Resize = "crop"
     noise: float = 0.0
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _require(0 <= self.noise <= 1, "data.noise", self, "from 0 to 1")
@@ -270,7 +272,10 @@ class Recipe:
 
     def as_dict(self) -> dict[str, Any]:
         """The recipe as nested dictionaries, defaults included, without what is absent."""
-        return dataclasses.asdict(self, dict_factory=_present)
+        table: dict[str, Any] = dataclasses.asdict(self, dict_factory=_present)
+        if not self.data.options:  # as recipes were stored before there were sources
+            del table["data"]["options"]
+        return table
 
 
 def _present(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

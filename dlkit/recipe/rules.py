@@ -9,6 +9,7 @@ from dlkit.datasets import DATASETS, Dataset
 from dlkit.errors import RecipeError
 from dlkit.networks import NETWORKS, Network
 from dlkit.reading import read_arguments
+from dlkit.recipe.opening import opened, read_data_options, shape_for
 from dlkit.recipe.parts import AdversarialPart, AugmentationPart, Recipe, TrainingPart, TransferPart
 from dlkit.schemes import SCHEMES
 from dlkit.targets import TARGETS
@@ -20,14 +21,21 @@ TRAINED = ("classification", "reconstruction", "generation")
 def completed(recipe: Recipe, where: str) -> Recipe:
     """The recipe with those options of its network that its dataset decides.
 
+    A source is opened only if the recipe does not state them: one that was stored does, and is read where the
+    data are not. Whether it and the data agree is then checked when they are loaded.
+
     Raises:
         RecipeError: parts do not fit each other.
         UnknownName: a network, dataset, scheme or target is not on its shelf.
+        DataError: the data are not where the recipe says, or are not good.
     """
-    network, dataset = NETWORKS[recipe.network.name], DATASETS[recipe.data.name]
+    network, entry = NETWORKS[recipe.network.name], DATASETS[recipe.data.name]
     if network.task not in TRAINED:
         raise RecipeError(f"{where}: network.name = {network.name!r} is for {network.task}, which no recipe trains")
-    options = _options(recipe, network, dataset, where)
+    read_data_options(recipe.data, where)
+    if isinstance(entry, Dataset) or not _states_what_data_decide(recipe, network):
+        recipe = agreeing(recipe, opened(recipe, where), where)
+    options = recipe.network.options
     read_arguments(network.builder, options, where, "network.options")
     _check_task(recipe, network, where)
     if recipe.transfer.frozen_epochs >= recipe.training.epochs:
@@ -37,26 +45,68 @@ def completed(recipe: Recipe, where: str) -> Recipe:
         )
     if network.task == "generation":
         recipe = _with_discriminator(recipe, network, options["image_shape"], where)
+    target = TARGETS[recipe.export.target]
+    if SCHEMES[recipe.export.scheme].name not in target.schemes:
+        raise RecipeError(f"{where}: export.target = {target.name!r} runs {', '.join(target.schemes)}")
+    return recipe
+
+
+def agreeing(recipe: Recipe, dataset: Dataset, where: str) -> Recipe:
+    """The recipe with the options of its network that these data decide. Raises RecipeError if it says otherwise."""
+    network = NETWORKS[recipe.network.name]
+    options = _options(recipe, network, dataset, where)
     _check_augmentation(recipe, options, len(dataset.shape) == 3, where)
-    if recipe.data.preprocessing == "standard" and not dataset.statistics[0]:
+    if len(dataset.shape) == 3 and dataset.shape[2] not in (1, 3):
         raise RecipeError(
-            f"{where}: data.preprocessing = 'standard' takes statistics of each feature, and {recipe.data.name} has "
-            "none; use 'unit' or 'signed'"
+            f"{where}: {recipe.data.name} has images of shape {dataset.shape}; give 1 or 3 channels, last"
+        )
+    _check_range(recipe, network, dataset, where)
+    if network.task == "classification" and dataset.classes < 2:
+        raise RecipeError(
+            f"{where}: {network.name} tells classes apart, and {recipe.data.name} has {dataset.classes}; "
+            "give data of two classes at least, or choose an auto-encoder: dlkit list networks"
         )
     if recipe.export.calibration_samples < dataset.classes:
         least = f"at least {dataset.classes}, one of each class"
         raise RecipeError(f"{where}: export.calibration_samples = {recipe.export.calibration_samples} must be {least}")
-    target = TARGETS[recipe.export.target]
-    if SCHEMES[recipe.export.scheme].name not in target.schemes:
-        raise RecipeError(f"{where}: export.target = {target.name!r} runs {', '.join(target.schemes)}")
     return dataclasses.replace(recipe, network=dataclasses.replace(recipe.network, options=options))
+
+
+def _states_what_data_decide(recipe: Recipe, network: Network) -> bool:
+    decided = {_of_images(network), *({"classes"} & network.options.keys())}
+    return decided <= recipe.network.options.keys()
+
+
+def _of_images(network: Network) -> str:
+    """The option that holds the shape of a sample."""
+    return "image_shape" if network.task == "generation" else "input_shape"
+
+
+def _check_range(recipe: Recipe, network: Network, dataset: Dataset, where: str) -> None:
+    """Raise RecipeError where a preprocessing, noise or metric needs a fact that the data do not have."""
+    mode = recipe.data.preprocessing
+    if mode == "standard" and not dataset.statistics[0]:
+        raise RecipeError(
+            f"{where}: data.preprocessing = 'standard' takes statistics of each feature, and {recipe.data.name} has "
+            "none; use 'unit' or 'signed'"
+        )
+    if dataset.is_bounded:
+        return
+    give = "give data.options.raw_range = [LOWEST, HIGHEST]"
+    if mode not in ("standard", "none"):
+        raise RecipeError(
+            f"{where}: data.preprocessing = {mode!r} needs the smallest and largest raw value, which "
+            f"{recipe.data.name} does not know; {give}, or use 'standard' or 'none'"
+        )
+    if network.task != "classification":
+        raise RecipeError(f"{where}: {network.name} is judged by the range of raw values; {give}")
 
 
 def _options(recipe: Recipe, network: Network, dataset: Dataset, where: str) -> dict[str, Any]:
     """The network's options, those that the dataset decides among them."""
-    of_images = "image_shape" if network.task == "generation" else "input_shape"
+    of_images = _of_images(network)
     wanted = network.options["image_shape"] if network.task == "generation" else network.input
-    shape = _shape(wanted, dataset.shape)
+    shape = shape_for(wanted, dataset.shape)
     if len(shape) != len(wanted):
         does = "makes images" if network.task == "generation" else "reads inputs"
         raise RecipeError(
@@ -71,7 +121,8 @@ def _options(recipe: Recipe, network: Network, dataset: Dataset, where: str) -> 
             continue
         if name in options and value != options[name]:
             fact = f"{recipe.data.name} has {options[name]!r}"
-            raise RecipeError(f"{where}: network.options.{name} = {value!r}, but {fact}; leave it out")
+            again = ", or train again with these data" if dataset.kept == "yours" else ""
+            raise RecipeError(f"{where}: network.options.{name} = {value!r}, but {fact}; leave it out{again}")
     return options | recipe.network.options
 
 
@@ -137,14 +188,6 @@ def _with_discriminator(recipe: Recipe, network: Network, image_shape: list[int]
 def discriminator_of(generator: str) -> str:
     """The name of the discriminator that a generator of the shelf is trained against."""
     return generator.replace("_generator", "_discriminator")
-
-
-def _shape(wanted: tuple[int, ...], sample: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of a sample as the network wants it: an image is a sequence of its rows."""
-    if len(wanted) == 2 and len(sample) == 3:
-        height, width, channels = sample
-        return height, width * channels
-    return sample
 
 
 def _fits(value: Any, wanted: tuple[int, ...], sample: tuple[int, ...]) -> bool:

@@ -62,7 +62,7 @@ def read_samples(names: list[str], inputs: Mapping[str, Preprocessing]) -> Itera
     """The samples behind each name, in order, for a model of these inputs. Raises DataError as `read_inputs` does."""
     for name in names:
         if Path(name).suffix.lower() == ".npz" and not Path(name).is_dir():
-            yield from _archived(name, read_npz(_content(Path(name)), name), inputs)
+            yield from _archived(name, read_npz(content_of(Path(name)), name), inputs)
         elif len(inputs) > 1:
             wanted = " and ".join(repr(key) for key in inputs)
             raise DataError(f"{name}: this model takes the inputs {wanted}; give a .npz archive with an array for each")
@@ -97,9 +97,9 @@ def read_inputs(names: list[str], preprocessing: Preprocessing) -> Iterator[Samp
             yield from _samples("standard input", _standard_input(), "", preprocessing)
         elif Path(name).is_dir():
             for path in images_in(Path(name)):
-                yield from _samples(str(path), _content(path), path.suffix, preprocessing)
+                yield from _samples(str(path), content_of(path), path.suffix, preprocessing)
         else:
-            yield from _samples(name, _content(Path(name)), Path(name).suffix, preprocessing)
+            yield from _samples(name, content_of(Path(name)), Path(name).suffix, preprocessing)
 
 
 def images_in(folder: Path) -> list[Path]:
@@ -119,7 +119,8 @@ def _cannot_look(error: OSError) -> None:
     raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from None
 
 
-def _content(path: Path) -> bytes:
+def content_of(path: Path) -> bytes:
+    """The bytes of a file. Raises DataError if it cannot be read."""
     try:
         return read_file(path, LARGEST_BYTES)
     except FileNotFoundError:

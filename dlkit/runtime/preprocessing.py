@@ -8,20 +8,23 @@ The numbers travel in the bundle's manifest and every runner honours them; nothi
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import math
 import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dlkit.errors import DataError
 from dlkit.extras import require
-from dlkit.noise import native_noise_aside
+from dlkit.noise import Together, native_noise_aside
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
     from PIL.Image import Image
 
 # ImageNet mean and deviation of RGB in 0…1 ("torch"), and mean of BGR in 0…255 ("caffe"), as in
@@ -98,19 +101,20 @@ class Preprocessing:
             return frozenset({self.shape})
         return frozenset({self.shape, self.image, self.image[:2] if self.image[2] == 1 else self.image})
 
-    def apply(self, raw: NDArray[Any]) -> NDArray[np.float32]:
+    def apply(self, raw: ArrayLike) -> NDArray[np.float32]:
         """Raw values (N, *shape) or (N, *image) → network input (N, *shape) float32."""
         x = self.raw_batch(raw)
         if self.color == "bgr":
             x = x[..., ::-1]
         x = x * np.asarray(self.scale, np.float32) + np.asarray(self.offset, np.float32)
-        return np.ascontiguousarray(x.reshape(len(raw), *self.shape), dtype=np.float32)
+        return np.ascontiguousarray(x.reshape(len(x), *self.shape), dtype=np.float32)
 
-    def raw_batch(self, raw: NDArray[Any]) -> NDArray[np.float32]:
+    def raw_batch(self, raw: ArrayLike) -> NDArray[np.float32]:
         """Raw values (N, ...) in the shape of images where there is an image behind them, float32.
 
         Raises DataError for samples of another shape, or that are no numbers.
         """
+        raw = np.asarray(raw)
         if raw.ndim == 0 or raw.shape[1:] not in self.sample_shapes:
             found = _times(raw.shape[1:]) if raw.ndim else "a single number"
             raise DataError(f"samples of shape {found}, but this model takes {_times(self.shape)}")
@@ -271,15 +275,37 @@ def open_image(content: bytes, where: str) -> Image:
     Raises DataError if `content` is none, is broken or is unreasonably large.
     """
     require("PIL")
+    with while_decoding():
+        return decoded_image(content, where)
+
+
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Of side matters in image files; what counts is whether they decode."""
+    from PIL import Image
+
+    with warnings.catch_warnings(), native_noise_aside():  # libtiff prints
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
+_QUIET = Together(_without_warnings)
+
+
+def while_decoding() -> AbstractContextManager[None]:
+    """What is around `decoded_image`, in one thread or around several that decode at once."""
+    return _QUIET
+
+
+def decoded_image(content: bytes, where: str) -> Image:
+    """`open_image` without what is around it."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
-        with warnings.catch_warnings(), native_noise_aside():  # libtiff prints
-            warnings.simplefilter("ignore")  # of side matters in the file; what counts is whether it decodes
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(content), formats=IMAGE_FORMATS)
-            picture.load()
-            return ImageOps.exif_transpose(picture)
+        picture = Image.open(io.BytesIO(content), formats=IMAGE_FORMATS)
+        picture.load()
+        return ImageOps.exif_transpose(picture)
     except UnidentifiedImageError:
         raise DataError(f"{where}: is not an image that can be read (PNG, JPEG, BMP, GIF, TIFF, WebP …)") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):

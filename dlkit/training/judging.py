@@ -18,12 +18,15 @@ from dlkit.metrics import frechet_distance
 from dlkit.networks import NETWORKS
 from dlkit.recipe import Recipe, recipe_from
 from dlkit.runtime.preprocessing import Preprocessing
+from dlkit.runtime.rows import batches_of
 from dlkit.training import supervised
 from dlkit.training.watching import Watch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+AT_ONCE = 1024
+"""Images in memory together."""
 CONFIDENT = 0.9
 """A probability that is a decision."""
 
@@ -60,11 +63,11 @@ class Judge:
         self.model = NETWORKS[own.network.name].build(own.network.options, own.name)
         supervised.fit(self.model, own, splits, preprocessing, Watch())
         self.features = keras.Model(self.model.inputs, self.model.get_layer("hidden").output)
-        self.train = self._features(preprocessing.apply(splits.train.samples))
+        self.train = self._features_of(splits.train)
 
     def judge(self, images: NDArray[np.float32], held_out: Split) -> Judgement:
         """Of (N, H, W, C) images in the network's range, beside real ones."""
-        real = self._features(self.preprocessing.apply(held_out.samples))
+        real = self._features_of(held_out)
         scores = self.model.predict(images, batch_size=256, verbose=0)
         share = np.bincount(scores.argmax(axis=1), minlength=scores.shape[1]) / len(scores)
         seen = share[share > 0]
@@ -74,6 +77,11 @@ class Judge:
             confident=float(np.mean(scores.max(axis=1) >= CONFIDENT)),
             entropy=float(-np.sum(seen * np.log(seen)) / np.log(len(share))),
         )
+
+    def _features_of(self, split: Split) -> NDArray[np.float32]:
+        """Of all samples, some at a time."""
+        batches = batches_of(split.samples, AT_ONCE)
+        return np.concatenate([self._features(self.preprocessing.apply(batch)) for batch in batches])
 
     def _features(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         features: NDArray[np.float32] = self.features.predict(images, batch_size=256, verbose=0)
@@ -87,7 +95,12 @@ def _recipe(recipe: Recipe) -> Recipe:
         "name": "judge",
         "seed": recipe.seed,
         "network": {"name": "cnn", "options": {"width": 32, "input_shape": shape}},
-        "data": {"name": recipe.data.name, "preprocessing": recipe.data.preprocessing, "resize": recipe.data.resize},
+        "data": {
+            "name": recipe.data.name,
+            "options": recipe.data.options,
+            "preprocessing": recipe.data.preprocessing,
+            "resize": recipe.data.resize,
+        },
         "augmentation": {"shift": 0.06},
         "training": {"epochs": 40, "learning_rate": 0.003, "weight_decay": 0.001},
     }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from dlkit.datasets import Split, Splits
 from dlkit.frameworks import keras
@@ -12,12 +14,14 @@ from dlkit.metrics import accuracy, confusion_matrix, mean_squared_error, psnr_d
 from dlkit.recipe import Recipe
 from dlkit.recipe_data import latent_noise
 from dlkit.runtime.preprocessing import Preprocessing
+from dlkit.runtime.rows import Rows, batches_of
 from dlkit.training.judging import Judge
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
+AT_ONCE = 1024
+"""Samples whose inputs are in memory together; a whole number of batches of 256."""
 GENERATED = 2000
 """Images of a generator that are judged."""
 VALIDATION_NOISE, TEST_NOISE = 3, 4
@@ -49,7 +53,7 @@ def classified(
     """How often the first class is the right one."""
 
     def on(split: Split) -> Quality:
-        outputs = _outputs(model, split, preprocessing)
+        outputs = np.concatenate([_outputs(model, inputs) for inputs in _inputs(split.samples, preprocessing)])
         return Quality("accuracy", accuracy(outputs, split.labels), confusion=confusion_matrix(outputs, split.labels))
 
     return on(splits.validation), on(splits.test)
@@ -61,13 +65,18 @@ def rebuilt(
     """Peak signal-to-noise ratio of the reconstruction against the samples without noise."""
 
     def on(split: Split) -> Quality:
-        wanted = preprocessing.apply(split.wanted)
+        found, given, counts = [], [], []
+        for inputs, wanted in zip(
+            _inputs(split.samples, preprocessing), _inputs(split.wanted, preprocessing), strict=True
+        ):
+            found.append(mean_squared_error(wanted, _outputs(model, inputs)))
+            given.append(mean_squared_error(wanted, inputs))
+            counts.append(len(inputs))
 
-        def of(found: NDArray[np.float32]) -> float:
-            return psnr_db(mean_squared_error(wanted, found), preprocessing.span)
+        def of(errors: list[float]) -> float:
+            return psnr_db(float(np.average(errors, weights=counts)), preprocessing.span)
 
-        given = None if split.clean is None else of(preprocessing.apply(split.samples))
-        return Quality("psnr_db", of(_outputs(model, split, preprocessing)), given)
+        return Quality("psnr_db", of(found), None if split.clean is None else of(given))
 
     return on(splits.validation), on(splits.test)
 
@@ -86,6 +95,11 @@ def generated(
     return on(splits.validation, recipe.seed + VALIDATION_NOISE), on(splits.test, recipe.seed + TEST_NOISE)
 
 
-def _outputs(model: keras.Model, split: Split, preprocessing: Preprocessing) -> NDArray[np.float32]:
-    outputs: NDArray[np.float32] = model.predict(preprocessing.apply(split.samples), batch_size=256, verbose=0)
+def _inputs(samples: Rows, preprocessing: Preprocessing) -> Iterator[NDArray[np.float32]]:
+    """What the network reads, some samples at a time: all of them need not fit into memory."""
+    return (preprocessing.apply(batch) for batch in batches_of(samples, AT_ONCE))
+
+
+def _outputs(model: keras.Model, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    outputs: NDArray[np.float32] = model.predict(inputs, batch_size=256, verbose=0)
     return outputs

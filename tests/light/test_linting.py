@@ -18,7 +18,7 @@ def clean(count: int = 100, **changes: Any) -> Calibration:
     raw = {"image": rng.integers(0, 17, (count, 8, 8, 1)).astype(np.uint8)}
     held_out = {"image": rng.integers(0, 17, (50, 8, 8, 1)).astype(np.uint8)}
     labels = np.arange(count) % 10
-    return with_raw(Calibration(raw, {}, {"image": (0.0, 16.0)}, held_out, labels, 10), raw["image"], **changes)
+    return with_raw(Calibration(raw, {}, {"image": (0.0, 16.0)}, [held_out], labels, 10), raw["image"], **changes)
 
 
 def with_raw(calibration: Calibration, image: np.ndarray, **changes: Any) -> Calibration:
@@ -100,7 +100,7 @@ def test_nothing_but_constant_samples() -> None:
 def test_samples_of_one_number_are_not_constant() -> None:
     """They cannot be anything else."""
     image = np.linspace(0, 16, 100).reshape(-1, 1)
-    assert findings(with_raw(clean(held_out={"image": np.array([[0.5]])}), image)) == []
+    assert findings(with_raw(clean(held_out=[{"image": np.array([[0.5]])}]), image)) == []
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -165,9 +165,9 @@ def test_fewer_samples_than_classes_miss_none_that_they_could_have() -> None:
 def test_samples_that_are_held_out_too() -> None:
     """Refused with how many and the first, whatever type they are stored in."""
     calibration = clean()
-    held_out = calibration.held_out["image"].astype(np.float32)
+    held_out = calibration.held_out[0]["image"].astype(np.float32)
     held_out[[5, 8]] = calibration.raw["image"][[70, 40]]
-    assert refused(dataclasses.replace(calibration, held_out={"image": held_out})) == (
+    assert refused(dataclasses.replace(calibration, held_out=[{"image": held_out}])) == (
         "2 of 100 calibration samples are also among those that are to prove the file, the first is sample 40; "
         "take them out of one of the two"
     )
@@ -175,16 +175,14 @@ def test_samples_that_are_held_out_too() -> None:
 
 def test_blank_samples_may_be_in_both_sets() -> None:
     """They are alike without being the same."""
-    image, held_out = clean().raw["image"], clean().held_out["image"]
+    image, held_out = clean().raw["image"], clean().held_out[0]["image"]
     image[0] = held_out[0] = 0
-    assert "hold one value throughout" in warned(with_raw(clean(), image, held_out={"image": held_out}))
+    assert "hold one value throughout" in warned(with_raw(clean(), image, held_out=[{"image": held_out}]))
 
 
 def two_inputs(left: np.ndarray, right: np.ndarray) -> Calibration:
     raw = {"left": left, "right": right}
-    return Calibration(
-        raw, raw, {"left": (0.0, 1.0), "right": (0.0, 1.0)}, {name: array[:0] for name, array in raw.items()}
-    )
+    return Calibration(raw, raw, {"left": (0.0, 1.0), "right": (0.0, 1.0)}, [])
 
 
 def test_inputs_with_different_numbers_of_samples() -> None:

@@ -28,13 +28,16 @@ import os
 import re
 import stat
 import sys
+import threading
 import warnings
 import zipfile
+from collections.abc import Callable, Iterator
 from collections.abc import Callable, Mapping
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Iterator, Mapping
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -44,6 +47,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from numpy.typing import ArrayLike, NDArray
     from numpy.typing import NDArray
 
 
@@ -235,9 +239,34 @@ def _missing(module: str) -> ExtraMissing:
 
 # --- noise ---
 
+class Together(AbstractContextManager[None]):
+    """A state of the whole process that threads enter together: the first sets it up, the last takes it down.
+
+    Each by itself would restore what another had set up, and leave it so for ever.
+    """
+
+    def __init__(self, make: Callable[[], AbstractContextManager[None]]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._state: AbstractContextManager[None] = contextlib.nullcontext()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._state = self._make()
+                self._state.__enter__()
+            self._inside += 1
+
+    def __exit__(self, *about: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._state.__exit__(None, None, None)
+
+
 @contextlib.contextmanager
-def native_noise_aside() -> Iterator[None]:
-    """Send descriptor 2 nowhere while the block runs; what fails in it speaks through its Python error."""
+def _descriptor_2_aside() -> Iterator[None]:
     if sys.stderr is None:  # closed by whoever started us
         yield
         return
@@ -251,6 +280,14 @@ def native_noise_aside() -> Iterator[None]:
         sys.stderr.flush()
         os.dup2(kept, 2)
         os.close(kept)
+
+
+_ASIDE = Together(_descriptor_2_aside)
+
+
+def native_noise_aside() -> AbstractContextManager[None]:
+    """Send descriptor 2 nowhere while the block runs; what fails in it speaks through its Python error."""
+    return _ASIDE
 
 
 # --- runtime/dtypes ---
@@ -971,19 +1008,20 @@ class Preprocessing:
             return frozenset({self.shape})
         return frozenset({self.shape, self.image, self.image[:2] if self.image[2] == 1 else self.image})
 
-    def apply(self, raw: NDArray[Any]) -> NDArray[np.float32]:
+    def apply(self, raw: ArrayLike) -> NDArray[np.float32]:
         """Raw values (N, *shape) or (N, *image) → network input (N, *shape) float32."""
         x = self.raw_batch(raw)
         if self.color == "bgr":
             x = x[..., ::-1]
         x = x * np.asarray(self.scale, np.float32) + np.asarray(self.offset, np.float32)
-        return np.ascontiguousarray(x.reshape(len(raw), *self.shape), dtype=np.float32)
+        return np.ascontiguousarray(x.reshape(len(x), *self.shape), dtype=np.float32)
 
-    def raw_batch(self, raw: NDArray[Any]) -> NDArray[np.float32]:
+    def raw_batch(self, raw: ArrayLike) -> NDArray[np.float32]:
         """Raw values (N, ...) in the shape of images where there is an image behind them, float32.
 
         Raises DataError for samples of another shape, or that are no numbers.
         """
+        raw = np.asarray(raw)
         if raw.ndim == 0 or raw.shape[1:] not in self.sample_shapes:
             found = _times(raw.shape[1:]) if raw.ndim else "a single number"
             raise DataError(f"samples of shape {found}, but this model takes {_times(self.shape)}")
@@ -1144,15 +1182,37 @@ def open_image(content: bytes, where: str) -> Image:
     Raises DataError if `content` is none, is broken or is unreasonably large.
     """
     require("PIL")
+    with while_decoding():
+        return decoded_image(content, where)
+
+
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Of side matters in image files; what counts is whether they decode."""
+    from PIL import Image
+
+    with warnings.catch_warnings(), native_noise_aside():  # libtiff prints
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
+_QUIET = Together(_without_warnings)
+
+
+def while_decoding() -> AbstractContextManager[None]:
+    """What is around `decoded_image`, in one thread or around several that decode at once."""
+    return _QUIET
+
+
+def decoded_image(content: bytes, where: str) -> Image:
+    """`open_image` without what is around it."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
-        with warnings.catch_warnings(), native_noise_aside():  # libtiff prints
-            warnings.simplefilter("ignore")  # of side matters in the file; what counts is whether it decodes
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(content), formats=IMAGE_FORMATS)
-            picture.load()
-            return ImageOps.exif_transpose(picture)
+        picture = Image.open(io.BytesIO(content), formats=IMAGE_FORMATS)
+        picture.load()
+        return ImageOps.exif_transpose(picture)
     except UnidentifiedImageError:
         raise DataError(f"{where}: is not an image that can be read (PNG, JPEG, BMP, GIF, TIFF, WebP …)") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -1212,7 +1272,7 @@ def read_samples(names: list[str], inputs: Mapping[str, Preprocessing]) -> Itera
     """The samples behind each name, in order, for a model of these inputs. Raises DataError as `read_inputs` does."""
     for name in names:
         if Path(name).suffix.lower() == ".npz" and not Path(name).is_dir():
-            yield from _archived(name, read_npz(_content(Path(name)), name), inputs)
+            yield from _archived(name, read_npz(content_of(Path(name)), name), inputs)
         elif len(inputs) > 1:
             wanted = " and ".join(repr(key) for key in inputs)
             raise DataError(f"{name}: this model takes the inputs {wanted}; give a .npz archive with an array for each")
@@ -1247,9 +1307,9 @@ def read_inputs(names: list[str], preprocessing: Preprocessing) -> Iterator[Samp
             yield from _samples("standard input", _standard_input(), "", preprocessing)
         elif Path(name).is_dir():
             for path in images_in(Path(name)):
-                yield from _samples(str(path), _content(path), path.suffix, preprocessing)
+                yield from _samples(str(path), content_of(path), path.suffix, preprocessing)
         else:
-            yield from _samples(name, _content(Path(name)), Path(name).suffix, preprocessing)
+            yield from _samples(name, content_of(Path(name)), Path(name).suffix, preprocessing)
 
 
 def images_in(folder: Path) -> list[Path]:
@@ -1269,7 +1329,8 @@ def _cannot_look(error: OSError) -> None:
     raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from None
 
 
-def _content(path: Path) -> bytes:
+def content_of(path: Path) -> bytes:
+    """The bytes of a file. Raises DataError if it cannot be read."""
     try:
         return read_file(path, LARGEST_BYTES)
     except FileNotFoundError:
