@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from dlkit.errors import DataError
 from dlkit.extras import require
 from dlkit.frameworks import keras
+from dlkit.frameworks import tensorflow as tf
 from dlkit.recipe import TrainingPart
 from dlkit.training.checkpoints import Checkpoint
 from dlkit.training.watching import Course, History, Watch, watcher_of
@@ -45,6 +49,7 @@ def fit_epochs(
 
     Raises:
         TrainingError: a loss is no longer a number.
+        DataError: a sample can no longer be read.
         OutputError: a checkpoint cannot be written, or is of another training.
     """
     # Metrics begin anew each epoch; they are no state.
@@ -61,19 +66,32 @@ def fit_epochs(
             course.take_up(_at_its_beginning(checkpoint, phases, len(own)))
             checkpoint = None
         if not course.is_over:
-            # shuffle=False: the batches are shuffled already.
-            model.fit(
-                batches(course.done),
-                initial_epoch=course.done,
-                epochs=phase.until,
-                steps_per_epoch=steps,
-                validation_data=validation,
-                verbose=0,
-                callbacks=callbacks,
-                shuffle=False,
-            )
+            with _errors_of_reading():
+                # shuffle=False: the batches are shuffled already.
+                model.fit(
+                    batches(course.done),
+                    initial_epoch=course.done,
+                    epochs=phase.until,
+                    steps_per_epoch=steps,
+                    validation_data=validation,
+                    verbose=0,
+                    callbacks=callbacks,
+                    shuffle=False,
+                )
     course.end()
     return course.history
+
+
+@contextlib.contextmanager
+def _errors_of_reading() -> Iterator[None]:
+    """What the input pipeline could not read is told as where it is read; TensorFlow passes on its text alone."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        told = re.search(r"\bDataError: (.+)", error.message or "")
+        if not told:
+            raise
+        raise DataError(told[1]) from None
 
 
 def _at_its_beginning(checkpoint: Checkpoint, phases: Sequence[Phase], variables: int) -> Checkpoint:

@@ -15,6 +15,7 @@ from dlkit.datasets import Split
 from dlkit.frameworks import tensorflow as tf
 from dlkit.recipe import Recipe
 from dlkit.runtime.preprocessing import Preprocessing
+from dlkit.runtime.rows import Rows, is_lazy
 from dlkit.training.augmentation import changes_of, with_noise
 
 if TYPE_CHECKING:
@@ -67,6 +68,28 @@ def rebuilt_batches(split: Split, preprocessing: Preprocessing, recipe: Recipe, 
     return _changed_batches(split, preprocessing, recipe, classes, first).map(ready).prefetch(tf.data.AUTOTUNE)
 
 
+def held_out(split: Split, preprocessing: Preprocessing, recipe: Recipe, classes: int | None) -> Any:
+    """What Keras is to watch: (inputs, targets) in order; batches of them where samples are made as they are asked for.
+
+    Args:
+        classes: of a classifier; None where the targets are the samples without noise.
+    """
+    if not is_lazy(split.samples):
+        wanted = preprocessing.apply(np.asarray(split.wanted)) if classes is None else np.eye(classes)[split.labels]
+        return preprocessing.apply(np.asarray(split.samples)), wanted
+    read, wanted_of = (_reader(rows, preprocessing) for rows in (split.samples, split.wanted))
+    labels = tf.constant(split.labels)
+
+    def of_batch(places: Any) -> Any:
+        inputs = _preprocessed(read(places), preprocessing)
+        if classes is not None:
+            return inputs, tf.one_hot(tf.gather(labels, places), classes)
+        return inputs, _preprocessed(wanted_of(places), preprocessing)
+
+    places = tf.data.Dataset.range(len(split), output_type=tf.int32).batch(recipe.training.batch_size)
+    return places.map(of_batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+
+
 def real_batches(split: Split, preprocessing: Preprocessing, recipe: Recipe, first: int = 0) -> Any:
     """A tf.data.Dataset of inputs (B, *shape) float32, of all epochs in a row."""
     return rebuilt_batches(split, preprocessing, recipe, first).map(lambda given, wanted: wanted)
@@ -74,7 +97,7 @@ def real_batches(split: Split, preprocessing: Preprocessing, recipe: Recipe, fir
 
 def _changed_batches(split: Split, preprocessing: Preprocessing, recipe: Recipe, classes: int, first: int) -> Any:
     """Batches of (raw values (B, *image) float32, targets (B, classes) float32, seed of the batch (2,) int64)."""
-    part, read = recipe.training, _reader(split, preprocessing)
+    part, read = recipe.training, _reader(split.samples, preprocessing)
     changed = changes_of(recipe.augmentation, preprocessing)
     labels = tf.constant(split.labels)
     seed = tf.constant([recipe.seed, 0], tf.int64)
@@ -102,20 +125,19 @@ def _folded(seed: Any, number: Any) -> Any:
     return tf.random.experimental.stateless_fold_in(seed, number)
 
 
-def _reader(split: Split, preprocessing: Preprocessing) -> Any:
+def _reader(samples: Rows, preprocessing: Preprocessing) -> Any:
     """places (B,) int32 → raw values (B, *image) float32, of samples in memory or read as they are asked for."""
-    shape = preprocessing.raw_batch(split.samples[:1]).shape[1:]
-    samples: Any = split.samples
-    if isinstance(samples, np.ndarray):
-        held = tf.constant(samples)
+    shape = preprocessing.raw_batch(np.asarray(samples[:1])).shape[1:]
+    if not is_lazy(samples):
+        held = tf.constant(np.asarray(samples))
 
         def gathered(places: Any) -> Any:
             return tf.reshape(tf.cast(tf.gather(held, places), tf.float32), (-1, *shape))
 
         return gathered
 
-    def at(places: Any) -> Any:
-        return preprocessing.raw_batch(samples[places])
+    def at(places: NDArray[np.int32]) -> NDArray[np.float32]:
+        return preprocessing.raw_batch(samples[places.astype(np.int64)])
 
     def fetched(places: Any) -> Any:
         return tf.ensure_shape(tf.numpy_function(at, [places], tf.float32), (None, *shape))

@@ -12,7 +12,7 @@ from dlkit.frameworks import keras
 from dlkit.recipe import Recipe
 from dlkit.runtime.preprocessing import Preprocessing
 from dlkit.training.fitting import Phase, fit_epochs
-from dlkit.training.input_pipeline import rebuilt_batches, steps_of
+from dlkit.training.input_pipeline import held_out, rebuilt_batches, steps_of
 from dlkit.training.optimizing import optimizer_for
 from dlkit.training.watching import History, Watch
 
@@ -27,8 +27,8 @@ def fit(model: keras.Model, recipe: Recipe, splits: Splits, preprocessing: Prepr
         OutputError: a checkpoint cannot be written, or is of another training.
     """
     _check_reach(model, recipe, preprocessing)
-    part, steps, validation = recipe.training, steps_of(splits.train, recipe), splits.validation
-    held_out = preprocessing.apply(validation.samples), preprocessing.apply(validation.wanted)
+    part, steps = recipe.training, steps_of(splits.train, recipe)
+    validation = held_out(splits.validation, preprocessing, recipe, None)
 
     def compiled() -> list[Any]:
         model.compile(optimizer=optimizer_for(part, steps * part.epochs), loss=part.loss)
@@ -38,7 +38,7 @@ def fit(model: keras.Model, recipe: Recipe, splits: Splits, preprocessing: Prepr
     def batches(first: int) -> Any:
         return rebuilt_batches(splits.train, preprocessing, recipe, first)
 
-    return fit_epochs(model, [Phase(part.epochs, compiled)], part, batches, steps, watch, held_out)
+    return fit_epochs(model, [Phase(part.epochs, compiled)], part, batches, steps, watch, validation)
 
 
 def _check_reach(model: keras.Model, recipe: Recipe, preprocessing: Preprocessing) -> None:

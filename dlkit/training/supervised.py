@@ -6,15 +6,13 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from dlkit.datasets import Splits
 from dlkit.errors import TrainingError
 from dlkit.frameworks import keras
 from dlkit.recipe import Recipe
 from dlkit.runtime.preprocessing import Preprocessing
 from dlkit.training.fitting import Phase, fit_epochs
-from dlkit.training.input_pipeline import labelled_batches, steps_of
+from dlkit.training.input_pipeline import held_out, labelled_batches, steps_of
 from dlkit.training.optimizing import optimizer_for
 from dlkit.training.watching import History, Watch
 
@@ -27,7 +25,7 @@ def fit(model: keras.Model, recipe: Recipe, splits: Splits, preprocessing: Prepr
         OutputError: a checkpoint cannot be written, or is of another training.
     """
     part, steps, classes = recipe.training, steps_of(splits.train, recipe), model.output_shape[-1]
-    validation = (preprocessing.apply(splits.validation.samples), np.eye(classes)[splits.validation.labels])
+    validation = held_out(splits.validation, preprocessing, recipe, classes)
     loss = keras.losses.CategoricalCrossentropy(_gives_logits(model), label_smoothing=part.label_smoothing)
 
     def compiled(epochs: int, rate: float) -> list[Any]:

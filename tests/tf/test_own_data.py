@@ -99,3 +99,39 @@ def test_lazy_samples_are_measured_as_those_in_memory(
     for found, wanted in zip(measure(model, recipe, splits, preprocessing), whole, strict=True):
         assert found.metric == wanted.metric
         assert found.value == pytest.approx(wanted.value, rel=1e-5)
+
+
+@pytest.mark.parametrize("network", ["cnn", "denoising_autoencoder"])
+def test_training_on_files_is_training_on_arrays(photos: Path, network: str) -> None:
+    """The same losses, training and validation, as when all images are in memory."""
+    from dlkit.frameworks import make_deterministic
+    from dlkit.networks import NETWORKS
+    from dlkit.training.learning import LEARNING
+    from dlkit.training.watching import Watch
+
+    recipe = recipe_of(photos, network={"name": network}, training={"epochs": 2}, augmentation={"shift": 0.1})
+    splits, preprocessing = splits_of(recipe), data_preprocessing(recipe)
+    fit, _ = LEARNING[NETWORKS[network].task]
+    histories = []
+    for own in (splits, eager(splits)):
+        make_deterministic(0)
+        model = NETWORKS[network].build(recipe.network.options)
+        histories.append(fit(model, recipe, own, preprocessing, Watch()))
+    for entry, wanted in zip(*histories, strict=True):
+        assert entry == pytest.approx(wanted, rel=1e-4)
+
+
+def test_a_file_that_breaks_while_it_trains_is_named(photos: Path, tmp_path: Path) -> None:
+    """Not by a traceback of TensorFlow, and no model is left."""
+    folder = shutil.copytree(photos, tmp_path / "mine")
+    recipe = recipe_of(folder)
+    splits, preprocessing = splits_of(recipe), data_preprocessing(recipe)
+    for path in (folder / "red").iterdir():
+        path.write_bytes(b"no image")
+    from dlkit.networks import NETWORKS
+    from dlkit.training import supervised
+    from dlkit.training.watching import Watch
+
+    model = NETWORKS["cnn"].build(recipe.network.options)
+    with pytest.raises(DataError, match=r"mine/red/\S+: "):
+        supervised.fit(model, recipe, splits, preprocessing, Watch())
