@@ -38,9 +38,7 @@ def data_preprocessing(recipe: Recipe) -> Preprocessing:
 
 def latent_noise(recipe: Recipe, count: int, seed: int) -> NDArray[np.float32]:
     """(count, latent) standard normal numbers for the recipe's generator, inside the range of its inputs."""
-    preprocessing = preprocessing_of(recipe)
-    drawn = np.random.default_rng(seed).standard_normal((count, *preprocessing.shape), np.float32)
-    return np.clip(drawn, *preprocessing.raw_range)
+    return preprocessing_of(recipe).noise(count, seed)
 
 
 def splits_of(recipe: Recipe) -> Splits:

@@ -46,12 +46,14 @@ class Bundle:
         manifest: the contents of manifest.json.
         labels: class names, in the order of the output; empty where the outputs are no classes.
         inputs: input name → from raw values to network input.
+        picture: from pixels to the range of what a generator makes; None of other models.
     """
 
     folder: Path
     manifest: dict[str, Any]
     labels: tuple[str, ...]
     inputs: dict[str, Preprocessing]
+    picture: Preprocessing | None = None
 
     @property
     def model(self) -> Path:
@@ -61,6 +63,11 @@ class Bundle:
     @property
     def name(self) -> str:
         return f"{self.manifest['name']}/{self.manifest['target']}-{self.manifest['scheme']}"
+
+    @property
+    def task(self) -> str:
+        """What the network is for, see `networks.Task`; "" if it is none of dlkit's, or of an earlier time."""
+        return str(self.manifest.get("task", ""))
 
     def session(self, threads: int | None = None) -> NamedEnds:
         """A loaded model, ready to run."""
@@ -182,7 +189,8 @@ def load_bundle(folder: Path | str) -> Bundle:
         check_files(folder, manifest["sha256"])
         labels = (folder / "labels.txt").read_text(encoding="utf-8").split("\n")[:-1]
         inputs = {name: preprocessing_from(end["preprocessing"]) for name, end in manifest["inputs"].items()}
-        return Bundle(folder, manifest, tuple(labels), inputs)
+        picture = preprocessing_from(manifest["picture"]) if manifest.get("picture") else None
+        return Bundle(folder, manifest, tuple(labels), inputs, picture)
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

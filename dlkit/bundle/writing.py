@@ -17,10 +17,12 @@ from dlkit.bundle.flatten import flattened_runner
 from dlkit.bundle.loading import FORMAT, MODELS, STEP, Bundle, load_bundle
 from dlkit.digest import sha256_of
 from dlkit.filing import files_in
+from dlkit.networks import NETWORKS, PIXELS
 from dlkit.report import TFLITE, Comparison, Report, keep_float_advice
 from dlkit.runtime.arrays import write_npz
 from dlkit.runtime.dtypes import TensorFormat
 from dlkit.runtime.litert import Session
+from dlkit.runtime.preprocessing import image_behind, preprocessing_for
 from dlkit.runtime.scores import are_probabilities, gives_probabilities
 from dlkit.runtime.served import open_model
 from dlkit.runtime.streaming import Stream
@@ -105,6 +107,8 @@ def write_bundle(
                 table["classes"] = reference.classes.tolist()
             (new / "reference.json").write_text(json.dumps(table) + "\n", encoding="utf-8")
         answers = _what_they_are(kept, outputs)
+        task = NETWORKS[trained.network].task if trained.network in NETWORKS else ""
+        picture = _picture(next(iter(session.outputs.values()))) if task == "generation" else None
         manifest = {
             "format": FORMAT,
             "model": kept.name,
@@ -112,6 +116,8 @@ def write_bundle(
             "target": report.target,
             "scheme": report.scheme,
             "network": trained.network,
+            "task": task,
+            "picture": picture,
             "trained": trained.trained,
             "weights_sha256": weights_sha256,
             "inputs": {
@@ -248,6 +254,13 @@ def _what_they_are(model: Path, outputs: Mapping[str, NDArray[np.float32]]) -> d
     else:
         told = {name: are_probabilities(values) for name, values in outputs.items()}
     return {name: "probabilities" if good else "scores" for name, good in told.items()}
+
+
+def _picture(output: TensorFormat) -> dict[str, Any] | None:
+    """How a generator's output becomes pixels, as a table; all of them make images from -1 to 1."""
+    shape = output.shape[1:]
+    image = image_behind(shape)
+    return dataclasses.asdict(preprocessing_for("signed", shape, image, PIXELS, "pad")) if image else None
 
 
 def _versioned(scheme: str) -> tuple[str, ...]:
