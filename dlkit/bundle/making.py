@@ -33,6 +33,7 @@ class Again:
         given, made: (*shape) in the network's range.
         error: mean squared difference of the two.
         psnr_db: the same as a peak signal-to-noise ratio in decibels.
+        threshold: of a detector, for which the error is the score of an anomaly; None elsewhere.
     """
 
     name: str
@@ -40,13 +41,22 @@ class Again:
     made: NDArray[np.float32]
     error: float
     psnr_db: float
+    threshold: float | None = None
 
     @property
     def text(self) -> str:
+        """What there is to say of it."""
+        if self.threshold is not None:
+            told = "beyond" if self.error > self.threshold else "within"
+            verdict = "anomaly" if self.error > self.threshold else "normal"
+            return f"score {self.error:.5f}  {told} {self.threshold:.5f}: {verdict}"
         return f"error {self.error:.5f}  PSNR {self.psnr_db:.2f} dB"
 
     def as_dict(self) -> dict[str, object]:
         """The same as data."""
+        if self.threshold is not None:
+            beyond = self.error > self.threshold
+            return {"input": self.name, "score": self.error, "threshold": self.threshold, "anomaly": beyond}
         return {"input": self.name, "mean_squared_error": self.error, "psnr_db": self.psnr_db}
 
 
@@ -76,12 +86,13 @@ def images_made(
 def samples_again(bundle: Bundle, names: list[str], threads: int | None = None) -> Iterator[Again]:
     """What an auto-encoder makes of each sample in the files `names`, in order; raises as `read_samples` does."""
     session, preprocessing = bundle.session(threads), bundle.preprocessing
+    threshold = bundle.detector.threshold if bundle.detector else None
     for sample in read_samples(names, bundle.inputs):
         [given] = bundle.prepared({name: raw[np.newaxis] for name, raw in sample.raw.items()}).values()
         made = session.run(given)
         check_numbers(made)
         error = mean_squared_error(given, made)
-        yield Again(sample.name, given[0], made[0], error, psnr_db(error, preprocessing.span))
+        yield Again(sample.name, given[0], made[0], error, psnr_db(error, preprocessing.span), threshold)
 
 
 def check_output(output: Path) -> None:

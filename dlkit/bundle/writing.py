@@ -18,7 +18,7 @@ from dlkit.bundle.loading import FORMAT, MODELS, STEP, Bundle, load_bundle
 from dlkit.digest import sha256_of
 from dlkit.filing import files_in
 from dlkit.networks import NETWORKS, PIXELS
-from dlkit.report import TFLITE, Comparison, Report, keep_float_advice
+from dlkit.report import TFLITE, Comparison, Detection, Report, keep_float_advice
 from dlkit.runtime.arrays import write_npz
 from dlkit.runtime.dtypes import TensorFormat
 from dlkit.runtime.litert import Session
@@ -54,12 +54,14 @@ class Reference:
         fingerprint: sha256 of its samples and labels.
         classes: (N,) the class the float model puts first; None of a reconstruction.
         psnr_db: of the float model's reconstruction; None of classes.
+        auc: of a float model that detects anomalies; None of others.
     """
 
     split: str
     fingerprint: str
     classes: NDArray[np.int64] | None
     psnr_db: float | None = None
+    auc: float | None = None
 
 
 def write_bundle(
@@ -118,6 +120,7 @@ def write_bundle(
             "network": trained.network,
             "task": task,
             "picture": picture,
+            "anomaly": dataclasses.asdict(report.detection) if report.detection else None,
             "trained": trained.trained,
             "weights_sha256": weights_sha256,
             "inputs": {
@@ -179,6 +182,8 @@ def report_text(name: str, report: Report) -> str:
         lines += ["", *_comparison_lines(comparison)]
     for comparison in report.streamed:
         lines += ["", "step by step, at the end of each sequence", *_comparison_lines(comparison)]
+    if report.detection:
+        lines += ["", *_detection_lines(report.detection)]
     if report.layers:
         lines += ["", *_layer_lines(report)]
     lines += [f"\nwarning: {warning}" for warning in report.warnings]
@@ -206,6 +211,16 @@ def _comparison_lines(comparison: Comparison) -> list[str]:
     lines.append(f"largest gap  {comparison.largest_gap:.4g} between two outputs")
     lines.append(f"scores       {comparison.sqnr_db:.1f} dB above their quantization noise")
     return lines
+
+
+def _detection_lines(detection: Detection) -> list[str]:
+    return [
+        f"normal       {', '.join(detection.normal)}; by the error of what is given again",
+        f"threshold    {detection.threshold:.5f}, the {1 - detection.wanted:.4g} quantile of the errors of "
+        f"{detection.samples} normal samples (validation)",
+        f"on test      {detection.false_alarms:.4f} of the normal samples are beyond it, {detection.found:.4f} of the "
+        "others",
+    ]
 
 
 def _beside_float(report: Report) -> str:

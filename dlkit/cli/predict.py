@@ -62,7 +62,8 @@ def command(
     of images, or - for one of these on standard input; for a model of several inputs, a .npz archive with an array
     for each. Needs no TensorFlow.
 
-    An auto-encoder's error is printed for each INPUT, and a picture written of what it made beside what it was given.
+    An auto-encoder's error is printed for each INPUT, and a picture written of what it made beside what it was given;
+    one that detects anomalies says whether the error is beyond its threshold, and writes no picture unless asked.
     A generator writes a picture of the images it makes, of noise that is drawn where no INPUT gives it.
 
     \b
@@ -89,7 +90,7 @@ def command(
         if inputs or asked or not check:
             _make(loaded, list(inputs), count, seed, threads, destination, force, as_json)
     elif inputs and loaded.task == "reconstruction":
-        drawn = output or loaded.preprocessing.image
+        drawn = output or (loaded.preprocessing.image and not loaded.detector)
         _give_again(loaded, list(inputs), threads, destination if drawn else None, force, as_json)
     elif inputs:
         _predict(loaded, list(inputs), top, threads, as_json)

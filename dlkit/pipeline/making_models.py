@@ -105,10 +105,10 @@ def train(recipe: Recipe, out: Path = EXPORTED, *, force: bool = False, progress
         OutputError: there is a model already and `force` is false, or `out` cannot be written.
         TrainingError: the loss is no longer a number, or the network cannot be trained by this recipe.
     """
-    from dlkit.training.learning import LEARNING
+    from dlkit.training.learning import learning_of
 
     check_destination(out / recipe.name, force)
-    fit, measure = LEARNING[NETWORKS[recipe.network.name].task]
+    fit, measure = learning_of(recipe)
     with progress.step("Loading Keras and the data"):
         make_deterministic(recipe.seed)
         preprocessing, splits = data_preprocessing(recipe), splits_of(recipe)

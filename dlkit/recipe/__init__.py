@@ -15,6 +15,7 @@ from dlkit.filing import read_file
 from dlkit.reading import parse_toml, read_dataclass, with_overrides
 from dlkit.recipe.parts import (
     AdversarialPart,
+    AnomalyPart,
     AugmentationPart,
     DataPart,
     ExpectPart,
@@ -27,6 +28,7 @@ from dlkit.recipe.rules import completed
 
 __all__ = [
     "AdversarialPart",
+    "AnomalyPart",
     "AugmentationPart",
     "DataPart",
     "ExpectPart",

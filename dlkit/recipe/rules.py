@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from dlkit.datasets import DATASETS, Dataset
-from dlkit.errors import RecipeError
+from dlkit.errors import RecipeError, suggestion
 from dlkit.networks import NETWORKS, Network
 from dlkit.reading import read_arguments
 from dlkit.recipe.parts import AdversarialPart, AugmentationPart, Recipe
@@ -30,6 +30,7 @@ def completed(recipe: Recipe, where: str) -> Recipe:
     options = _options(recipe, network, dataset, where)
     read_arguments(network.builder, options, where, "network.options")
     _check_task(recipe, network, where)
+    _check_anomaly(recipe, network, dataset, where)
     if network.task == "generation":
         recipe = _with_discriminator(recipe, network, options["image_shape"], where)
     if len(dataset.shape) != 3 and recipe.augmentation != AugmentationPart():
@@ -84,6 +85,20 @@ def _check_task(recipe: Recipe, network: Network, where: str) -> None:
         if value != default and network.task != task:
             shown = "" if key == "adversarial" else f" = {value!r}"
             raise RecipeError(f"{where}: {key}{shown} is for {those}, and {network.name} is none; leave it out")
+
+
+def _check_anomaly(recipe: Recipe, network: Network, dataset: Dataset, where: str) -> None:
+    """Raise RecipeError unless an anomaly detector has a normal class, others, and a network that can be one."""
+    if recipe.anomaly is None:
+        return
+    if network.task != "reconstruction":
+        raise RecipeError(f"{where}: anomaly is for auto-encoders, and {network.name} is none; leave it out")
+    for name in recipe.anomaly.classes:
+        if name not in dataset.labels:
+            known = suggestion(name, dataset.labels)
+            raise RecipeError(f"{where}: anomaly.normal = {name!r} is no class of {recipe.data.name}; {known}")
+    if set(recipe.anomaly.classes) == set(dataset.labels):
+        raise RecipeError(f"{where}: anomaly.normal names every class of {recipe.data.name}; leave out what is none")
 
 
 def _with_discriminator(recipe: Recipe, network: Network, image_shape: list[int], where: str) -> Recipe:

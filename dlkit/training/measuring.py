@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from dlkit.datasets import Split, Splits
 from dlkit.frameworks import keras
-from dlkit.metrics import accuracy, mean_squared_error, psnr_db
+from dlkit.metrics import accuracy, auc, mean_squared_error, psnr_db, squared_errors
 from dlkit.recipe import Recipe
-from dlkit.recipe_data import latent_noise
+from dlkit.recipe_data import anomalous, latent_noise
 from dlkit.runtime.preprocessing import Preprocessing
 from dlkit.training.judging import Judge
 
@@ -29,7 +29,7 @@ class Quality:
     """Of a float model on one split.
 
     Attributes:
-        metric: "accuracy", "psnr_db" or, of a generator, "feature_distance".
+        metric: "accuracy", "psnr_db", of an anomaly detector "auc" or, of a generator, "feature_distance".
         value: of what the model gives.
         given: the same of what the model was given, where noise was laid over it; None elsewhere.
         besides: what else is known of generated images; see `judging.Judgement`.
@@ -65,6 +65,18 @@ def rebuilt(
 
         given = None if split.clean is None else of(preprocessing.apply(split.samples))
         return Quality("psnr_db", of(_outputs(model, split, preprocessing)), given)
+
+    return on(splits.validation), on(splits.test)
+
+
+def detected(
+    model: keras.Model, recipe: Recipe, splits: Splits, preprocessing: Preprocessing
+) -> tuple[Quality, Quality]:
+    """How well the error of the reconstruction tells normal samples from others: the area under the ROC curve."""
+
+    def on(split: Split) -> Quality:
+        errors = squared_errors(preprocessing.apply(split.samples), _outputs(model, split, preprocessing))
+        return Quality("auc", auc(errors, anomalous(recipe, split.labels)))
 
     return on(splits.validation), on(splits.test)
 

@@ -228,6 +228,66 @@ def test_an_autoencoder_needs_an_input(dlkit, autoencoder: Path) -> None:
         assert f"a folder, or -: dlkit predict {autoencoder} INPUT; see" in said.err
 
 
+@pytest.fixture
+def detector(autoencoder: Path, vouch: Callable, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same with a threshold."""
+    vouch(autoencoder, task="reconstruction", anomaly={"normal": ["2"], "threshold": 0.03})
+    return autoencoder
+
+
+def test_a_detector_says_what_is_beyond_its_threshold(dlkit, detector: Path, digit: np.ndarray, place: Path) -> None:
+    """Exit code 0 either way, and no picture that was not asked for."""
+    (place / "two.npy").write_bytes(npy(np.stack([digit, digit // 2])))
+    said = dlkit("predict", detector, "two.npy")
+    high, low = (float(np.mean((x / 16.0 / 2) ** 2)) for x in (digit, digit // 2))
+    assert (said.code, said.err) == (0, "")
+    assert said.out.splitlines() == [
+        f"two.npy[0]  score {high:.5f}  beyond 0.03000: anomaly",
+        f"two.npy[1]  score {low:.5f}  within 0.03000: normal",
+    ]
+    assert [path.name for path in place.iterdir()] == ["two.npy"]
+
+
+def test_a_detectors_scores_as_json(dlkit, detector: Path, digit: np.ndarray, place: Path) -> None:
+    """Score, threshold and verdict; a picture where one is asked for."""
+    (place / "two.npy").write_bytes(npy(digit))
+    [answer] = json.loads(dlkit("predict", detector, "two.npy", "--json", "--output", "x.png").out)
+    score = pytest.approx(float(np.mean((digit / 16.0 / 2) ** 2)))
+    assert answer == {"input": "two.npy", "score": score, "threshold": 0.03, "anomaly": True}
+    assert opened(place / "x.png").format == "PNG"
+
+
+def test_the_library_gives_the_same_scores(detector: Path, digit: np.ndarray) -> None:
+    """One a sample, to be held against the threshold."""
+    bundle = loading.load_bundle(detector)
+    assert bundle.scores(np.stack([digit] * 2)).tolist() == [pytest.approx(np.mean((digit / 32.0) ** 2))] * 2
+    assert bundle.detector == loading.Detector(("2",), 0.03)
+
+
+def test_a_classifier_has_no_scores_of_that_kind(tiny_bundle: Path, digit: np.ndarray) -> None:
+    """It gives nothing again."""
+    with pytest.raises(DataError, match=r"gives nothing again, so there is no error; its task is 'classification'"):
+        loading.load_bundle(tiny_bundle).scores(digit[np.newaxis])
+
+
+def test_evaluating_a_detector_on_a_folder(dlkit, detector: Path, digit_png: bytes, place: Path) -> None:
+    """The normal class is called like it, others as they like; the dark image has the smaller error."""
+    for name, factor in (("2", 0.5), ("scratched", 1.0)):
+        (place / name).mkdir()
+        pixels = np.asarray(Image.open(io.BytesIO(digit_png))).astype(np.float64) * factor
+        Image.fromarray(np.round(pixels).astype(np.uint8)).save(place / name / "a.png")
+    said = dlkit("evaluate", detector, "--data", place, "--quiet")
+    assert said.out == (
+        f"auc on 2 samples ({place.name}/)\nexported   1.0000\n"
+        "threshold  0.03000\nbeyond it  0.0000 of the normal samples, 1.0000 of the others\n"
+    )
+    (place / "scratched" / "a.png").unlink()
+    (place / "scratched").rmdir()
+    said = dlkit("evaluate", detector, "--data", place, "--quiet")
+    assert (said.code, said.out) == (1, "")
+    assert said.err.endswith("needs a folder of images called 2 and one called otherwise\n")
+
+
 @pytest.mark.parametrize(
     ("option", "message"),
     [

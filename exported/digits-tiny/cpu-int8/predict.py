@@ -283,7 +283,7 @@ def top_accuracy(outputs: NDArray[np.float32], labels: NDArray[np.int64], places
     return float(np.mean(ahead.sum(axis=1) < places))
 
 
-def auc(outputs: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+def auc(outputs: NDArray[np.floating[Any]], labels: NDArray[np.int64]) -> float:
     """Area under the ROC curve: how often a sample of class 1 is above one of class 0; equal ones count half.
 
     Args:
@@ -307,6 +307,12 @@ def auc(outputs: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
 def mean_squared_error(wanted: NDArray[np.float32], outputs: NDArray[np.float32]) -> float:
     """Of arrays of one shape, over all of their numbers."""
     return float(np.mean((outputs.astype(np.float64) - wanted.astype(np.float64)) ** 2))
+
+
+def squared_errors(wanted: NDArray[np.float32], outputs: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(N,) mean squared error of each of N samples."""
+    squares = (outputs.astype(np.float64) - wanted.astype(np.float64)) ** 2
+    return np.asarray(squares.reshape(len(squares), -1).mean(axis=1), np.float64)
 
 
 def psnr_db(error: float, peak: float) -> float:
@@ -1540,6 +1546,23 @@ LARGEST_SAMPLES_BYTES = 2**28
 
 
 @dataclasses.dataclass(frozen=True)
+class Detector:
+    """What makes an auto-encoder a detector of anomalies.
+
+    Attributes:
+        normal: names of the classes that are none.
+        threshold: a sample whose score is beyond it is one; measured with the exported file.
+    """
+
+    normal: tuple[str, ...]
+    threshold: float
+
+    def __post_init__(self) -> None:
+        if not all(isinstance(name, str) for name in self.normal) or not 0 <= self.threshold < math.inf:
+            raise ValueError
+
+
+@dataclasses.dataclass(frozen=True)
 class Bundle:
     """An exported model on disk.
 
@@ -1549,6 +1572,7 @@ class Bundle:
         labels: class names, in the order of the output; empty where the outputs are no classes.
         inputs: input name → from raw values to network input.
         picture: from pixels to the range of what a generator makes; None of other models.
+        detector: of an auto-encoder that detects anomalies; None of other models.
     """
 
     folder: Path
@@ -1556,6 +1580,7 @@ class Bundle:
     labels: tuple[str, ...]
     inputs: dict[str, Preprocessing]
     picture: Preprocessing | None = None
+    detector: Detector | None = None
 
     @property
     def model(self) -> Path:
@@ -1634,6 +1659,16 @@ class Bundle:
         outputs = self.session(threads).run_named(self.prepared(named))
         return outputs if len(outputs) > 1 else next(iter(outputs.values()))
 
+    def scores(self, x: NDArray[Any], threads: int | None = None) -> NDArray[np.float64]:
+        """(N,) mean squared errors of what an auto-encoder gives again of raw values, in the network's range.
+
+        Of one that detects anomalies, a score beyond `detector.threshold` is one. Raises as `predict` does.
+        """
+        again = self.predict(np.asarray(x), threads)
+        if self.task != "reconstruction" or isinstance(again, dict):
+            raise DataError(f"{self.folder}: gives nothing again, so there is no error; its task is {self.task!r}")
+        return squared_errors(self.preprocessing.apply(np.asarray(x)), again)
+
     def check(self, threads: int | None = None) -> tuple[int, float, float]:
         """Run the bundle's own samples: (how many, largest gap to the expected outputs, gap allowed).
 
@@ -1692,7 +1727,9 @@ def load_bundle(folder: Path | str) -> Bundle:
         labels = (folder / "labels.txt").read_text(encoding="utf-8").split("\n")[:-1]
         inputs = {name: preprocessing_from(end["preprocessing"]) for name, end in manifest["inputs"].items()}
         picture = preprocessing_from(manifest["picture"]) if manifest.get("picture") else None
-        return Bundle(folder, manifest, tuple(labels), inputs, picture)
+        anomaly = manifest.get("anomaly")
+        detector = Detector(tuple(anomaly["normal"]), float(anomaly["threshold"])) if anomaly else None
+        return Bundle(folder, manifest, tuple(labels), inputs, picture, detector)
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -1827,6 +1864,7 @@ class Again:
         given, made: (*shape) in the network's range.
         error: mean squared difference of the two.
         psnr_db: the same as a peak signal-to-noise ratio in decibels.
+        threshold: of a detector, for which the error is the score of an anomaly; None elsewhere.
     """
 
     name: str
@@ -1834,13 +1872,22 @@ class Again:
     made: NDArray[np.float32]
     error: float
     psnr_db: float
+    threshold: float | None = None
 
     @property
     def text(self) -> str:
+        """What there is to say of it."""
+        if self.threshold is not None:
+            told = "beyond" if self.error > self.threshold else "within"
+            verdict = "anomaly" if self.error > self.threshold else "normal"
+            return f"score {self.error:.5f}  {told} {self.threshold:.5f}: {verdict}"
         return f"error {self.error:.5f}  PSNR {self.psnr_db:.2f} dB"
 
     def as_dict(self) -> dict[str, object]:
         """The same as data."""
+        if self.threshold is not None:
+            beyond = self.error > self.threshold
+            return {"input": self.name, "score": self.error, "threshold": self.threshold, "anomaly": beyond}
         return {"input": self.name, "mean_squared_error": self.error, "psnr_db": self.psnr_db}
 
 
@@ -1870,12 +1917,13 @@ def images_made(
 def samples_again(bundle: Bundle, names: list[str], threads: int | None = None) -> Iterator[Again]:
     """What an auto-encoder makes of each sample in the files `names`, in order; raises as `read_samples` does."""
     session, preprocessing = bundle.session(threads), bundle.preprocessing
+    threshold = bundle.detector.threshold if bundle.detector else None
     for sample in read_samples(names, bundle.inputs):
         [given] = bundle.prepared({name: raw[np.newaxis] for name, raw in sample.raw.items()}).values()
         made = session.run(given)
         check_numbers(made)
         error = mean_squared_error(given, made)
-        yield Again(sample.name, given[0], made[0], error, psnr_db(error, preprocessing.span))
+        yield Again(sample.name, given[0], made[0], error, psnr_db(error, preprocessing.span), threshold)
 
 
 def check_output(output: Path) -> None:
