@@ -10,7 +10,7 @@ from dlkit.errors import ExtraMissing
 
 # What a device that has only numpy, click and ai-edge-litert may lack, and what it is for.
 PURPOSES = {
-    "PIL": ("Pillow", "reading images"),
+    "PIL": ("Pillow", "reading and writing images"),
     "matplotlib": ("matplotlib", "drawing"),
     "tensorflow": ("tensorflow", "building, training and converting"),
     "keras": ("keras", "building, training and converting"),

@@ -45,7 +45,7 @@ def top_accuracy(outputs: NDArray[np.float32], labels: NDArray[np.int64], places
     return float(np.mean(ahead.sum(axis=1) < places))
 
 
-def auc(outputs: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+def auc(outputs: NDArray[np.floating[Any]], labels: NDArray[np.int64]) -> float:
     """Area under the ROC curve: how often a sample of class 1 is above one of class 0; equal ones count half.
 
     Args:
@@ -69,6 +69,12 @@ def auc(outputs: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
 def mean_squared_error(wanted: NDArray[np.float32], outputs: NDArray[np.float32]) -> float:
     """Of arrays of one shape, over all of their numbers."""
     return float(np.mean((outputs.astype(np.float64) - wanted.astype(np.float64)) ** 2))
+
+
+def squared_errors(wanted: NDArray[np.float32], outputs: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(N,) mean squared error of each of N samples."""
+    squares = (outputs.astype(np.float64) - wanted.astype(np.float64)) ** 2
+    return np.asarray(squares.reshape(len(squares), -1).mean(axis=1), np.float64)
 
 
 def psnr_db(error: float, peak: float) -> float:

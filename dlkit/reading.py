@@ -7,6 +7,7 @@ integer where a float is asked for and a list where a tuple is.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import tomllib
 import types
@@ -123,8 +124,11 @@ def read_value(hint: Any, value: Any, where: str, key: str) -> Any:
     """`value` as TOML gave it, held against the type `hint`. Raises RecipeError naming `key`."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
-        inner = [a for a in arguments if a is not type(None)]
-        return read_value(inner[0], value, where, key)
+        *others, last = [a for a in arguments if a is not type(None)]
+        for inner in others:
+            with contextlib.suppress(RecipeError):
+                return read_value(inner, value, where, key)
+        return read_value(last, value, where, key)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         if not isinstance(value, dict):
             raise _wrong_type(where, key, "a table", value)

@@ -44,16 +44,15 @@ def _preprocessing(recipe: Recipe, dataset: Dataset) -> Preprocessing:
 
 def latent_noise(recipe: Recipe, count: int, seed: int) -> NDArray[np.float32]:
     """(count, latent) standard normal numbers for the recipe's generator, inside the range of its inputs."""
-    preprocessing = preprocessing_of(recipe)
-    drawn = np.random.default_rng(seed).standard_normal((count, *preprocessing.shape), np.float32)
-    return np.clip(drawn, *preprocessing.raw_range)
+    return preprocessing_of(recipe).noise(count, seed)
 
 
 def splits_of(recipe: Recipe) -> Splits:
     """The dataset's splits, images fitted to those that the network reads or makes.
 
     Validation and test come through the recipe's noise, which is the same each time; the training split
-    does not, for its noise is drawn anew for each batch. Of data that need not fit into memory (image files, mapped
+    does not, for its noise is drawn anew for each batch. Of an anomaly detector the training split is of normal
+    samples, and there is no noise in the others. Of data that need not fit into memory (image files, mapped
     arrays) the samples are made as they are asked for.
 
     Raises:
@@ -66,12 +65,32 @@ def splits_of(recipe: Recipe) -> Splits:
     train, validation, test = (
         _fitted(split, preprocessing) for split in (splits.train, splits.validation, splits.test)
     )
-    noise, raw_range = recipe.data.noise, preprocessing.raw_range
+    noise, raw_range = held_out_noise(recipe), preprocessing.raw_range
+    if recipe.anomaly is not None:
+        train = normal_samples(recipe, train)
     return Splits(
         train,
         through_noise(validation, noise, raw_range, recipe.seed + 1),
         through_noise(test, noise, raw_range, recipe.seed + 2),
     )
+
+
+def held_out_noise(recipe: Recipe) -> float:
+    """What lies over samples that no one trains on; a detector is to judge samples as they come."""
+    return 0.0 if recipe.anomaly is not None else recipe.data.noise
+
+
+def anomalous(recipe: Recipe, labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(N,) 0 for the classes that the recipe's detector takes as normal, 1 for others."""
+    normal = recipe.anomaly.classes if recipe.anomaly is not None else ()
+    known = opened(recipe).labels
+    places = [known.index(name) for name in normal]
+    return np.isin(labels, places, invert=True).astype(np.int64)
+
+
+def normal_samples(recipe: Recipe, split: Split) -> Split:
+    """Those of `split` that the recipe's detector takes as normal."""
+    return split.rows(np.flatnonzero(anomalous(recipe, split.labels) == 0))
 
 
 def through_noise(split: Split, noise: float, raw_range: tuple[float, float], seed: int) -> Split:

@@ -19,7 +19,8 @@ class Comparison:
     Attributes:
         split: which samples, for instance "validation" or "held-out images of photos/".
         samples: how many.
-        metric: "accuracy"; "auc", the area under the ROC curve, where one output tells two classes apart;
+        metric: "accuracy"; "auc", the area under the ROC curve, where one output tells two classes apart or the error
+            of a reconstruction tells anomalies from normal samples;
             "agreement" where there are no labels to be right about; "psnr_db", the peak signal-to-noise ratio
             against the input, where that is to be given again; "sqnr_db" where nothing is classified.
         float, exported: the metric of each; the float model agrees with itself by 1.0.
@@ -78,6 +79,28 @@ class LayerError:
 
 
 @dataclasses.dataclass(frozen=True)
+class Detection:
+    """What an exported anomaly detector does at its threshold, by the file that is exported.
+
+    Attributes:
+        normal: names of the classes that are none.
+        wanted: fraction of false alarms that the recipe asked for.
+        threshold: the quantile for it (linear between two samples) of the scores of the normal validation samples; a
+            score is the mean squared error of a sample's reconstruction, in the network's range.
+        samples: how many those were.
+        false_alarms: fraction of the normal test samples with a score beyond the threshold.
+        found: fraction of the other test samples likewise.
+    """
+
+    normal: tuple[str, ...]
+    wanted: Number
+    threshold: Number
+    samples: int
+    false_alarms: Number
+    found: Number
+
+
+@dataclasses.dataclass(frozen=True)
 class Report:
     """All that was measured on one exported file.
 
@@ -101,6 +124,7 @@ class Report:
         layers: the ten layers that add most to the error, the worst first; empty for a float file.
         keep_float: layers that stand out among them, with what feeds them; what to keep float.
         kept_float: the patterns of layers that were.
+        detection: of an anomaly detector; None of other models.
     """
 
     scheme: str
@@ -122,6 +146,7 @@ class Report:
     layers: tuple[LayerError, ...] = ()
     keep_float: tuple[str, ...] = ()
     kept_float: tuple[str, ...] = ()
+    detection: Detection | None = None
 
     @property
     def gate(self) -> Comparison:

@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlkit.errors import VerificationRefused
-from dlkit.metrics import CAP_DB, accuracy, auc, mean_squared_error, psnr_db, same_first, sqnr_db, top_accuracy
+from dlkit.metrics import (
+    CAP_DB,
+    accuracy,
+    auc,
+    mean_squared_error,
+    psnr_db,
+    same_first,
+    sqnr_db,
+    squared_errors,
+    top_accuracy,
+)
 from dlkit.progress import Advance, ignore
 from dlkit.report import Comparison
 from dlkit.runtime.inspection import CONTROL_FLOW, FUSED_LSTM, Inspection
@@ -63,10 +73,12 @@ class Rebuilt:
     Attributes:
         wanted: (N, ...) float32, the network's input.
         peak: the span of what an input can be, above 0.
+        anomalous: (N,) 0 for normal samples and 1 for others, which its errors are to tell apart; None elsewhere.
     """
 
     wanted: NDArray[np.float32]
     peak: float
+    anomalous: NDArray[np.int64] | None = None
 
 
 def judged(content: bytes, inputs: Mapping[str, NDArray[Any]], advance: Advance = ignore) -> Judged:
@@ -126,7 +138,11 @@ def _compare_output(
     else:
         sqnr = sqnr_db(before, after, softmax_follows=name in original.end_in_softmax)
     float_top5 = exported_top5 = float_mse = exported_mse = None
-    if rebuilt is not None:
+    if rebuilt is not None and rebuilt.anomalous is not None:
+        float_errors, exported_errors = (squared_errors(rebuilt.wanted, given) for given in (reference, outputs))
+        metric, float_value = "auc", auc(float_errors, rebuilt.anomalous)
+        exported_value = auc(exported_errors, rebuilt.anomalous)
+    elif rebuilt is not None:
         float_mse, exported_mse = (mean_squared_error(rebuilt.wanted, given) for given in (reference, outputs))
         metric, float_value = "psnr_db", psnr_db(float_mse, rebuilt.peak)
         exported_value = psnr_db(exported_mse, rebuilt.peak)

@@ -21,6 +21,8 @@ from dlkit.errors import OutputError
 
 # Flags of Linux' renameat2: what may happen to the second name.
 KEEP, EXCHANGE = 1, 2
+ELSEWHERE = "--out DIR"
+"""The option of most commands that names another place."""
 
 
 @contextlib.contextmanager
@@ -41,17 +43,20 @@ def new_folder(destination: Path, *, replace: bool) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def new_file(destination: Path) -> Iterator[Path]:
+def new_file(destination: Path, instead: str = ELSEWHERE) -> Iterator[Path]:
     """A path to write a file to; it becomes `destination`, or replaces it, if the block ends without an error.
+
+    Args:
+        instead: the option that names another place, for the error.
 
     Raises:
         OutputError: `destination` is a folder, or its parent cannot be written.
     """
-    with explained(destination):
+    with explained(destination, instead):
         _clear_away(destination)
-    with _neighbour(destination) as temporary:
+    with _neighbour(destination, instead) as temporary:
         yield temporary / destination.name
-        with explained(destination):
+        with explained(destination, instead):
             (temporary / destination.name).replace(destination)
 
 
@@ -70,9 +75,9 @@ def temporary_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def write_bytes(destination: Path, content: bytes) -> None:
+def write_bytes(destination: Path, content: bytes, instead: str = ELSEWHERE) -> None:
     """Write a file as `new_file` does."""
-    with new_file(destination) as new, explained(destination):
+    with new_file(destination, instead) as new, explained(destination, instead):
         new.write_bytes(content)
 
 
@@ -111,9 +116,9 @@ def check_room(folder: Path, sizes: list[int]) -> None:
 
 
 @contextlib.contextmanager
-def _neighbour(destination: Path) -> Iterator[Path]:
+def _neighbour(destination: Path, instead: str = ELSEWHERE) -> Iterator[Path]:
     """A hidden folder beside `destination`, locked while its writer lives; whatever bears its name then goes."""
-    with explained(destination):
+    with explained(destination, instead):
         destination.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=_mark(destination), dir=destination.parent))
     try:
@@ -188,10 +193,10 @@ def _renamed(old: Path, new: Path, flag: int) -> bool:
 
 
 @contextlib.contextmanager
-def explained(destination: Path) -> Iterator[None]:
+def explained(destination: Path, instead: str = ELSEWHERE) -> Iterator[None]:
     """Any OSError of the block, such as a full disk, becomes an OutputError that names `destination`."""
     try:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        raise OutputError(f"cannot write {destination}: {reason}; choose another place with --out DIR") from None
+        raise OutputError(f"cannot write {destination}: {reason}; choose another place with {instead}") from None

@@ -17,6 +17,7 @@ MODULES = (
     "digest",
     "extras",
     "noise",
+    "metrics",
     "runtime/dtypes",
     "runtime/named_ends",
     "runtime/litert",
@@ -26,8 +27,10 @@ MODULES = (
     "runtime/arrays",
     "runtime/preprocessing",
     "runtime/inputs",
+    "runtime/pictures",
     "bundle/loading",
     "bundle/answers",
+    "bundle/making",
     "bundle/runner",
 )
 
@@ -36,6 +39,7 @@ HEAD = '''#!/usr/bin/env python3
 for servers needs tensorflow or onnxruntime in place of ai-edge-litert.
 
     python predict.py INPUT...   label images, .npy, .npz or .csv files, folders, or - for standard input
+    python predict.py            of a generator: a picture of what it makes of noise
     python predict.py --check    prove that the model runs here as it did where it was made
 
 Made by dlkit from its own modules; edit those, not this.

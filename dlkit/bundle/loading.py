@@ -14,6 +14,7 @@ import numpy as np
 from dlkit.digest import sha256_of
 from dlkit.errors import DataError, ModelFileError
 from dlkit.filing import read_file
+from dlkit.metrics import squared_errors
 from dlkit.runtime.arrays import read_npz
 from dlkit.runtime.inputs import read_samples
 from dlkit.runtime.litert import Session
@@ -38,6 +39,23 @@ LARGEST_SAMPLES_BYTES = 2**28
 
 
 @dataclasses.dataclass(frozen=True)
+class Detector:
+    """What makes an auto-encoder a detector of anomalies.
+
+    Attributes:
+        normal: names of the classes that are none.
+        threshold: a sample whose score is beyond it is one; measured with the exported file.
+    """
+
+    normal: tuple[str, ...]
+    threshold: float
+
+    def __post_init__(self) -> None:
+        if not all(isinstance(name, str) for name in self.normal) or not 0 <= self.threshold < math.inf:
+            raise ValueError
+
+
+@dataclasses.dataclass(frozen=True)
 class Bundle:
     """An exported model on disk.
 
@@ -46,12 +64,16 @@ class Bundle:
         manifest: the contents of manifest.json.
         labels: class names, in the order of the output; empty where the outputs are no classes.
         inputs: input name → from raw values to network input.
+        picture: from pixels to the range of what a generator makes; None of other models.
+        detector: of an auto-encoder that detects anomalies; None of other models.
     """
 
     folder: Path
     manifest: dict[str, Any]
     labels: tuple[str, ...]
     inputs: dict[str, Preprocessing]
+    picture: Preprocessing | None = None
+    detector: Detector | None = None
 
     @property
     def model(self) -> Path:
@@ -61,6 +83,11 @@ class Bundle:
     @property
     def name(self) -> str:
         return f"{self.manifest['name']}/{self.manifest['target']}-{self.manifest['scheme']}"
+
+    @property
+    def task(self) -> str:
+        """What the network is for, see `networks.Task`; "" if it is none of dlkit's, or of an earlier time."""
+        return str(self.manifest.get("task", ""))
 
     def session(self, threads: int | None = None) -> NamedEnds:
         """A loaded model, ready to run."""
@@ -125,6 +152,16 @@ class Bundle:
         outputs = self.session(threads).run_named(self.prepared(named))
         return outputs if len(outputs) > 1 else next(iter(outputs.values()))
 
+    def scores(self, x: NDArray[Any], threads: int | None = None) -> NDArray[np.float64]:
+        """(N,) mean squared errors of what an auto-encoder gives again of raw values, in the network's range.
+
+        Of one that detects anomalies, a score beyond `detector.threshold` is one. Raises as `predict` does.
+        """
+        again = self.predict(np.asarray(x), threads)
+        if self.task != "reconstruction" or isinstance(again, dict):
+            raise DataError(f"{self.folder}: gives nothing again, so there is no error; its task is {self.task!r}")
+        return squared_errors(self.preprocessing.apply(np.asarray(x)), again)
+
     def check(self, threads: int | None = None) -> tuple[int, float, float]:
         """Run the bundle's own samples: (how many, largest gap to the expected outputs, gap allowed).
 
@@ -182,7 +219,10 @@ def load_bundle(folder: Path | str) -> Bundle:
         check_files(folder, manifest["sha256"])
         labels = (folder / "labels.txt").read_text(encoding="utf-8").split("\n")[:-1]
         inputs = {name: preprocessing_from(end["preprocessing"]) for name, end in manifest["inputs"].items()}
-        return Bundle(folder, manifest, tuple(labels), inputs)
+        picture = preprocessing_from(manifest["picture"]) if manifest.get("picture") else None
+        anomaly = manifest.get("anomaly")
+        detector = Detector(tuple(anomaly["normal"]), float(anomaly["threshold"])) if anomaly else None
+        return Bundle(folder, manifest, tuple(labels), inputs, picture, detector)
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

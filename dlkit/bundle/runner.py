@@ -13,7 +13,8 @@ import numpy as np
 
 from dlkit.bundle.answers import answers_text, stream_texts
 from dlkit.bundle.loading import Bundle, load_bundle
-from dlkit.errors import DlkitError, printable, system_reason
+from dlkit.bundle.making import check_output, content_of_again, content_of_made, images_made, samples_again
+from dlkit.errors import DlkitError, OutputError, printable, system_reason
 from dlkit.runtime.inputs import read_samples
 
 if TYPE_CHECKING:
@@ -21,13 +22,13 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
-    """Label the inputs named on the command line, or check the bundle. Returns the exit code."""
+    """Answer to the inputs named on the command line, or check the bundle. Returns the exit code."""
     arguments = _arguments()
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         bundle = load_bundle(Path(__file__).resolve().parent)
         code = _check(bundle, arguments.threads) if arguments.check else 0
-        return code or _predict(bundle, arguments)
+        return code or _answer(bundle, arguments)
     except DlkitError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -48,20 +49,65 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--top", type=_positive, default=1, metavar="N", help="show the N best classes")
     parser.add_argument("--stream", action="store_true", help="run sequences step by step: an answer after each")
     parser.add_argument("--threads", type=_positive, default=None, metavar="N")
-    arguments = parser.parse_args()
-    if not arguments.inputs and not arguments.check:
-        parser.error("name an INPUT, or use --check")
-    return arguments
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write what was made as .png or .npy")
+    parser.add_argument("--count", type=_positive, metavar="N", help="of a generator: images to make of noise")
+    parser.add_argument("--seed", type=_natural, metavar="N", help="of a generator: seed of the noise")
+    return parser.parse_args()
 
 
 def _positive(text: str) -> int:
+    return _whole(text, 1)
+
+
+def _natural(text: str) -> int:
+    return _whole(text, 0)
+
+
+def _whole(text: str, least: int) -> int:
     try:
         number = int(text)
     except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+        number = least - 1
+    if number < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least}")
     return number
+
+
+def _answer(bundle: Bundle, arguments: argparse.Namespace) -> int:
+    asked = (*arguments.inputs, arguments.output, arguments.count, arguments.seed)
+    if arguments.check and all(given is None for given in asked):
+        return 0
+    if bundle.task == "generation":
+        return _make(bundle, arguments)
+    if not arguments.inputs:
+        print("error: name an INPUT, or use --check", file=sys.stderr)
+        return 2
+    if bundle.task == "reconstruction" and not arguments.stream:
+        return _give_again(bundle, arguments)
+    return _predict(bundle, arguments)
+
+
+def _make(bundle: Bundle, arguments: argparse.Namespace) -> int:
+    output = arguments.output or Path(f"{bundle.manifest['name']}.png")
+    _check_free(output)
+    made = images_made(bundle, arguments.inputs, arguments.count, arguments.seed, arguments.threads)
+    output.write_bytes(content_of_made(output, bundle, made))
+    print(f"wrote {printable(str(output))}: {len(made)} images")
+    return 0
+
+
+def _give_again(bundle: Bundle, arguments: argparse.Namespace) -> int:
+    if arguments.output:
+        _check_free(arguments.output)
+    samples = []
+    for sample in samples_again(bundle, arguments.inputs, arguments.threads):
+        print(f"{printable(sample.name)}  {sample.text}", flush=True)
+        if arguments.output:
+            samples.append(sample)
+    if arguments.output:
+        arguments.output.write_bytes(content_of_again(arguments.output, bundle, samples))
+        print(f"wrote {printable(str(arguments.output))}")
+    return 0
 
 
 def _predict(bundle: Bundle, arguments: argparse.Namespace) -> int:
@@ -73,6 +119,12 @@ def _predict(bundle: Bundle, arguments: argparse.Namespace) -> int:
         answer = answers_text({name: values[0] for name, values in outputs.items()}, bundle.labels, arguments.top)
         print(f"{printable(sample.name)}  {answer}", flush=True)
     return 0
+
+
+def _check_free(output: Path) -> None:
+    check_output(output)
+    if output.exists():
+        raise OutputError(f"{output} exists already; choose another place with --output FILE")
 
 
 def _stream(bundle: Bundle, arguments: argparse.Namespace) -> int:

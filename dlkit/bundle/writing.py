@@ -17,10 +17,12 @@ from dlkit.bundle.flatten import flattened_runner
 from dlkit.bundle.loading import FORMAT, MODELS, STEP, Bundle, load_bundle
 from dlkit.digest import sha256_of
 from dlkit.filing import files_in
-from dlkit.report import TFLITE, Comparison, Report, keep_float_advice
+from dlkit.networks import NETWORKS, PIXELS
+from dlkit.report import TFLITE, Comparison, Detection, Report, keep_float_advice
 from dlkit.runtime.arrays import write_npz
 from dlkit.runtime.dtypes import TensorFormat
 from dlkit.runtime.litert import Session
+from dlkit.runtime.preprocessing import image_behind, preprocessing_for
 from dlkit.runtime.scores import are_probabilities, gives_probabilities
 from dlkit.runtime.served import open_model
 from dlkit.runtime.streaming import Stream
@@ -52,12 +54,14 @@ class Reference:
         fingerprint: sha256 of its samples and labels.
         classes: (N,) the class the float model puts first; None of a reconstruction.
         psnr_db: of the float model's reconstruction; None of classes.
+        auc: of a float model that detects anomalies; None of others.
     """
 
     split: str
     fingerprint: str
     classes: NDArray[np.int64] | None
     psnr_db: float | None = None
+    auc: float | None = None
 
 
 def write_bundle(
@@ -105,6 +109,8 @@ def write_bundle(
                 table["classes"] = reference.classes.tolist()
             (new / "reference.json").write_text(json.dumps(table) + "\n", encoding="utf-8")
         answers = _what_they_are(kept, outputs)
+        task = NETWORKS[trained.network].task if trained.network in NETWORKS else ""
+        picture = _picture(next(iter(session.outputs.values()))) if task == "generation" else None
         manifest = {
             "format": FORMAT,
             "model": kept.name,
@@ -112,6 +118,9 @@ def write_bundle(
             "target": report.target,
             "scheme": report.scheme,
             "network": trained.network,
+            "task": task,
+            "picture": picture,
+            "anomaly": dataclasses.asdict(report.detection) if report.detection else None,
             "trained": trained.trained,
             "weights_sha256": weights_sha256,
             "inputs": {
@@ -173,6 +182,8 @@ def report_text(name: str, report: Report) -> str:
         lines += ["", *_comparison_lines(comparison)]
     for comparison in report.streamed:
         lines += ["", "step by step, at the end of each sequence", *_comparison_lines(comparison)]
+    if report.detection:
+        lines += ["", *_detection_lines(report.detection)]
     if report.layers:
         lines += ["", *_layer_lines(report)]
     lines += [f"\nwarning: {warning}" for warning in report.warnings]
@@ -200,6 +211,16 @@ def _comparison_lines(comparison: Comparison) -> list[str]:
     lines.append(f"largest gap  {comparison.largest_gap:.4g} between two outputs")
     lines.append(f"scores       {comparison.sqnr_db:.1f} dB above their quantization noise")
     return lines
+
+
+def _detection_lines(detection: Detection) -> list[str]:
+    return [
+        f"normal       {', '.join(detection.normal)}; by the error of what is given again",
+        f"threshold    {detection.threshold:.5f}, the {1 - detection.wanted:.4g} quantile of the errors of "
+        f"{detection.samples} normal samples (validation)",
+        f"on test      {detection.false_alarms:.4f} of the normal samples are beyond it, {detection.found:.4f} of the "
+        "others",
+    ]
 
 
 def _beside_float(report: Report) -> str:
@@ -248,6 +269,13 @@ def _what_they_are(model: Path, outputs: Mapping[str, NDArray[np.float32]]) -> d
     else:
         told = {name: are_probabilities(values) for name, values in outputs.items()}
     return {name: "probabilities" if good else "scores" for name, good in told.items()}
+
+
+def _picture(output: TensorFormat) -> dict[str, Any] | None:
+    """How a generator's output becomes pixels, as a table; all of them make images from -1 to 1."""
+    shape = output.shape[1:]
+    image = image_behind(shape)
+    return dataclasses.asdict(preprocessing_for("signed", shape, image, PIXELS, "pad")) if image else None
 
 
 def _versioned(scheme: str) -> tuple[str, ...]:

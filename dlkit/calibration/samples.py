@@ -15,7 +15,7 @@ from dlkit.datasets import Split, stratified
 from dlkit.errors import DataError
 from dlkit.networks import NETWORKS
 from dlkit.recipe import Recipe
-from dlkit.recipe_data import latent_noise, preprocessing_of, splits_of, through_noise
+from dlkit.recipe_data import held_out_noise, latent_noise, preprocessing_of, splits_of, through_noise
 from dlkit.runtime.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -97,10 +97,11 @@ def samples_of_recipe(recipe: Recipe, name: str) -> ExportSamples:
         return _samples_of_generator(recipe, name)
     splits, raw_range = splits_of(recipe), preprocessing_of(recipe).raw_range
     train = splits.train.rows(stratified(splits.train.labels, recipe.export.calibration_samples, recipe.seed))
-    calibration = through_noise(train, recipe.data.noise, raw_range, recipe.seed)
+    calibration = through_noise(train, held_out_noise(recipe), raw_range, recipe.seed)
+    of = f", {' and '.join(recipe.anomaly.classes)} alone" if recipe.anomaly is not None else ""
     return ExportSamples(
         calibration=Samples(
-            {name: np.asarray(calibration.samples)}, train.labels, f"training split of {recipe.data.name}"
+            {name: np.asarray(calibration.samples)}, train.labels, f"training split of {recipe.data.name}{of}"
         ),
         gate=_held_out("validation", splits.validation, name),
         test=_held_out("test", splits.test, name),

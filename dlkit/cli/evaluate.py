@@ -39,7 +39,11 @@ def command(bundle: str, data: str | None, as_json: bool, quiet: bool) -> None:
     if result.float is not None:
         click.echo(f"float      {result.float:.{places}f}")
     click.echo(f"exported   {result.exported:.{places}f}")
-    if result.besides:
+    if result.metric == "auc":
+        alarms, found = result.besides["false_alarms"], result.besides["found"]
+        click.echo(f"threshold  {result.besides['threshold']:.5f}")
+        click.echo(f"beyond it  {alarms:.4f} of the normal samples, {found:.4f} of the others")
+    elif result.besides:
         click.echo(generated_text(result.besides))
     if result.agreement is not None:
         click.echo(f"agreement  {result.agreement:.4f}")

@@ -175,7 +175,8 @@ def print_bundle(bundle: Bundle, report: Report, quiet: bool) -> None:
         click.echo("note: the weights are random; this proves the conversion, not what the network knows\n")
     click.echo(f"wrote {bundle.folder}")
     folder = shlex.quote(str(bundle.folder))
-    commands = [f"dlkit predict {folder} IMAGE", f"dlkit predict {folder} --check"]
+    given = "" if bundle.task == "generation" else " IMAGE"
+    commands = [f"dlkit predict {folder}{given}", f"dlkit predict {folder} --check"]
     if report.test is not None:
         commands.append(f"dlkit evaluate {folder}")
     print_next([*commands, f"dlkit bench {folder}"], quiet)

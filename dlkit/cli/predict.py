@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from dlkit.cli._completing import bundles
-from dlkit.cli._output import json_option, print_json
+from dlkit.cli._output import force_option, json_option, print_json
 from dlkit.errors import VerificationRefused, printable
+
+if TYPE_CHECKING:
+    from dlkit.bundle.loading import Bundle
+
+INSTEAD = "--output FILE"
+"""Where else a picture can be written."""
 
 
 @click.command()
@@ -22,9 +29,32 @@ from dlkit.errors import VerificationRefused, printable
     "--stream", is_flag=True, help="Run sequences step by step, an answer after each (exported with --streaming)."
 )
 @click.option("--check", is_flag=True, help="Prove the bundle on this device with its own samples.")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Of a generator or auto-encoder: the .png or .npy file to write.  [default: the model's name, .png]",
+)
+@click.option(
+    "--count", type=click.IntRange(min=1), metavar="N", help="Of a generator: images to make of noise.  [default: 64]"
+)
+@click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", help="Of a generator: seed of the noise.  [default: 0]"
+)
+@force_option
 @json_option
 def command(
-    bundle: str, inputs: tuple[str, ...], top: int, threads: int | None, stream: bool, check: bool, as_json: bool
+    bundle: str,
+    inputs: tuple[str, ...],
+    top: int,
+    threads: int | None,
+    stream: bool,
+    check: bool,
+    output: str | None,
+    count: int | None,
+    seed: int | None,
+    force: bool,
+    as_json: bool,
 ) -> None:
     """Label each INPUT with the model of BUNDLE; where it names no classes, say what it computes (--json: all of it).
 
@@ -32,40 +62,121 @@ def command(
     of images, or - for one of these on standard input; for a model of several inputs, a .npz archive with an array
     for each. Needs no TensorFlow.
 
+    An auto-encoder's error is printed for each INPUT, and a picture written of what it made beside what it was given;
+    one that detects anomalies says whether the error is beyond its threshold, and writes no picture unless asked.
+    A generator writes a picture of the images it makes, of noise that is drawn where no INPUT gives it.
+
     \b
     Example:
       dlkit predict exported/digits-tiny/cpu-int8 digit.png --top 3
+      dlkit predict exported/digits-gan/cpu-int8 --count 64 --seed 0 --output grid.png
     """
     from dlkit.bundle.loading import load_bundle
 
-    if not inputs and not check:
-        raise click.UsageError(f"name an image, .npy or .csv file, a folder, or -: dlkit predict {bundle} INPUT")
-    loaded = load_bundle(Path(bundle))
+    asked = [name for name, value in (("--count", count), ("--seed", seed), ("--output", output)) if value is not None]
+    named = Path(bundle)
+    if not inputs and not check and not asked and not (named / "manifest.json").is_file():
+        raise click.UsageError(_name_inputs(bundle))
+    loaded = load_bundle(named)
+    _check_options(loaded, list(inputs), asked, stream, check)
     if check:
-        count, gap, allowed = loaded.check(threads)
-        result = f"{count} samples, largest gap {gap:.3g}, allowed {allowed:.3g}"
-        if not gap <= allowed:
-            raise VerificationRefused(f"check failed: {result}; this device does not compute what was exported")
-        if as_json and not inputs:
-            print_json({"passed": True, "samples": count, "largest_gap": gap, "allowed": allowed})
-        else:
-            click.echo(f"check passed: {result}", err=as_json)
+        _check(loaded, threads, as_json, alone=not inputs and not asked)
     if stream and as_json:
         raise click.UsageError("--stream prints lines as steps come; leave out --json")
+    destination = Path(output or f"{loaded.manifest['name']}.png")
     if inputs and stream:
         _stream(loaded, list(inputs), top, threads)
+    elif loaded.task == "generation":
+        if inputs or asked or not check:
+            _make(loaded, list(inputs), count, seed, threads, destination, force, as_json)
+    elif inputs and loaded.task == "reconstruction":
+        drawn = output or (loaded.preprocessing.image and not loaded.detector)
+        _give_again(loaded, list(inputs), threads, destination if drawn else None, force, as_json)
     elif inputs:
         _predict(loaded, list(inputs), top, threads, as_json)
 
 
-def _stream(loaded: object, inputs: list[str], top: int, threads: int | None) -> None:
+def _name_inputs(bundle: str) -> str:
+    return f"name an image, .npy or .csv file, a folder, or -: dlkit predict {bundle} INPUT"
+
+
+def _check_options(loaded: Bundle, inputs: list[str], asked: list[str], stream: bool, check: bool) -> None:
+    """Raise UsageError for options that the model of a bundle has no use for, and where its inputs are missing."""
+    makes = loaded.task == "generation"
+    of_noise = [option for option in asked if option != "--output"]
+    if of_noise and not makes:
+        raise click.UsageError(f"{of_noise[0]} is for generators, and {loaded.name} is none; leave it out")
+    if of_noise and inputs:
+        raise click.UsageError(f"{of_noise[0]} is of noise that is drawn, but {inputs[0]} is given; leave one out")
+    if asked and not makes and loaded.task != "reconstruction":
+        raise click.UsageError(f"--output is for generators and auto-encoders, and {loaded.name} is none; leave it out")
+    if not inputs and not makes and (asked or not check):
+        raise click.UsageError(_name_inputs(str(loaded.folder)))
+
+
+def _check(loaded: Bundle, threads: int | None, as_json: bool, *, alone: bool) -> None:
+    """Run the bundle's own samples. Raises VerificationRefused if they do not give what they must."""
+    count, gap, allowed = loaded.check(threads)
+    result = f"{count} samples, largest gap {gap:.3g}, allowed {allowed:.3g}"
+    if not gap <= allowed:
+        raise VerificationRefused(f"check failed: {result}; this device does not compute what was exported")
+    if as_json and alone:
+        print_json({"passed": True, "samples": count, "largest_gap": gap, "allowed": allowed})
+    else:
+        click.echo(f"check passed: {result}", err=as_json)
+
+
+def _make(
+    loaded: Bundle,
+    inputs: list[str],
+    count: int | None,
+    seed: int | None,
+    threads: int | None,
+    destination: Path,
+    force: bool,
+    as_json: bool,
+) -> None:
+    from dlkit.bundle.making import check_output, content_of_made, images_made
+    from dlkit.writing import refuse_existing, write_bytes
+
+    check_output(destination)
+    refuse_existing(destination, replace=force)
+    made = images_made(loaded, inputs, count, seed, threads)
+    write_bytes(destination, content_of_made(destination, loaded, made), INSTEAD)
+    if as_json:
+        print_json({"output": str(destination), "images": len(made), "seed": None if inputs else seed or 0})
+    else:
+        of = "of the noise given" if inputs else f"of noise (seed {seed or 0})"
+        click.echo(f"wrote {printable(str(destination))}: {len(made)} images {of}")
+
+
+def _give_again(
+    loaded: Bundle, inputs: list[str], threads: int | None, destination: Path | None, force: bool, as_json: bool
+) -> None:
+    from dlkit.bundle.making import check_output, content_of_again, samples_again
+    from dlkit.writing import refuse_existing, write_bytes
+
+    if destination:
+        check_output(destination)
+        refuse_existing(destination, replace=force)
+    samples = []
+    for sample in samples_again(loaded, inputs, threads):
+        samples.append(sample)
+        if not as_json:
+            click.echo(f"{printable(sample.name)}  {sample.text}")
+    if as_json:
+        print_json([sample.as_dict() for sample in samples])
+    if destination:
+        write_bytes(destination, content_of_again(destination, loaded, samples), INSTEAD)
+        click.echo(f"wrote {printable(str(destination))}", err=as_json)
+
+
+def _stream(loaded: Bundle, inputs: list[str], top: int, threads: int | None) -> None:
     import numpy as np
 
     from dlkit.bundle.answers import stream_texts
-    from dlkit.bundle.loading import Bundle
     from dlkit.runtime.inputs import read_samples
 
-    assert isinstance(loaded, Bundle)
     stream = loaded.stream(threads)
     for sample in read_samples(inputs, loaded.inputs):
         prepared = loaded.prepared({name: raw[np.newaxis] for name, raw in sample.raw.items()})
@@ -74,14 +185,12 @@ def _stream(loaded: object, inputs: list[str], top: int, threads: int | None) ->
             click.echo(f"{printable(sample.name)}  {line}")
 
 
-def _predict(loaded: object, inputs: list[str], top: int, threads: int | None, as_json: bool) -> None:
+def _predict(loaded: Bundle, inputs: list[str], top: int, threads: int | None, as_json: bool) -> None:
     import numpy as np
 
     from dlkit.bundle.answers import answers_text, check_numbers, top_classes
-    from dlkit.bundle.loading import Bundle
     from dlkit.runtime.inputs import read_samples
 
-    assert isinstance(loaded, Bundle)
     session = loaded.session(threads)
     answers: list[dict[str, object]] = []
     for sample in read_samples(inputs, loaded.inputs):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +15,12 @@ from dlkit.bundle.answers import top_classes
 from dlkit.bundle.loading import Bundle
 from dlkit.datasets import Split
 from dlkit.errors import DataError, ModelFileError, UnknownName, suggestion
-from dlkit.metrics import mean_squared_error, psnr_db
+from dlkit.metrics import auc, mean_squared_error, psnr_db, squared_errors
 from dlkit.networks import NETWORKS
+from dlkit.pipeline.detecting import beyond
 from dlkit.progress import Advance, ignore
 from dlkit.recipe import Recipe, recipe_from
-from dlkit.recipe_data import data_preprocessing, latent_noise, splits_of
+from dlkit.recipe_data import anomalous, data_preprocessing, latent_noise, splits_of
 from dlkit.report import Number
 from dlkit.runtime.inputs import IMAGE_SUFFIXES, images_in, read_inputs
 
@@ -34,13 +36,15 @@ class Evaluation:
     """Quality of a bundle's file.
 
     Attributes:
-        metric: "accuracy", "psnr_db" of an auto-encoder, or "feature_distance" of a generator (lower is better).
+        metric: "accuracy", "psnr_db" of an auto-encoder, "auc" of one that detects anomalies, or
+            "feature_distance" of a generator (lower is better).
         float: of the float model on the same samples; None where it was not measured.
         exported: of the file, measured now.
         agreement: fraction of samples on which both put the same class first; None likewise.
         samples: how many.
         data: which.
-        besides: what else is known of generated images; see `training.judging.Judgement`.
+        besides: what else is known: of generated images, see `training.judging.Judgement`; of an anomaly detector its
+            threshold, and the fraction of normal samples (false alarms) and of others (found) beyond it.
     """
 
     metric: str
@@ -61,6 +65,8 @@ def evaluate(bundle: Bundle, data: Path | None = None, advance: Advance = ignore
     """
     recipe = bundle.manifest["recipe"]
     task = _task(recipe)
+    if bundle.detector is not None and data is not None:
+        return _anomalies_in(bundle, data, advance)
     if not bundle.labels and (data is not None or task not in ("reconstruction", "generation")):
         raise DataError(f"{bundle.folder}: its outputs are no classes, so there is no accuracy to measure")
     if data is not None:
@@ -85,6 +91,8 @@ def evaluate(bundle: Bundle, data: Path | None = None, advance: Advance = ignore
         raise _changed(wanted)
     outputs = _outputs(bundle, split, advance)
     measure = _rebuilt if task == "reconstruction" else _classified
+    if bundle.detector is not None:
+        measure = partial(_detected, wanted)
     try:
         return measure(bundle, split, outputs, before, f"test split of {wanted.data.name}")
     except (ValueError, KeyError, TypeError, OverflowError):
@@ -149,6 +157,24 @@ def _rebuilt(
     )
 
 
+def _detected(
+    recipe: Recipe, bundle: Bundle, split: Split, outputs: NDArray[np.float32], before: dict[str, Any], data: str
+) -> Evaluation:
+    scores = squared_errors(bundle.preprocessing.apply(split.samples), outputs)
+    return _told_apart(bundle, scores, anomalous(recipe, split.labels), float(before["auc"]), data)
+
+
+def _told_apart(
+    bundle: Bundle, scores: NDArray[np.float64], others: NDArray[np.int64], before: float | None, data: str
+) -> Evaluation:
+    """A detector on samples of which it is known which are normal (0) and which others (1)."""
+    assert bundle.detector is not None
+    threshold = bundle.detector.threshold
+    alarms, found = beyond(threshold, scores, others)
+    besides = {"threshold": threshold, "false_alarms": alarms, "found": found}
+    return Evaluation("auc", before, auc(scores, others), None, len(scores), data, besides)
+
+
 def _generated(bundle: Bundle, recipe: Recipe, advance: Advance) -> Evaluation:
     """What a classifier that is trained for it sees in images made of noise; the float model is not there."""
     from dlkit.training.judging import Judge
@@ -169,17 +195,39 @@ def _generated(bundle: Bundle, recipe: Recipe, advance: Advance) -> Evaluation:
     )
 
 
-def _on_folder(bundle: Bundle, folder: Path, advance: Advance) -> Evaluation:
-    """Images in folders called like the labels; the float model is not there to compare with."""
+def _anomalies_in(bundle: Bundle, folder: Path, advance: Advance) -> Evaluation:
+    """Images in folders called like their classes, of which some are normal and all others anomalies."""
+    assert bundle.detector is not None
+    normal, scores, others = bundle.detector.normal, [], []
+    classes = _classes_in(folder)
+    session = bundle.session()
+    for done, path in enumerate(classes, start=1):
+        advance(done, len(classes))
+        for sample in read_inputs([str(image) for image in images_in(path)], bundle.preprocessing):
+            x = bundle.preprocessing.apply(np.asarray(sample.raw)[np.newaxis])
+            scores.append(squared_errors(x, session.run(x)))
+            others.append(int(path.name not in normal))
+    if len(set(others)) < 2:
+        raise DataError(f"--data {folder}: needs a folder of images called {normal[0]} and one called otherwise")
+    return _told_apart(bundle, np.concatenate(scores), np.asarray(others, np.int64), None, f"{folder.name}/")
+
+
+def _classes_in(folder: Path) -> list[Path]:
+    """The folders of images of a class each. Raises DataError for images that are in none."""
     if not folder.is_dir():
         raise DataError(f"--data {folder}: there is no such folder")
-    session = bundle.session()
-    right: list[bool] = []
     strays = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir())
     if strays:
         raise DataError(f"{strays[0]}: is in no class; put each image into the folder of its class")
     # What systems put there (.git, .DS_Store, __MACOSX) is no class.
-    classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__")))
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__")))
+
+
+def _on_folder(bundle: Bundle, folder: Path, advance: Advance) -> Evaluation:
+    """Images in folders called like the labels; the float model is not there to compare with."""
+    classes = _classes_in(folder)
+    session = bundle.session()
+    right: list[bool] = []
     for done, path in enumerate(classes, start=1):
         advance(done, len(classes))
         if path.name not in bundle.labels:

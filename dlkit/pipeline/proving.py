@@ -14,6 +14,7 @@ from dlkit.conversion.keeping import mixed
 from dlkit.conversion.layer_errors import MOST_SAMPLES, layer_errors, worth_keeping
 from dlkit.conversion.making import Float, Made
 from dlkit.errors import ConversionError, VerificationRefused
+from dlkit.pipeline.detecting import detection_of
 from dlkit.pipeline.rebuilding import to_rebuild
 from dlkit.progress import Advance
 from dlkit.report import Comparison, LayerError, Report, keep_float_advice
@@ -79,7 +80,7 @@ def prove(
         held_out: HeldOut, wanted: dict[str, NDArray[np.float32]], before: Judged, after: Judged
     ) -> tuple[Comparison, ...]:
         labels = held_out.labels if trained.labels or is_one_score(wanted) else None
-        rebuilt = to_rebuild(trained, held_out.wanted)
+        rebuilt = to_rebuild(trained, held_out.wanted, held_out.labels)
         return compare(held_out.name, wanted, before, after, labels, rebuilt)
 
     before, after = judged(samples.gate)
@@ -93,10 +94,11 @@ def prove(
     except VerificationRefused as refusal:
         raise VerificationRefused(f"{refusal}{keep_float_advice(keep)}") from None
     tests: tuple[Comparison, ...] = ()
-    remembered = None
+    remembered = on_test = None
     if samples.test is not None:
         wanted = {name: outputs[count:] for name, outputs in answers.converted.reference.items()}
-        tests = compared(samples.test, wanted, *judged(samples.test))
+        before_test, after_test = judged(samples.test)
+        tests, on_test = compared(samples.test, wanted, before_test, after_test), _first(after_test)
         remembered = remember(samples.test, next(iter(wanted.values())), tests[0])
     report = Report(
         scheme=scheme.name,
@@ -110,20 +112,26 @@ def prove(
         float_bytes=made.float_file.stat().st_size,
         ops=inspection.ops,
         tensors=inspection.tensors,
-        warnings=answers.converted.notes
-        + _warnings(gates[0], next(iter(after.outputs.values())), inspection)
-        + unmeasured,
+        warnings=answers.converted.notes + _warnings(gates[0], _first(after), inspection) + unmeasured,
         minimum_runtime=inspection.minimum_runtime,
         unknown_versions=inspection.unknown_versions,
         layers=layers[:MOST_LAYERS],
         keep_float=keep,
         kept_float=made.kept_float,
+        detection=detection_of(trained, samples.gate, _first(after), samples.test, on_test),
     )
     return report, remembered
 
 
+def _first(judged: Judged) -> NDArray[np.float32]:
+    """The first output."""
+    return next(iter(judged.outputs.values()))
+
+
 def remember(test: HeldOut, outputs: NDArray[np.float32], measured: Comparison) -> Reference:
     """What `dlkit evaluate` needs to know of the float model's first output on the test split."""
+    if measured.metric == "auc":
+        return Reference("test", test.fingerprint, None, auc=measured.float)
     if measured.metric == "psnr_db":
         return Reference("test", test.fingerprint, None, measured.float)
     return Reference("test", test.fingerprint, outputs.argmax(axis=1))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlkit.networks import NETWORKS
+from dlkit.recipe_data import anomalous
 from dlkit.runtime.preprocessing import Preprocessing
 from dlkit.trained import Trained
 from dlkit.verify import Rebuilt
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
     from dlkit.runtime.rows import Rows
 
 
-def to_rebuild(trained: Trained, raw: Mapping[str, Rows]) -> Rebuilt | None:
+def to_rebuild(trained: Trained, raw: Mapping[str, Rows], labels: NDArray[np.int64] | None = None) -> Rebuilt | None:
     """The input of a network whose task is reconstruction, with its span.
 
     Args:
         raw: name → (N, ...), held-out raw values, without the noise that is to be taken away.
+        labels: (N,) their classes, by which a detector's anomalies are known.
 
     Returns:
         None for another task, for a model from elsewhere, which has none, and where they do not vary.
@@ -32,7 +34,10 @@ def to_rebuild(trained: Trained, raw: Mapping[str, Rows]) -> Rebuilt | None:
     [(name, values)] = raw.items()
     wanted = trained.inputs[name].apply(values)
     peak = span(trained.inputs[name], wanted)
-    return Rebuilt(wanted, peak) if peak > 0.0 else None
+    recipe = trained.recipe
+    detects = recipe is not None and recipe.anomaly is not None
+    others = anomalous(recipe, labels) if recipe is not None and detects and labels is not None else None
+    return Rebuilt(wanted, peak, others) if peak > 0.0 else None
 
 
 def span(preprocessing: Preprocessing, inputs: NDArray[np.float32]) -> float:

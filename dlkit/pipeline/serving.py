@@ -22,6 +22,7 @@ from dlkit.errors import ConversionError, IllegalCombination, ModelFileError, Ve
 from dlkit.extras import check_installed
 from dlkit.filing import bytes_in
 from dlkit.pipeline.bundling import few_samples
+from dlkit.pipeline.detecting import detection_of
 from dlkit.pipeline.plan import Plan
 from dlkit.pipeline.proving import MAX_DROP, remember
 from dlkit.pipeline.rebuilding import to_rebuild
@@ -153,7 +154,7 @@ def _proven(
         wanted = {name: values[rows] for name, values in reference.items()}
         found = {name: values[rows] for name, values in outputs.items()}
         labels = held_out.labels if trained.labels or is_one_score(wanted) else None
-        rebuilt = to_rebuild(trained, held_out.wanted)
+        rebuilt = to_rebuild(trained, held_out.wanted, held_out.labels)
         return compare(held_out.name, wanted, _as_judged(wanted), _as_judged(found), labels, rebuilt)
 
     gates = compared(samples.gate, slice(None, count))
@@ -164,6 +165,7 @@ def _proven(
     if samples.test is not None:
         tests = compared(samples.test, slice(count, None))
         remembered = remember(samples.test, next(iter(reference.values()))[count:], tests[0])
+    first = next(iter(outputs.values()))
     runtime, distribution = RUNTIMES[scheme.format]
     return Report(
         scheme=scheme.name,
@@ -180,6 +182,7 @@ def _proven(
         warnings=tuple(told["notes"]),
         minimum_runtime=version(distribution),
         runtime=runtime,
+        detection=detection_of(trained, samples.gate, first[:count], samples.test, first[count:]),
     ), remembered
 
 

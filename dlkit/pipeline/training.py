@@ -70,7 +70,7 @@ def train(
     """
     from dlkit.training.checkpoints import Checkpoints
     from dlkit.training.histories import confusion_csv, csv_of
-    from dlkit.training.learning import LEARNING
+    from dlkit.training.learning import learning_of
     from dlkit.training.precision import in_float32, precision_of
     from dlkit.training.watching import Watch
 
@@ -87,7 +87,7 @@ def train(
         checkpoints.refuse()
     if not begun:
         checkpoints.clear()
-    fit, measure = LEARNING[network.task]
+    fit, measure = learning_of(recipe)
 
     def build() -> keras.Model:
         return network.build(recipe.network.options, recipe.name)
@@ -119,12 +119,12 @@ def train(
 def _measured_again(trained: Trained, progress: Progress) -> TrainingResult:
     """The result of a training that was over before."""
     from dlkit.conversion.tflite import load_model
-    from dlkit.training.learning import LEARNING
+    from dlkit.training.learning import learning_of
 
     recipe, history = trained.recipe, history_of(trained.model.parent)
     assert recipe is not None  # as_recipe_says has compared it
     with progress.step(f"Measuring {trained.model}, which is trained already"):
         make_deterministic(recipe.seed)
-        _, measure = LEARNING[NETWORKS[trained.network].task]
+        _, measure = learning_of(recipe)
         validation, test = measure(load_model(trained.model), recipe, splits_of(recipe), data_preprocessing(recipe))
     return TrainingResult(trained, history, validation, test)

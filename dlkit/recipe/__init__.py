@@ -16,6 +16,7 @@ from dlkit.reading import parse_toml, read_dataclass, with_overrides
 from dlkit.recipe.opening import opened
 from dlkit.recipe.parts import (
     AdversarialPart,
+    AnomalyPart,
     AugmentationPart,
     DataPart,
     ExpectPart,
@@ -29,6 +30,7 @@ from dlkit.recipe.rules import completed
 
 __all__ = [
     "AdversarialPart",
+    "AnomalyPart",
     "AugmentationPart",
     "DataPart",
     "ExpectPart",

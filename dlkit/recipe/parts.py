@@ -41,7 +41,8 @@ class DataPart:
         resize: how an image of another shape is fitted: "crop" fills and cuts the middle, "pad"
             keeps all of it on a ground of the lowest value, "stretch" ignores its proportions.
         noise: what a denoiser is to take away: standard deviation of Gaussian noise, as a fraction of the raw
-            range, at whose ends it is cut off. Drawn anew for each training batch, once for the other splits.
+            range, at whose ends it is cut off. Drawn anew for each training batch, once for the other splits; an
+            anomaly detector sees none but in training.
     """
 
     name: str
@@ -203,6 +204,31 @@ class AdversarialPart:
 
 
 @dataclasses.dataclass(frozen=True)
+class AnomalyPart:
+    """[anomaly] an auto-encoder learns normal samples alone; what it gives again badly is an anomaly.
+
+    Training, calibration and the threshold see none but normal samples. Validation and test split keep all classes:
+    quality is how well the error of the reconstruction tells the two apart.
+
+    Attributes:
+        normal: the name of the normal class, or a list of names.
+        false_alarms: fraction of the normal samples of the validation split that is to be beyond the threshold.
+    """
+
+    normal: tuple[int | str, ...] | int | str
+    false_alarms: float = 0.05
+
+    def __post_init__(self) -> None:
+        _require(self.classes != (), "anomaly.normal", self, "a class, or a list of at least one")
+        _require(0 <= self.false_alarms < 1, "anomaly.false_alarms", self, "from 0 to below 1")
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the normal classes."""
+        return tuple(map(str, self.normal)) if isinstance(self.normal, tuple) else (str(self.normal),)
+
+
+@dataclasses.dataclass(frozen=True)
 class ExportPart:
     """[export] what file is made, and what it must keep.
 
@@ -234,7 +260,8 @@ class ExpectPart:
     Attributes:
         float_accuracy, exported_accuracy: of a classifier.
         float_psnr_db, exported_psnr_db: of an auto-encoder, against the images without noise.
-        float_gain_db: how far that is above the peak signal-to-noise ratio of what it was given.
+        float_auc, exported_auc: of an anomaly detector.
+        float_gain_db: how far PSNR is above the peak signal-to-noise ratio of what it was given.
         float_feature_distance, exported_feature_distance: of a generator, at most.
         confident, entropy: of its images, float and exported; see `training.judging.Judgement`.
     """
@@ -244,6 +271,8 @@ class ExpectPart:
     float_psnr_db: float | None = None
     exported_psnr_db: float | None = None
     float_gain_db: float | None = None
+    float_auc: float | None = None
+    exported_auc: float | None = None
     float_feature_distance: float | None = None
     exported_feature_distance: float | None = None
     confident: float | None = None
@@ -262,6 +291,7 @@ class Recipe:
     augmentation: AugmentationPart = AugmentationPart()
     transfer: TransferPart = TransferPart()
     adversarial: AdversarialPart = AdversarialPart()
+    anomaly: AnomalyPart | None = None
     export: ExportPart = ExportPart()
     expect: ExpectPart | None = None
 

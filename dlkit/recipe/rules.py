@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from dlkit.datasets import DATASETS, Dataset
-from dlkit.errors import RecipeError
+from dlkit.errors import RecipeError, suggestion
 from dlkit.networks import NETWORKS, Network
 from dlkit.reading import read_arguments
 from dlkit.recipe.opening import opened, read_data_options, shape_for
@@ -55,6 +55,7 @@ def agreeing(recipe: Recipe, dataset: Dataset, where: str) -> Recipe:
     """The recipe with the options of its network that these data decide. Raises RecipeError if it says otherwise."""
     network = NETWORKS[recipe.network.name]
     options = _options(recipe, network, dataset, where)
+    _check_anomaly(recipe, network, dataset, where)
     _check_augmentation(recipe, options, len(dataset.shape) == 3, where)
     if len(dataset.shape) == 3 and dataset.shape[2] not in (1, 3):
         raise RecipeError(
@@ -158,6 +159,20 @@ def _check_augmentation(recipe: Recipe, options: dict[str, Any], of_images: bool
             f"{where}: augmentation.saturation and augmentation.hue are of images in colour, and "
             f"{recipe.network.name} has {shape[-1]} channel; leave them out"
         )
+
+
+def _check_anomaly(recipe: Recipe, network: Network, dataset: Dataset, where: str) -> None:
+    """Raise RecipeError unless an anomaly detector has a normal class, others, and a network that can be one."""
+    if recipe.anomaly is None:
+        return
+    if network.task != "reconstruction":
+        raise RecipeError(f"{where}: anomaly is for auto-encoders, and {network.name} is none; leave it out")
+    for name in recipe.anomaly.classes:
+        if name not in dataset.labels:
+            known = suggestion(name, dataset.labels)
+            raise RecipeError(f"{where}: anomaly.normal = {name!r} is no class of {recipe.data.name}; {known}")
+    if set(recipe.anomaly.classes) == set(dataset.labels):
+        raise RecipeError(f"{where}: anomaly.normal names every class of {recipe.data.name}; leave out what is none")
 
 
 def _with_discriminator(recipe: Recipe, network: Network, image_shape: list[int], where: str) -> Recipe:

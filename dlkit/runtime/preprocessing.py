@@ -109,6 +109,11 @@ class Preprocessing:
         x = x * np.asarray(self.scale, np.float32) + np.asarray(self.offset, np.float32)
         return np.ascontiguousarray(x.reshape(len(x), *self.shape), dtype=np.float32)
 
+    def noise(self, count: int, seed: int) -> NDArray[np.float32]:
+        """(count, *shape) standard normal raw values, cut off at the ends of the raw range; the same for a seed."""
+        drawn = np.random.default_rng(seed).standard_normal((count, *self.shape), np.float32)
+        return np.clip(drawn, *self.raw_range)
+
     def raw_batch(self, raw: ArrayLike) -> NDArray[np.float32]:
         """Raw values (N, ...) in the shape of images where there is an image behind them, float32.
 
@@ -140,7 +145,8 @@ class Preprocessing:
             raise DataError(f"{where}: values from {found}, but this model takes raw values from {low:g} to {high:g}")
         if not self.is_bounded:
             return values.reshape(self.image or self.shape)
-        if values.dtype.kind == "f" and high > 2 and values.max() <= 1 and not np.array_equal(values, np.round(values)):
+        fractions = values.dtype.kind == "f" and not np.array_equal(values, np.round(values))
+        if fractions and low >= 0 and high > 2 and values.max() <= 1:  # noise and decibels may well be below 1
             raise DataError(
                 f"{where}: values from {values.min():g} to {values.max():g} look scaled already, but this model takes "
                 f"raw values from {low:g} to {high:g}"

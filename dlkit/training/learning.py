@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dlkit.training import adversarial, reconstruction, supervised
-from dlkit.training.measuring import Quality, classified, generated, rebuilt
+from dlkit.networks import NETWORKS
+from dlkit.recipe import Recipe
+from dlkit.training import adversarial, detection, reconstruction, supervised
+from dlkit.training.measuring import Quality, classified, detected, generated, rebuilt
 from dlkit.training.watching import History
 
 Fit = Callable[..., History]
@@ -18,3 +20,10 @@ LEARNING: dict[str, tuple[Fit, Measure]] = {
     "generation": (adversarial.fit, generated),
 }
 """Task of a network → its training, its measure; `recipe.rules.TRAINED` names the same tasks."""
+
+
+def learning_of(recipe: Recipe) -> tuple[Fit, Measure]:
+    """The training and the measure of what a recipe asks for; an auto-encoder may be there to detect anomalies."""
+    if recipe.anomaly is not None:
+        return detection.fit, detected
+    return LEARNING[NETWORKS[recipe.network.name].task]

@@ -10,9 +10,9 @@ import numpy as np
 
 from dlkit.datasets import Split, Splits
 from dlkit.frameworks import keras
-from dlkit.metrics import accuracy, confusion_matrix, mean_squared_error, psnr_db
+from dlkit.metrics import accuracy, auc, confusion_matrix, mean_squared_error, psnr_db, squared_errors
 from dlkit.recipe import Recipe
-from dlkit.recipe_data import latent_noise
+from dlkit.recipe_data import anomalous, latent_noise
 from dlkit.runtime.preprocessing import Preprocessing
 from dlkit.runtime.rows import Rows, batches_of
 from dlkit.training.judging import Judge
@@ -33,7 +33,7 @@ class Quality:
     """Of a float model on one split.
 
     Attributes:
-        metric: "accuracy", "psnr_db" or, of a generator, "feature_distance".
+        metric: "accuracy", "psnr_db", of an anomaly detector "auc" or, of a generator, "feature_distance".
         value: of what the model gives.
         given: the same of what the model was given, where noise was laid over it; None elsewhere.
         besides: what else is known of generated images; see `judging.Judgement`.
@@ -77,6 +77,19 @@ def rebuilt(
             return psnr_db(float(np.average(errors, weights=counts)), preprocessing.span)
 
         return Quality("psnr_db", of(found), None if split.clean is None else of(given))
+
+    return on(splits.validation), on(splits.test)
+
+
+def detected(
+    model: keras.Model, recipe: Recipe, splits: Splits, preprocessing: Preprocessing
+) -> tuple[Quality, Quality]:
+    """How well the error of the reconstruction tells normal samples from others: the area under the ROC curve."""
+
+    def on(split: Split) -> Quality:
+        batches = _inputs(split.samples, preprocessing)
+        errors = np.concatenate([squared_errors(inputs, _outputs(model, inputs)) for inputs in batches])
+        return Quality("auc", auc(errors, anomalous(recipe, split.labels)))
 
     return on(splits.validation), on(splits.test)
 

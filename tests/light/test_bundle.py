@@ -35,6 +35,23 @@ def manifest(folder: Path) -> dict:
 # --- what it says of itself ---
 
 
+@pytest.mark.parametrize(
+    "anomaly",
+    [
+        {"normal": ["0"]},
+        {"normal": [0], "threshold": 0.1},
+        {"normal": ["0"], "threshold": -0.1},
+        {"normal": ["0"], "threshold": float("nan")},
+        {"normal": ["0"], "threshold": "low"},
+        {"normal": 3, "threshold": 0.1},
+    ],
+)
+def test_a_broken_threshold_is_refused(bundle: Path, vouch: Callable, anomaly: object) -> None:
+    """A detector without one would find nothing, or everything."""
+    vouch(bundle, anomaly=anomaly)
+    assert refused(bundle).endswith("is not a dlkit manifest, or is corrupt; export the bundle again")
+
+
 def test_a_bundle_loads(tiny_bundle: Path) -> None:
     """Name, labels, preprocessing."""
     bundle = load_bundle(tiny_bundle)

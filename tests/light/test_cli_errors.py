@@ -59,7 +59,10 @@ def refused(dlkit: Callable) -> Callable[..., str]:
         (["--quit"], "No such option '--quit'"),
         (["predict"], "Missing argument 'BUNDLE'; see dlkit predict --help"),
         (["predict", "b"], "name an image, .npy or .csv file, a folder, or -: dlkit predict b INPUT; see"),
-        (["predict", "b", "x", "--tpo", "3"], "No such option '--tpo'. Did you mean '--top'? see dlkit predict --help"),
+        (
+            ["predict", "b", "x", "--jsno"],
+            "No such option '--jsno'. Did you mean '--json'? see dlkit predict",
+        ),
         (["predict", "b", "x", "--top", "0"], "Invalid value for '--top': 0 is not in the range x>=1; see"),
         (["predict", "b", "x", "--top", "many"], "Invalid value for '--top': 'many' is not a valid integer"),
         (["predict", "b", "x", "--threads", "0"], "Invalid value for '--threads': 0 is not in the range x>=1"),

@@ -7,7 +7,15 @@ import itertools
 import numpy as np
 import pytest
 
-from dlkit.metrics import accuracy, auc, frechet_distance, mean_squared_error, psnr_db, top_accuracy
+from dlkit.metrics import (
+    accuracy,
+    auc,
+    frechet_distance,
+    mean_squared_error,
+    psnr_db,
+    squared_errors,
+    top_accuracy,
+)
 
 NAN = float("nan")
 
@@ -85,6 +93,13 @@ def test_mean_squared_error_is_over_all_numbers() -> None:
     """(1 + 0 + 0 + 9) / 4."""
     wanted, given = np.zeros((2, 2), np.float32), np.array([[1, 0], [0, 3]], np.float32)
     assert mean_squared_error(wanted, given) == 2.5
+
+
+def test_squared_errors_are_one_a_sample() -> None:
+    """The mean over all numbers of each."""
+    wanted = np.zeros((2, 2, 2, 1), np.float32)
+    outputs = np.array([[1, 1, 1, 1], [0, 0, 0, 4]], np.float32).reshape(2, 2, 2, 1)
+    assert squared_errors(wanted, outputs).tolist() == [1.0, 4.0]
 
 
 def test_frechet_distance_of_known_distributions() -> None:

@@ -30,6 +30,7 @@ class Bicycle:
     kind: Literal["city", "race"] = "city"
     bell: bool = False
     light: Wheel | None = None
+    owners: tuple[int | str, ...] | int | str = ()
     extras: dict[str, object] = dataclasses.field(default_factory=dict)
 
 
@@ -47,6 +48,19 @@ def refused(text: str) -> str:
     return str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("value", "read_as"), [("3", 3), ('"me"', "me"), ('["me", 3]', ("me", 3)), ("[]", ())], ids=str
+)
+def test_a_value_may_be_of_several_types(value: str, read_as: object) -> None:
+    """The first that it is; as TOML has it, nothing is converted."""
+    assert read(f"{GOOD}owners = {value}").owners == read_as
+
+
+def test_a_value_of_none_of_several_types_is_refused() -> None:
+    """By the last of them."""
+    assert refused(f"{GOOD}owners = true").endswith("owners = True is true or false; it takes a string")
+
+
 def test_defaults_are_filled_in() -> None:
     """What the file does not say is the dataclass's default."""
     assert read(GOOD) == Bicycle("x", Wheel(28, 32.0))
@@ -59,7 +73,7 @@ def test_everything_has_its_type() -> None:
         + 'gears = [1, 2]\nframe = [1, 2.5]\nkind = "race"\nbell = true\nlight = { size = 1 }\nextras = { a = 1 }\n'
     )
     bicycle = read(text)
-    assert bicycle == Bicycle("x", Wheel(28), (1, 2), (1.0, 2.5), "race", True, Wheel(1), {"a": 1})
+    assert bicycle == Bicycle("x", Wheel(28), (1, 2), (1.0, 2.5), "race", True, Wheel(1), (), {"a": 1})
     assert [type(n) for n in bicycle.frame] == [float, float]
 
 

@@ -81,6 +81,9 @@ BAD = [
     ("network.name=lstm_forecaster", "network.name = 'lstm_forecaster' is for forecasting, which no recipe trains"),
     ("data.preprocessing=unti", "data.preprocessing = 'unti' is not one of them; did you mean 'unit'?"),
     ("data.resize=3", "data.resize = 3 is a whole number; it takes a string"),
+    ("anomaly.normal=3", "anomaly is for auto-encoders, and cnn is none; leave it out"),
+    ("anomaly.normal=[]", "anomaly.normal = () must be a class, or a list of at least one"),
+    ("anomaly.false_alarms=0.1", "missing key 'anomaly.normal'"),
     ("training.epochs=0", "training.epochs = 0 must be at least 1"),
     ("training.epochs=1.5", "training.epochs = 1.5 is a number; it takes a whole number"),
     ("training.epochs=many", "training.epochs = 'many' is a string; it takes a whole number"),
@@ -204,6 +207,36 @@ def test_an_autoencoder_has_no_classes(good: Path) -> None:
     assert recipe.network.options == {"input_shape": [8, 8, 1]}
     with pytest.raises(RecipeError, match=r"label_smoothing = 0\.1 is for classifiers"):
         read_recipe(good, ["network.name=dense_autoencoder", "training.label_smoothing=0.1"])
+
+
+DETECTOR = ["network.name=dense_autoencoder"]
+
+
+@pytest.mark.parametrize(
+    ("value", "classes"), [("3", ("3",)), ('"3"', ("3",)), ('["3", "8"]', ("3", "8")), ("[3, 8]", ("3", "8"))]
+)
+def test_a_detectors_normal_classes(good: Path, value: str, classes: tuple[str, ...]) -> None:
+    """A name or a list; a name that is a number needs no quotes."""
+    recipe = read_recipe(good, [*DETECTOR, f"anomaly.normal={value}"])
+    assert recipe.anomaly is not None
+    assert (recipe.anomaly.classes, recipe.anomaly.false_alarms) == (classes, 0.05)
+    assert recipe_from(recipe.as_dict(), "stored") == recipe
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("anomaly.normal=ten", "anomaly.normal = 'ten' is no class of digits; known: 0, 1, 2"),
+        ("anomaly.normal=[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]", "anomaly.normal names every class of digits; leave out what"),
+        ("anomaly={normal = 3, false_alarms = 1.0}", "anomaly.false_alarms = 1.0 must be from 0 to below 1"),
+        ("anomaly={normal = 3, false_alarms = nan}", "anomaly.false_alarms = nan must be from 0 to below 1"),
+    ],
+)
+def test_what_a_detector_cannot_be(good: Path, override: str, message: str) -> None:
+    """Each is told by its key."""
+    with pytest.raises(RecipeError) as caught:
+        read_recipe(good, [*DETECTOR, override])
+    assert message in str(caught.value)
 
 
 def test_a_classifier_needs_its_top(good: Path) -> None:

@@ -177,6 +177,15 @@ def test_a_reconstruction_is_held_against_the_input() -> None:
     assert (found.float_mse, found.exported_mse) == (pytest.approx(0.01), pytest.approx(0.04))
 
 
+def test_a_detector_is_held_to_the_order_of_its_errors() -> None:
+    """One of two anomalies is given again as well as the normal sample; the exported file gives all alike."""
+    wanted, errors = np.zeros((3, 2), np.float32), np.array([[0.1], [0.1], [0.9]], np.float32)
+    rebuilt = Rebuilt(wanted, 1.0, np.array([0, 1, 1]))
+    found = compared(wanted + errors, wanted + np.float32(0.3), [3, 7, 8], rebuilt)
+    assert (found.metric, found.float, found.exported, found.float_mse) == ("auc", 0.75, 0.5, None)
+    assert "area under the ROC curve fell from 0.7500 to 0.5000" in failed_gates(found, SCHEMES["int8"], 0.01)[0]
+
+
 def test_an_output_of_another_shape_than_the_input_is_no_reconstruction() -> None:
     """The input is not what it is to give."""
     outputs = np.eye(2, dtype=np.float32)

@@ -58,4 +58,4 @@ def test_an_image_says_what_to_install(bare_python: Path, tmp_path: Path) -> Non
     (tmp_path / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     done = _run(bare_python, "x.png", cwd=tmp_path)
     assert done.returncode == 1
-    assert done.stderr == "error: reading images needs Pillow: pip install Pillow\n"
+    assert done.stderr == "error: reading and writing images needs Pillow: pip install Pillow\n"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from short import short_recipe
 
 from dlkit.bundle.loading import Bundle
@@ -141,6 +144,20 @@ def test_a_generator_is_calibrated_and_proven_with_noise() -> None:
     assert abs(calibration.std() - 1) < 0.05
     assert np.array_equal(calibration, again.calibration.raw["noise"])
     assert not np.array_equal(calibration[: len(gate)], gate)
+
+
+@pytest.mark.slow
+def test_predict_draws_what_an_exported_generator_makes(made, dlkit, fresh, tmp_path: Path) -> None:
+    """From black to white; the bundle's own runner writes the same bytes of the same seed."""
+    _, bundle, _ = made
+    arguments = ("--count", "9", "--seed", "5", "--output")
+    said = dlkit("predict", bundle.folder, *arguments, tmp_path / "ours.png")
+    assert (said.code, said.err) == (0, "")
+    alone = fresh(bundle.folder / "predict.py", *arguments, tmp_path / "alone.png", cwd=tmp_path)
+    assert (alone.code, alone.err) == (0, "")
+    drawn = (tmp_path / "ours.png").read_bytes()
+    assert drawn == (tmp_path / "alone.png").read_bytes()
+    assert Image.open(io.BytesIO(drawn)).getextrema()[0] < 20
 
 
 @pytest.mark.slow

@@ -121,6 +121,21 @@ def test_evaluate_prints_decibels(denoised: Ran) -> None:
     )
 
 
+def test_predict_shows_what_a_denoiser_gives_again(denoised: Ran, dlkit, fresh, tmp_path: Path) -> None:
+    """Its error on each digit; the bundle's own runner says the same and draws the same."""
+    _, bundle, _ = denoised
+    digits, given = DATASETS["digits"].load().test.samples[:3], tmp_path / "digits.npy"
+    np.save(given, digits)
+    said = dlkit("predict", bundle.folder, given, "--output", tmp_path / "ours.png")
+    alone = fresh(bundle.folder / "predict.py", given, "--output", tmp_path / "alone.png", cwd=tmp_path)
+    assert (said.code, alone.code) == (0, 0), alone.err
+    assert said.out.splitlines()[:3] == alone.out.splitlines()[:3]
+    made = np.asarray(bundle.predict(digits))
+    error = np.mean((made[2] - digits[2] / 16.0) ** 2)
+    assert said.out.splitlines()[2] == f"{given}[2]  error {error:.5f}  PSNR {-10 * np.log10(error):.2f} dB"
+    assert (tmp_path / "ours.png").read_bytes() == (tmp_path / "alone.png").read_bytes()
+
+
 def test_a_sigmoid_cannot_give_what_is_below_0(tmp_path: Path) -> None:
     """Told before the training, with both ways out."""
     recipe = short_recipe(network={"name": "dense_autoencoder"}, data={"name": "digits", "preprocessing": "signed"})

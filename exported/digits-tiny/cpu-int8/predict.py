@@ -3,6 +3,7 @@
 for servers needs tensorflow or onnxruntime in place of ai-edge-litert.
 
     python predict.py INPUT...   label images, .npy, .npz or .csv files, folders, or - for standard input
+    python predict.py            of a generator: a picture of what it makes of noise
     python predict.py --check    prove that the model runs here as it did where it was made
 
 Made by dlkit from its own modules; edit those, not this.
@@ -28,16 +29,14 @@ import os
 import re
 import stat
 import sys
-import threading
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator
 from collections.abc import Callable, Mapping
 from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from collections.abc import Iterator
 from collections.abc import Iterator, Mapping
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -47,7 +46,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-    from numpy.typing import ArrayLike, NDArray
     from numpy.typing import NDArray
 
 
@@ -205,7 +203,7 @@ def sha256_of_arrays(arrays: Iterable[NDArray[Any]]) -> str:
 
 # What a device that has only numpy, click and ai-edge-litert may lack, and what it is for.
 PURPOSES = {
-    "PIL": ("Pillow", "reading images"),
+    "PIL": ("Pillow", "reading and writing images"),
     "matplotlib": ("matplotlib", "drawing"),
     "tensorflow": ("tensorflow", "building, training and converting"),
     "keras": ("keras", "building, training and converting"),
@@ -239,34 +237,9 @@ def _missing(module: str) -> ExtraMissing:
 
 # --- noise ---
 
-class Together(AbstractContextManager[None]):
-    """A state of the whole process that threads enter together: the first sets it up, the last takes it down.
-
-    Each by itself would restore what another had set up, and leave it so for ever.
-    """
-
-    def __init__(self, make: Callable[[], AbstractContextManager[None]]) -> None:
-        self._make = make
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._state: AbstractContextManager[None] = contextlib.nullcontext()
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if not self._inside:
-                self._state = self._make()
-                self._state.__enter__()
-            self._inside += 1
-
-    def __exit__(self, *about: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if not self._inside:
-                self._state.__exit__(None, None, None)
-
-
 @contextlib.contextmanager
-def _descriptor_2_aside() -> Iterator[None]:
+def native_noise_aside() -> Iterator[None]:
+    """Send descriptor 2 nowhere while the block runs; what fails in it speaks through its Python error."""
     if sys.stderr is None:  # closed by whoever started us
         yield
         return
@@ -282,12 +255,125 @@ def _descriptor_2_aside() -> Iterator[None]:
         os.close(kept)
 
 
-_ASIDE = Together(_descriptor_2_aside)
+# --- metrics ---
+
+CAP_DB = 200.0
+"""Where there is no noise at all."""
+NAN = float("nan")
 
 
-def native_noise_aside() -> AbstractContextManager[None]:
-    """Send descriptor 2 nowhere while the block runs; what fails in it speaks through its Python error."""
-    return _ASIDE
+def accuracy(outputs: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """Top-1 accuracy of (N, classes) outputs; NaN if an output is no finite number."""
+    if not np.isfinite(outputs).all():
+        return NAN
+    return float(np.mean(outputs.argmax(axis=1) == labels))
+
+
+def top_accuracy(outputs: NDArray[np.float32], labels: NDArray[np.int64], places: int) -> float:
+    """Fraction of (N, classes) outputs that have the right class among their first `places`.
+
+    Of classes with equal outputs the one of the lower number is first, as `argmax` has it. NaN if an output is no
+    finite number.
+    """
+    if not np.isfinite(outputs).all():
+        return NAN
+    own = np.take_along_axis(outputs, labels[:, None], axis=1)
+    earlier = np.arange(outputs.shape[1]) < labels[:, None]
+    ahead = (outputs > own) | ((outputs == own) & earlier)
+    return float(np.mean(ahead.sum(axis=1) < places))
+
+
+def auc(outputs: NDArray[np.floating[Any]], labels: NDArray[np.int64]) -> float:
+    """Area under the ROC curve: how often a sample of class 1 is above one of class 0; equal ones count half.
+
+    Args:
+        outputs: (N,) or (N, 1), higher for class 1.
+        labels: (N,) of 0 and 1.
+
+    Returns:
+        0 to 1; NaN if an output is no finite number, or if the samples are all of one class.
+    """
+    positives = int(np.count_nonzero(labels == 1))
+    negatives = len(labels) - positives
+    if not np.isfinite(outputs).all() or not positives or not negatives:
+        return NAN
+    _, place, count = np.unique(outputs.reshape(len(labels)), return_inverse=True, return_counts=True)
+    last = np.cumsum(count)
+    ranks = (last - (count - 1) / 2)[place]  # from 1 on; equal outputs share the mean of theirs
+    wins = float(ranks[labels == 1].sum()) - positives * (positives + 1) / 2
+    return wins / (positives * negatives)
+
+
+def mean_squared_error(wanted: NDArray[np.float32], outputs: NDArray[np.float32]) -> float:
+    """Of arrays of one shape, over all of their numbers."""
+    return float(np.mean((outputs.astype(np.float64) - wanted.astype(np.float64)) ** 2))
+
+
+def squared_errors(wanted: NDArray[np.float32], outputs: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(N,) mean squared error of each of N samples."""
+    squares = (outputs.astype(np.float64) - wanted.astype(np.float64)) ** 2
+    return np.asarray(squares.reshape(len(squares), -1).mean(axis=1), np.float64)
+
+
+def psnr_db(error: float, peak: float) -> float:
+    """Peak signal-to-noise ratio in decibels, 10 log10(peak² / error), capped at 200.
+
+    Args:
+        error: mean squared error.
+        peak: span of what the signal can be.
+
+    Returns:
+        NaN unless `error` and `peak` are finite and `peak` is above 0.
+    """
+    if not np.isfinite(error) or not np.isfinite(peak) or not peak > 0.0:
+        return NAN
+    return CAP_DB if error == 0.0 else _capped_db(peak**2 / error)
+
+
+def sqnr_db(signal: NDArray[np.float32], noisy: NDArray[np.float32], *, softmax_follows: bool) -> float:
+    """10 log10 of the energy of `signal` about its mean over the energy of `noisy − signal`.
+
+    Where a softmax follows, a constant added to all scores of a sample changes nothing; the mean of
+    each sample is therefore taken from the signal and from the noise. Elsewhere it is noise like any
+    other, and the signal is what varies over all samples and outputs. Capped at 200 dB; NaN if
+    either holds one, or if there is no signal.
+    """
+    signal, difference = signal.astype(np.float64), noisy.astype(np.float64) - signal.astype(np.float64)
+    if softmax_follows:
+        axes = tuple(range(1, signal.ndim))
+        signal = signal - signal.mean(axis=axes, keepdims=True)
+        difference = difference - difference.mean(axis=axes, keepdims=True)
+    else:
+        signal = signal - signal.mean()
+    energy, noise = float(np.sum(signal**2)), float(np.sum(difference**2))
+    if not energy > 0.0:
+        return NAN
+    return CAP_DB if noise == 0.0 else _capped_db(energy / noise)
+
+
+def same_first(a: NDArray[Any], b: NDArray[Any]) -> float:
+    """Fraction of the rows of two (N, classes) arrays whose highest number is in the same place."""
+    return float(np.mean(a.argmax(axis=1) == b.argmax(axis=1)))
+
+
+def _capped_db(ratio: float) -> float:
+    return float(np.minimum(CAP_DB, 10.0 * np.log10(ratio)))  # unlike min(), keeps NaN
+
+
+def frechet_distance(ones: NDArray[np.float32], others: NDArray[np.float32]) -> float:
+    """Between the normal distributions of two sets of (N, features): |μ - ν|² + tr(S + T - 2 (S T)^½).
+
+    Dowson & Landau 1982, doi:10.1016/0047-259X(82)90077-X. NaN if a feature is no finite number, or if there are
+    fewer than two of a set.
+    """
+    if min(len(ones), len(others)) < 2 or not (np.isfinite(ones).all() and np.isfinite(others).all()):
+        return NAN
+    a, b = ones.astype(np.float64), others.astype(np.float64)
+    s, t = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
+    # The eigenvalues of a product of two covariances are real and not negative, but for rounding.
+    roots = np.sqrt(np.clip(np.linalg.eigvals(np.atleast_2d(s) @ np.atleast_2d(t)).real, 0.0, None))
+    apart = float(np.sum((a.mean(axis=0) - b.mean(axis=0)) ** 2))
+    return max(0.0, apart + float(np.trace(np.atleast_2d(s + t))) - 2.0 * float(roots.sum()))
 
 
 # --- runtime/dtypes ---
@@ -1008,20 +1094,24 @@ class Preprocessing:
             return frozenset({self.shape})
         return frozenset({self.shape, self.image, self.image[:2] if self.image[2] == 1 else self.image})
 
-    def apply(self, raw: ArrayLike) -> NDArray[np.float32]:
+    def apply(self, raw: NDArray[Any]) -> NDArray[np.float32]:
         """Raw values (N, *shape) or (N, *image) → network input (N, *shape) float32."""
         x = self.raw_batch(raw)
         if self.color == "bgr":
             x = x[..., ::-1]
         x = x * np.asarray(self.scale, np.float32) + np.asarray(self.offset, np.float32)
-        return np.ascontiguousarray(x.reshape(len(x), *self.shape), dtype=np.float32)
+        return np.ascontiguousarray(x.reshape(len(raw), *self.shape), dtype=np.float32)
 
-    def raw_batch(self, raw: ArrayLike) -> NDArray[np.float32]:
+    def noise(self, count: int, seed: int) -> NDArray[np.float32]:
+        """(count, *shape) standard normal raw values, cut off at the ends of the raw range; the same for a seed."""
+        drawn = np.random.default_rng(seed).standard_normal((count, *self.shape), np.float32)
+        return np.clip(drawn, *self.raw_range)
+
+    def raw_batch(self, raw: NDArray[Any]) -> NDArray[np.float32]:
         """Raw values (N, ...) in the shape of images where there is an image behind them, float32.
 
         Raises DataError for samples of another shape, or that are no numbers.
         """
-        raw = np.asarray(raw)
         if raw.ndim == 0 or raw.shape[1:] not in self.sample_shapes:
             found = _times(raw.shape[1:]) if raw.ndim else "a single number"
             raise DataError(f"samples of shape {found}, but this model takes {_times(self.shape)}")
@@ -1047,7 +1137,8 @@ class Preprocessing:
             raise DataError(f"{where}: values from {found}, but this model takes raw values from {low:g} to {high:g}")
         if not self.is_bounded:
             return values.reshape(self.image or self.shape)
-        if values.dtype.kind == "f" and high > 2 and values.max() <= 1 and not np.array_equal(values, np.round(values)):
+        fractions = values.dtype.kind == "f" and not np.array_equal(values, np.round(values))
+        if fractions and low >= 0 and high > 2 and values.max() <= 1:  # noise and decibels may well be below 1
             raise DataError(
                 f"{where}: values from {values.min():g} to {values.max():g} look scaled already, but this model takes "
                 f"raw values from {low:g} to {high:g}"
@@ -1182,37 +1273,15 @@ def open_image(content: bytes, where: str) -> Image:
     Raises DataError if `content` is none, is broken or is unreasonably large.
     """
     require("PIL")
-    with while_decoding():
-        return decoded_image(content, where)
-
-
-@contextlib.contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Of side matters in image files; what counts is whether they decode."""
-    from PIL import Image
-
-    with warnings.catch_warnings(), native_noise_aside():  # libtiff prints
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        yield
-
-
-_QUIET = Together(_without_warnings)
-
-
-def while_decoding() -> AbstractContextManager[None]:
-    """What is around `decoded_image`, in one thread or around several that decode at once."""
-    return _QUIET
-
-
-def decoded_image(content: bytes, where: str) -> Image:
-    """`open_image` without what is around it."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
-        picture = Image.open(io.BytesIO(content), formats=IMAGE_FORMATS)
-        picture.load()
-        return ImageOps.exif_transpose(picture)
+        with warnings.catch_warnings(), native_noise_aside():  # libtiff prints
+            warnings.simplefilter("ignore")  # of side matters in the file; what counts is whether it decodes
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            picture = Image.open(io.BytesIO(content), formats=IMAGE_FORMATS)
+            picture.load()
+            return ImageOps.exif_transpose(picture)
     except UnidentifiedImageError:
         raise DataError(f"{where}: is not an image that can be read (PNG, JPEG, BMP, GIF, TIFF, WebP …)") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -1272,7 +1341,7 @@ def read_samples(names: list[str], inputs: Mapping[str, Preprocessing]) -> Itera
     """The samples behind each name, in order, for a model of these inputs. Raises DataError as `read_inputs` does."""
     for name in names:
         if Path(name).suffix.lower() == ".npz" and not Path(name).is_dir():
-            yield from _archived(name, read_npz(content_of(Path(name)), name), inputs)
+            yield from _archived(name, read_npz(_content(Path(name)), name), inputs)
         elif len(inputs) > 1:
             wanted = " and ".join(repr(key) for key in inputs)
             raise DataError(f"{name}: this model takes the inputs {wanted}; give a .npz archive with an array for each")
@@ -1307,9 +1376,9 @@ def read_inputs(names: list[str], preprocessing: Preprocessing) -> Iterator[Samp
             yield from _samples("standard input", _standard_input(), "", preprocessing)
         elif Path(name).is_dir():
             for path in images_in(Path(name)):
-                yield from _samples(str(path), content_of(path), path.suffix, preprocessing)
+                yield from _samples(str(path), _content(path), path.suffix, preprocessing)
         else:
-            yield from _samples(name, content_of(Path(name)), Path(name).suffix, preprocessing)
+            yield from _samples(name, _content(Path(name)), Path(name).suffix, preprocessing)
 
 
 def images_in(folder: Path) -> list[Path]:
@@ -1329,8 +1398,7 @@ def _cannot_look(error: OSError) -> None:
     raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from None
 
 
-def content_of(path: Path) -> bytes:
-    """The bytes of a file. Raises DataError if it cannot be read."""
+def _content(path: Path) -> bytes:
     try:
         return read_file(path, LARGEST_BYTES)
     except FileNotFoundError:
@@ -1413,6 +1481,57 @@ def _rows(where: str, array: NDArray[Any], preprocessing: Preprocessing) -> Iter
         yield Sample(where, preprocessing.raw_sample(array, where))
 
 
+# --- runtime/pictures ---
+
+SHOWN_PIXELS = 48
+"""Smaller images are enlarged by a whole factor to about this height."""
+GAP_PIXELS, GAP_GREY = 2, 128
+"""Between two images."""
+
+
+def pixels_of(values: NDArray[np.float32], preprocessing: Preprocessing) -> NDArray[np.uint8]:
+    """Values in a network's range (N, *shape) → pixels 0…255 (N, H, W, 1 or 3), RGB; undoes `Preprocessing.apply`.
+
+    Values beyond the ends of the range are cut off there. Raises DataError if no image is behind them.
+    """
+    if preprocessing.image is None:
+        shape = "×".join(str(n) for n in values.shape[1:])
+        raise DataError(f"samples of {shape} numbers are no images; write them to a .npy file: --output NAME.npy")
+    low, high = preprocessing.raw_range
+    images = values.astype(np.float64).reshape(len(values), *preprocessing.image)
+    raw = (images - np.asarray(preprocessing.offset)) / np.asarray(preprocessing.scale)
+    if preprocessing.color == "bgr":
+        raw = raw[..., ::-1]
+    return np.asarray(np.clip(np.round((raw - low) / (high - low) * 255.0), 0, 255), np.uint8)
+
+
+def png_grid(images: NDArray[np.uint8]) -> bytes:
+    """(N, H, W, 1 or 3) pixels as one PNG, row by row, about as wide as high; the same images give the same bytes."""
+    require("PIL")
+    from PIL import Image
+
+    factor = max(1, round(SHOWN_PIXELS / images.shape[1]))
+    large = images.repeat(factor, axis=1).repeat(factor, axis=2)
+    count, height, width, channels = large.shape
+    columns = min(count, math.ceil(math.sqrt(count * height / width)))
+    rows = math.ceil(count / columns)
+    down, right = height + GAP_PIXELS, width + GAP_PIXELS
+    whole = np.full((rows * down + GAP_PIXELS, columns * right + GAP_PIXELS, channels), GAP_GREY, np.uint8)
+    for number, image in enumerate(large):
+        top, left = GAP_PIXELS + number // columns * down, GAP_PIXELS + number % columns * right
+        whole[top : top + height, left : left + width] = image
+    stream = io.BytesIO()
+    Image.fromarray(whole[..., 0] if channels == 1 else whole).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def npy_bytes(values: NDArray[Any]) -> bytes:
+    """An array as the content of a .npy file."""
+    stream = io.BytesIO()
+    np.lib.format.write_array(stream, values, allow_pickle=False)
+    return stream.getvalue()
+
+
 # --- bundle/loading ---
 
 FORMAT = 2
@@ -1427,6 +1546,23 @@ LARGEST_SAMPLES_BYTES = 2**28
 
 
 @dataclasses.dataclass(frozen=True)
+class Detector:
+    """What makes an auto-encoder a detector of anomalies.
+
+    Attributes:
+        normal: names of the classes that are none.
+        threshold: a sample whose score is beyond it is one; measured with the exported file.
+    """
+
+    normal: tuple[str, ...]
+    threshold: float
+
+    def __post_init__(self) -> None:
+        if not all(isinstance(name, str) for name in self.normal) or not 0 <= self.threshold < math.inf:
+            raise ValueError
+
+
+@dataclasses.dataclass(frozen=True)
 class Bundle:
     """An exported model on disk.
 
@@ -1435,12 +1571,16 @@ class Bundle:
         manifest: the contents of manifest.json.
         labels: class names, in the order of the output; empty where the outputs are no classes.
         inputs: input name → from raw values to network input.
+        picture: from pixels to the range of what a generator makes; None of other models.
+        detector: of an auto-encoder that detects anomalies; None of other models.
     """
 
     folder: Path
     manifest: dict[str, Any]
     labels: tuple[str, ...]
     inputs: dict[str, Preprocessing]
+    picture: Preprocessing | None = None
+    detector: Detector | None = None
 
     @property
     def model(self) -> Path:
@@ -1450,6 +1590,11 @@ class Bundle:
     @property
     def name(self) -> str:
         return f"{self.manifest['name']}/{self.manifest['target']}-{self.manifest['scheme']}"
+
+    @property
+    def task(self) -> str:
+        """What the network is for, see `networks.Task`; "" if it is none of dlkit's, or of an earlier time."""
+        return str(self.manifest.get("task", ""))
 
     def session(self, threads: int | None = None) -> NamedEnds:
         """A loaded model, ready to run."""
@@ -1514,6 +1659,16 @@ class Bundle:
         outputs = self.session(threads).run_named(self.prepared(named))
         return outputs if len(outputs) > 1 else next(iter(outputs.values()))
 
+    def scores(self, x: NDArray[Any], threads: int | None = None) -> NDArray[np.float64]:
+        """(N,) mean squared errors of what an auto-encoder gives again of raw values, in the network's range.
+
+        Of one that detects anomalies, a score beyond `detector.threshold` is one. Raises as `predict` does.
+        """
+        again = self.predict(np.asarray(x), threads)
+        if self.task != "reconstruction" or isinstance(again, dict):
+            raise DataError(f"{self.folder}: gives nothing again, so there is no error; its task is {self.task!r}")
+        return squared_errors(self.preprocessing.apply(np.asarray(x)), again)
+
     def check(self, threads: int | None = None) -> tuple[int, float, float]:
         """Run the bundle's own samples: (how many, largest gap to the expected outputs, gap allowed).
 
@@ -1571,7 +1726,10 @@ def load_bundle(folder: Path | str) -> Bundle:
         check_files(folder, manifest["sha256"])
         labels = (folder / "labels.txt").read_text(encoding="utf-8").split("\n")[:-1]
         inputs = {name: preprocessing_from(end["preprocessing"]) for name, end in manifest["inputs"].items()}
-        return Bundle(folder, manifest, tuple(labels), inputs)
+        picture = preprocessing_from(manifest["picture"]) if manifest.get("picture") else None
+        anomaly = manifest.get("anomaly")
+        detector = Detector(tuple(anomaly["normal"]), float(anomaly["threshold"])) if anomaly else None
+        return Bundle(folder, manifest, tuple(labels), inputs, picture, detector)
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -1690,16 +1848,118 @@ def check_numbers(outputs: NDArray[np.float32]) -> None:
         raise ModelFileError("the model's output holds NaN or infinity; its weights are broken: export it again")
 
 
+# --- bundle/making ---
+
+OUTPUT_SUFFIXES = (".png", ".npy")
+IMAGES_MADE, MOST_MADE = 64, 10_000
+"""Of noise that is drawn: unless their number is given, and the most there may be."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Again:
+    """A sample and what an auto-encoder makes of it.
+
+    Attributes:
+        name: the file, with the row where a file holds several.
+        given, made: (*shape) in the network's range.
+        error: mean squared difference of the two.
+        psnr_db: the same as a peak signal-to-noise ratio in decibels.
+        threshold: of a detector, for which the error is the score of an anomaly; None elsewhere.
+    """
+
+    name: str
+    given: NDArray[np.float32]
+    made: NDArray[np.float32]
+    error: float
+    psnr_db: float
+    threshold: float | None = None
+
+    @property
+    def text(self) -> str:
+        """What there is to say of it."""
+        if self.threshold is not None:
+            told = "beyond" if self.error > self.threshold else "within"
+            verdict = "anomaly" if self.error > self.threshold else "normal"
+            return f"score {self.error:.5f}  {told} {self.threshold:.5f}: {verdict}"
+        return f"error {self.error:.5f}  PSNR {self.psnr_db:.2f} dB"
+
+    def as_dict(self) -> dict[str, object]:
+        """The same as data."""
+        if self.threshold is not None:
+            beyond = self.error > self.threshold
+            return {"input": self.name, "score": self.error, "threshold": self.threshold, "anomaly": beyond}
+        return {"input": self.name, "mean_squared_error": self.error, "psnr_db": self.psnr_db}
+
+
+def images_made(
+    bundle: Bundle, names: list[str], count: int | None = None, seed: int | None = None, threads: int | None = None
+) -> NDArray[np.float32]:
+    """(N, ...) what a generator makes, in its range: of the noise in the files `names`; without any, of noise drawn.
+
+    Raises DataError if the noise is not what the generator takes, or if it takes more than noise and gets none.
+    """
+    count = IMAGES_MADE if count is None else count
+    if count > MOST_MADE:
+        raise DataError(f"{count} images are more than are made at once; at most {MOST_MADE}: --count {MOST_MADE}")
+    if names:
+        raws = [sample.raw for sample in read_samples(names, bundle.inputs)]
+        noise = {name: np.stack([raw[name] for raw in raws]) for name in bundle.inputs}
+    elif len(bundle.inputs) > 1:
+        wanted = " and ".join(repr(name) for name in bundle.inputs)
+        raise DataError(f"{bundle.folder}: makes images of {wanted}; give a .npz archive with an array for each")
+    else:
+        noise = {name: inputs.noise(count, seed or 0) for name, inputs in bundle.inputs.items()}
+    [made] = bundle.session(threads).run_named(bundle.prepared(noise)).values()
+    check_numbers(made)
+    return made
+
+
+def samples_again(bundle: Bundle, names: list[str], threads: int | None = None) -> Iterator[Again]:
+    """What an auto-encoder makes of each sample in the files `names`, in order; raises as `read_samples` does."""
+    session, preprocessing = bundle.session(threads), bundle.preprocessing
+    threshold = bundle.detector.threshold if bundle.detector else None
+    for sample in read_samples(names, bundle.inputs):
+        [given] = bundle.prepared({name: raw[np.newaxis] for name, raw in sample.raw.items()}).values()
+        made = session.run(given)
+        check_numbers(made)
+        error = mean_squared_error(given, made)
+        yield Again(sample.name, given[0], made[0], error, psnr_db(error, preprocessing.span), threshold)
+
+
+def check_output(output: Path) -> None:
+    """Raise DataError unless `output` is called like a file that can be written."""
+    if output.suffix.lower() not in OUTPUT_SUFFIXES:
+        raise DataError(f"--output {output}: call it NAME.png or, for the numbers themselves, NAME.npy")
+
+
+def content_of_made(output: Path, bundle: Bundle, made: NDArray[np.float32]) -> bytes:
+    """A generator's images as the content of the file `output`: a grid, or the numbers in the network's range."""
+    if output.suffix.lower() == ".npy":
+        return npy_bytes(made)
+    if bundle.picture is None:
+        raise DataError(f"{bundle.folder}: does not say how its outputs become pixels: --output NAME.npy")
+    return png_grid(pixels_of(made, bundle.picture))
+
+
+def content_of_again(output: Path, bundle: Bundle, samples: Iterable[Again]) -> bytes:
+    """Reconstructions as the content of the file `output`: each at the right of its sample, or the numbers alone."""
+    given, made = (np.stack(values) for values in zip(*((s.given, s.made) for s in samples), strict=True))
+    if output.suffix.lower() == ".npy":
+        return npy_bytes(made)
+    sides = [pixels_of(values, bundle.preprocessing) for values in (given, made)]
+    return png_grid(np.concatenate(sides, axis=2))
+
+
 # --- bundle/runner ---
 
 def main() -> int:
-    """Label the inputs named on the command line, or check the bundle. Returns the exit code."""
+    """Answer to the inputs named on the command line, or check the bundle. Returns the exit code."""
     arguments = _arguments()
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         bundle = load_bundle(Path(__file__).resolve().parent)
         code = _check(bundle, arguments.threads) if arguments.check else 0
-        return code or _predict(bundle, arguments)
+        return code or _answer(bundle, arguments)
     except DlkitError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -1720,20 +1980,65 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--top", type=_positive, default=1, metavar="N", help="show the N best classes")
     parser.add_argument("--stream", action="store_true", help="run sequences step by step: an answer after each")
     parser.add_argument("--threads", type=_positive, default=None, metavar="N")
-    arguments = parser.parse_args()
-    if not arguments.inputs and not arguments.check:
-        parser.error("name an INPUT, or use --check")
-    return arguments
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write what was made as .png or .npy")
+    parser.add_argument("--count", type=_positive, metavar="N", help="of a generator: images to make of noise")
+    parser.add_argument("--seed", type=_natural, metavar="N", help="of a generator: seed of the noise")
+    return parser.parse_args()
 
 
 def _positive(text: str) -> int:
+    return _whole(text, 1)
+
+
+def _natural(text: str) -> int:
+    return _whole(text, 0)
+
+
+def _whole(text: str, least: int) -> int:
     try:
         number = int(text)
     except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+        number = least - 1
+    if number < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least}")
     return number
+
+
+def _answer(bundle: Bundle, arguments: argparse.Namespace) -> int:
+    asked = (*arguments.inputs, arguments.output, arguments.count, arguments.seed)
+    if arguments.check and all(given is None for given in asked):
+        return 0
+    if bundle.task == "generation":
+        return _make(bundle, arguments)
+    if not arguments.inputs:
+        print("error: name an INPUT, or use --check", file=sys.stderr)
+        return 2
+    if bundle.task == "reconstruction" and not arguments.stream:
+        return _give_again(bundle, arguments)
+    return _predict(bundle, arguments)
+
+
+def _make(bundle: Bundle, arguments: argparse.Namespace) -> int:
+    output = arguments.output or Path(f"{bundle.manifest['name']}.png")
+    _check_free(output)
+    made = images_made(bundle, arguments.inputs, arguments.count, arguments.seed, arguments.threads)
+    output.write_bytes(content_of_made(output, bundle, made))
+    print(f"wrote {printable(str(output))}: {len(made)} images")
+    return 0
+
+
+def _give_again(bundle: Bundle, arguments: argparse.Namespace) -> int:
+    if arguments.output:
+        _check_free(arguments.output)
+    samples = []
+    for sample in samples_again(bundle, arguments.inputs, arguments.threads):
+        print(f"{printable(sample.name)}  {sample.text}", flush=True)
+        if arguments.output:
+            samples.append(sample)
+    if arguments.output:
+        arguments.output.write_bytes(content_of_again(arguments.output, bundle, samples))
+        print(f"wrote {printable(str(arguments.output))}")
+    return 0
 
 
 def _predict(bundle: Bundle, arguments: argparse.Namespace) -> int:
@@ -1745,6 +2050,12 @@ def _predict(bundle: Bundle, arguments: argparse.Namespace) -> int:
         answer = answers_text({name: values[0] for name, values in outputs.items()}, bundle.labels, arguments.top)
         print(f"{printable(sample.name)}  {answer}", flush=True)
     return 0
+
+
+def _check_free(output: Path) -> None:
+    check_output(output)
+    if output.exists():
+        raise OutputError(f"{output} exists already; choose another place with --output FILE")
 
 
 def _stream(bundle: Bundle, arguments: argparse.Namespace) -> int:
