@@ -18,6 +18,7 @@ PURPOSES = {
     "onnxruntime": ("onnxruntime", "running an ONNX file"),
     "onnx": ("onnx", "writing an ONNX file"),
     "tf2onnx": ("tf2onnx", "writing an ONNX file"),
+    "tensorflow_datasets": ("tensorflow-datasets", "reading data sets of TFDS"),
     "ai_edge_litert": ("ai-edge-litert", "reading or running a .tflite file"),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -145,7 +146,28 @@ def _split(found: Found, preprocessing: Preprocessing) -> Split:
 def _examined(
     root: Path, options: FolderOptions, parts: dict[str, Found], preprocessing: Preprocessing
 ) -> dict[str, Found]:
-    """The images that can be read, with their digests."""
+    """The images that can be read, with their digests; files that have not changed since are not read again."""
+    stamps = hashlib.sha256(f"{root} {options.broken} {preprocessing}".encode())
+    for found in parts.values():
+        for path in found.paths:
+            state = path.stat() if path.exists() else None
+            told = (state.st_ino, state.st_mtime_ns, state.st_size) if state else ()
+            stamps.update(f"{path} {told} ".encode(errors="surrogateescape"))
+    identity = stamps.hexdigest()
+    if identity not in _LAST:
+        sound = _read_once(root, options, parts, preprocessing)
+        _LAST.clear()
+        _LAST[identity] = sound
+    return dict(_LAST[identity])
+
+
+_LAST: dict[str, dict[str, Found]] = {}
+"""What the last folder that was read held: a run trains on it, and then exports with it."""
+
+
+def _read_once(
+    root: Path, options: FolderOptions, parts: dict[str, Found], preprocessing: Preprocessing
+) -> dict[str, Found]:
     require("PIL")
     broken: list[str] = []
     sound: dict[str, Found] = {}

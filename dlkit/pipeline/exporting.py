@@ -29,6 +29,7 @@ from dlkit.pipeline.proving import FloatAnswers
 from dlkit.pipeline.serving import served
 from dlkit.pipeline.streaming import Streaming
 from dlkit.progress import SILENT, Progress
+from dlkit.recipe import Recipe, opened
 from dlkit.report import Report
 from dlkit.schemes import SCHEMES, Scheme
 from dlkit.targets import TARGETS, Target
@@ -214,11 +215,23 @@ def _samples(trained: Trained, calibrate: bool, data: Data | None) -> ExportSamp
     if trained.recipe is not None:
         [name] = trained.inputs
         own = samples_of_recipe(trained.recipe, name)
+        _check_labels(trained, trained.recipe)
         return own if data is None else calibrated_with(own, data, trained.inputs, trained.recipe)
     if data is not None:
         return samples_of_data(data, trained.inputs, trained.labels, CALIBRATION_SAMPLES, SEED)
     purpose = "to calibrate with and to prove the file on" if calibrate else "to prove the file on"
     raise DataError(f"{trained.name} has no data set {purpose}; name {_wanted(trained)}")
+
+
+def _check_labels(trained: Trained, recipe: Recipe) -> None:
+    """Raise DataError if the classes of the data are no longer called as when the model was trained."""
+    labels = opened(recipe).labels
+    if trained.labels and trained.labels != labels:
+        first = next(pair for pair in zip(trained.labels, labels, strict=True) if pair[0] != pair[1])
+        raise DataError(
+            f"{trained.name}: was trained on a class {first[0]!r} where {recipe.data.name} now has {first[1]!r}; "
+            "train it again with these data"
+        )
 
 
 def _wanted(trained: Trained) -> str:

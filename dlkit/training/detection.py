@@ -13,16 +13,13 @@ from dlkit.training import reconstruction
 from dlkit.training.watching import History, Watch
 
 
-def fit(
-    model: keras.Model, recipe: Recipe, splits: Splits, preprocessing: Preprocessing, watch: Watch, **how: object
-) -> History:
+def fit(model: keras.Model, recipe: Recipe, splits: Splits, preprocessing: Preprocessing, watch: Watch) -> History:
     """Train `model` in place as an auto-encoder, watched on the normal samples of the validation split.
 
     Args:
         splits: the training split of normal samples alone, see `splits_of`.
-        how: what else `reconstruction.fit` takes.
 
     Raises as that does.
     """
     watched = dataclasses.replace(splits, validation=normal_samples(recipe, splits.validation))
-    return reconstruction.fit(model, recipe, watched, preprocessing, advance, **how)
+    return reconstruction.fit(model, recipe, watched, preprocessing, watch)

@@ -8,7 +8,9 @@ import re
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
+from pictures import write_pictures
 
 from dlkit.cli import COMMANDS
 from dlkit.networks import NETWORKS
@@ -83,9 +85,28 @@ def test_the_readme_names_every_command(name: str) -> None:
 SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", README, flags=re.S))
 
 
+@pytest.fixture(scope="module")
+def own_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A place that holds what the README's examples call a user's own."""
+    place = tmp_path_factory.mktemp("own")
+    rng = np.random.default_rng(0)
+    series, images = rng.normal(size=(30, 6, 2)), rng.integers(0, 256, (30, 8, 8)).astype(np.uint8)
+    write_pictures(place / "photos")
+    np.savez(place / "data.npz", x=images, y=np.arange(30) % 10)
+    lines = [",".join([*(f"f{n}" for n in range(12)), "kind"])]
+    lines += [",".join([*map(str, values.ravel()), f"kind{n % 3}"]) for n, values in enumerate(series)]
+    (place / "table.csv").write_text("\n".join(lines))
+    (place / "series").mkdir()
+    lines = [f"{n % 3}\t" + "\t".join(map(str, values[:, 0])) for n, values in enumerate(series)]
+    for part in ("TRAIN", "TEST"):
+        (place / "series" / f"Mine_{part}.tsv").write_text("\n".join(lines))
+    return place
+
+
 @pytest.mark.parametrize("words", typed_in(SHELL), ids=" ".join)
-def test_the_readmes_commands_are_right(words: list[str]) -> None:
-    """Commands, options, recipes and --set values that exist."""
+def test_the_readmes_commands_are_right(own_data: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
+    """Commands, options, recipes and --set values that exist, where there are such data."""
+    monkeypatch.chdir(own_data)
     check(words)
 
 

@@ -18,7 +18,7 @@ from dlkit.errors import DataError, DlkitError, RecipeError
 from dlkit.recipe import Recipe, opened, recipe_from
 from dlkit.recipe_data import preprocessing_of, splits_of
 from dlkit.runtime.inputs import read_inputs
-from dlkit.runtime.lazy_images import LazyImages
+from dlkit.runtime.lazy_images import LazyImages, examined
 
 PARTS = ("train", "validation", "test")
 
@@ -336,6 +336,42 @@ def test_images_without_classes_are_for_an_autoencoder(tmp_path: Path) -> None:
     recipe = recipe_of(tmp_path / "all" / "red", "convolutional_autoencoder", network_options={})
     assert recipe.network.options == {"input_shape": [28, 28, 1]}
     assert [len(split) for split in parts(splits_of(recipe))] == [7, 1, 2]
+
+
+def test_files_are_read_once_as_long_as_they_do_not_change(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run trains on them and then exports; a file that has changed is looked at again."""
+    from dlkit.datasets import _image_folder
+
+    read: list[Path] = []
+
+    def counted(path: Path, *others: Any) -> tuple[str, str]:
+        read.append(path)
+        return examined(path, *others)
+
+    monkeypatch.setattr(_image_folder, "examined", counted)
+    first = splits_of(recipe_of(folder)).test
+    assert splits_of(recipe_of(folder)).test.fingerprint == first.fingerprint
+    assert len(read) == 30
+    (folder / "red" / "000.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match="1 of 30 images cannot be read"):
+        splits_of(recipe_of(folder))
+
+
+def test_several_threads_may_read_at_once(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """As an input pipeline does; standard error and the filters of warnings are afterwards what they were."""
+    import os
+    import warnings
+    from concurrent.futures import ThreadPoolExecutor
+
+    samples = splits_of(recipe_of(folder)).train.samples
+    whole, filters = np.asarray(samples), list(warnings.filters)
+    rows = [np.random.default_rng(seed).integers(0, len(samples), 8) for seed in range(64)]
+    with ThreadPoolExecutor(8) as pool:
+        batches = list(pool.map(lambda positions: samples[positions], rows))
+    assert all(np.array_equal(batch, whole[positions]) for batch, positions in zip(batches, rows, strict=True))
+    os.write(2, b"still here")
+    assert capfd.readouterr().err == "still here"
+    assert warnings.filters == filters
 
 
 def test_memory_does_not_grow_with_the_folder(tmp_path: Path) -> None:

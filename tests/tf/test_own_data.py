@@ -76,6 +76,15 @@ def test_a_changed_folder_is_noticed(photos: Path, tmp_path: Path) -> None:
         evaluate(bundle)
 
 
+def test_classes_of_another_name_are_noticed(photos: Path, tmp_path: Path) -> None:
+    """The model answers with those that it was trained on."""
+    folder = shutil.copytree(photos, tmp_path / "mine")
+    trained = train(recipe_of(folder, training={"epochs": 1}), tmp_path / "out").trained
+    (folder / "green").rename(folder / "lime")
+    with pytest.raises(DataError, match="photos: was trained on a class 'green' where folder now has 'lime'; train it"):
+        export(trained, "float32", out=tmp_path / "out")
+
+
 def eager(splits: Splits) -> Splits:
     parts = ((split.samples, split.labels) for split in (splits.train, splits.validation, splits.test))
     return Splits(*(Split(np.asarray(samples), labels) for samples, labels in parts))
