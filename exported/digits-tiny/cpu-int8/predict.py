@@ -29,14 +29,17 @@ import os
 import re
 import stat
 import sys
+import threading
 import warnings
 import zipfile
+from collections.abc import Callable, Iterator
 from collections.abc import Callable, Mapping
 from collections.abc import Iterable
 from collections.abc import Iterable, Iterator
 from collections.abc import Iterator
 from collections.abc import Iterator, Mapping
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -46,6 +49,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from numpy.typing import ArrayLike, NDArray
     from numpy.typing import NDArray
 
 
@@ -207,6 +211,7 @@ PURPOSES = {
     "matplotlib": ("matplotlib", "drawing"),
     "tensorflow": ("tensorflow", "building, training and converting"),
     "keras": ("keras", "building, training and converting"),
+    "tensorboard": ("tensorboard", "writing event files"),
     "onnxruntime": ("onnxruntime", "running an ONNX file"),
     "onnx": ("onnx", "writing an ONNX file"),
     "tf2onnx": ("tf2onnx", "writing an ONNX file"),
@@ -238,9 +243,34 @@ def _missing(module: str) -> ExtraMissing:
 
 # --- noise ---
 
+class Together(AbstractContextManager[None]):
+    """A state of the whole process that threads enter together: the first sets it up, the last takes it down.
+
+    Each by itself would restore what another had set up, and leave it so for ever.
+    """
+
+    def __init__(self, make: Callable[[], AbstractContextManager[None]]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._state: AbstractContextManager[None] = contextlib.nullcontext()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._state = self._make()
+                self._state.__enter__()
+            self._inside += 1
+
+    def __exit__(self, *about: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._state.__exit__(None, None, None)
+
+
 @contextlib.contextmanager
-def native_noise_aside() -> Iterator[None]:
-    """Send descriptor 2 nowhere while the block runs; what fails in it speaks through its Python error."""
+def _descriptor_2_aside() -> Iterator[None]:
     if sys.stderr is None:  # closed by whoever started us
         yield
         return
@@ -256,6 +286,14 @@ def native_noise_aside() -> Iterator[None]:
         os.close(kept)
 
 
+_ASIDE = Together(_descriptor_2_aside)
+
+
+def native_noise_aside() -> AbstractContextManager[None]:
+    """Send descriptor 2 nowhere while the block runs; what fails in it speaks through its Python error."""
+    return _ASIDE
+
+
 # --- metrics ---
 
 CAP_DB = 200.0
@@ -268,6 +306,13 @@ def accuracy(outputs: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
     if not np.isfinite(outputs).all():
         return NAN
     return float(np.mean(outputs.argmax(axis=1) == labels))
+
+
+def confusion_matrix(outputs: NDArray[np.float32], labels: NDArray[np.int64]) -> tuple[tuple[int, ...], ...]:
+    """How many samples of each class (a row) have their largest of (N, classes) outputs at each class (a column)."""
+    classes = outputs.shape[1]
+    counts = np.bincount(labels * classes + outputs.argmax(axis=1), minlength=classes**2)
+    return tuple(tuple(int(count) for count in row) for row in counts.reshape(classes, classes))
 
 
 def top_accuracy(outputs: NDArray[np.float32], labels: NDArray[np.int64], places: int) -> float:
@@ -1095,24 +1140,25 @@ class Preprocessing:
             return frozenset({self.shape})
         return frozenset({self.shape, self.image, self.image[:2] if self.image[2] == 1 else self.image})
 
-    def apply(self, raw: NDArray[Any]) -> NDArray[np.float32]:
+    def apply(self, raw: ArrayLike) -> NDArray[np.float32]:
         """Raw values (N, *shape) or (N, *image) → network input (N, *shape) float32."""
         x = self.raw_batch(raw)
         if self.color == "bgr":
             x = x[..., ::-1]
         x = x * np.asarray(self.scale, np.float32) + np.asarray(self.offset, np.float32)
-        return np.ascontiguousarray(x.reshape(len(raw), *self.shape), dtype=np.float32)
+        return np.ascontiguousarray(x.reshape(len(x), *self.shape), dtype=np.float32)
 
     def noise(self, count: int, seed: int) -> NDArray[np.float32]:
         """(count, *shape) standard normal raw values, cut off at the ends of the raw range; the same for a seed."""
         drawn = np.random.default_rng(seed).standard_normal((count, *self.shape), np.float32)
         return np.clip(drawn, *self.raw_range)
 
-    def raw_batch(self, raw: NDArray[Any]) -> NDArray[np.float32]:
+    def raw_batch(self, raw: ArrayLike) -> NDArray[np.float32]:
         """Raw values (N, ...) in the shape of images where there is an image behind them, float32.
 
         Raises DataError for samples of another shape, or that are no numbers.
         """
+        raw = np.asarray(raw)
         if raw.ndim == 0 or raw.shape[1:] not in self.sample_shapes:
             found = _times(raw.shape[1:]) if raw.ndim else "a single number"
             raise DataError(f"samples of shape {found}, but this model takes {_times(self.shape)}")
@@ -1274,15 +1320,37 @@ def open_image(content: bytes, where: str) -> Image:
     Raises DataError if `content` is none, is broken or is unreasonably large.
     """
     require("PIL")
+    with while_decoding():
+        return decoded_image(content, where)
+
+
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Of side matters in image files; what counts is whether they decode."""
+    from PIL import Image
+
+    with warnings.catch_warnings(), native_noise_aside():  # libtiff prints
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
+_QUIET = Together(_without_warnings)
+
+
+def while_decoding() -> AbstractContextManager[None]:
+    """What is around `decoded_image`, in one thread or around several that decode at once."""
+    return _QUIET
+
+
+def decoded_image(content: bytes, where: str) -> Image:
+    """`open_image` without what is around it."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
-        with warnings.catch_warnings(), native_noise_aside():  # libtiff prints
-            warnings.simplefilter("ignore")  # of side matters in the file; what counts is whether it decodes
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(content), formats=IMAGE_FORMATS)
-            picture.load()
-            return ImageOps.exif_transpose(picture)
+        picture = Image.open(io.BytesIO(content), formats=IMAGE_FORMATS)
+        picture.load()
+        return ImageOps.exif_transpose(picture)
     except UnidentifiedImageError:
         raise DataError(f"{where}: is not an image that can be read (PNG, JPEG, BMP, GIF, TIFF, WebP …)") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -1342,7 +1410,7 @@ def read_samples(names: list[str], inputs: Mapping[str, Preprocessing]) -> Itera
     """The samples behind each name, in order, for a model of these inputs. Raises DataError as `read_inputs` does."""
     for name in names:
         if Path(name).suffix.lower() == ".npz" and not Path(name).is_dir():
-            yield from _archived(name, read_npz(_content(Path(name)), name), inputs)
+            yield from _archived(name, read_npz(content_of(Path(name)), name), inputs)
         elif len(inputs) > 1:
             wanted = " and ".join(repr(key) for key in inputs)
             raise DataError(f"{name}: this model takes the inputs {wanted}; give a .npz archive with an array for each")
@@ -1377,9 +1445,9 @@ def read_inputs(names: list[str], preprocessing: Preprocessing) -> Iterator[Samp
             yield from _samples("standard input", _standard_input(), "", preprocessing)
         elif Path(name).is_dir():
             for path in images_in(Path(name)):
-                yield from _samples(str(path), _content(path), path.suffix, preprocessing)
+                yield from _samples(str(path), content_of(path), path.suffix, preprocessing)
         else:
-            yield from _samples(name, _content(Path(name)), Path(name).suffix, preprocessing)
+            yield from _samples(name, content_of(Path(name)), Path(name).suffix, preprocessing)
 
 
 def images_in(folder: Path) -> list[Path]:
@@ -1399,7 +1467,8 @@ def _cannot_look(error: OSError) -> None:
     raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from None
 
 
-def _content(path: Path) -> bytes:
+def content_of(path: Path) -> bytes:
+    """The bytes of a file. Raises DataError if it cannot be read."""
     try:
         return read_file(path, LARGEST_BYTES)
     except FileNotFoundError:
