@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -24,10 +25,12 @@ def png(tmp_path: Path, digit_png: bytes) -> Path:
 
 
 @pytest.fixture(scope="module")
-def best(tiny_bundle: Path, digit: np.ndarray) -> list[tuple[str, float]]:
-    """All classes of that digit with their probabilities, by the library."""
+def best(tiny_bundle: Path, digit_png: bytes) -> list[tuple[str, float]]:
+    """All classes of the pixels of that digit with their probabilities, by the library."""
     bundle = load_bundle(tiny_bundle)
-    return top_classes(bundle.session().run(bundle.preprocessing.apply(digit[np.newaxis]))[0], bundle.labels, 10)
+    with Image.open(io.BytesIO(digit_png)) as image:
+        raw = np.asarray(image, np.float32)[np.newaxis, :, :, np.newaxis] / 255 * bundle.preprocessing.raw_range[1]
+    return top_classes(bundle.session().run(bundle.preprocessing.apply(raw))[0], bundle.labels, 10)
 
 
 def line(name: object, best: list[tuple[str, float]], count: int = 1) -> str:
