@@ -32,6 +32,7 @@ class Trained:
         labels: class names in the order of the output.
         trained: False for random weights.
         custom: modules of the user's own code that a model from elsewhere is made of.
+        makes: of a decoder, from raw values to the range of what it makes; None of other models.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Trained:
     labels: tuple[str, ...]
     trained: bool
     custom: tuple[str, ...] = ()
+    makes: Preprocessing | None = None
 
     @contextlib.contextmanager
     def new_model(self, history: list[dict[str, float]]) -> Iterator[Path]:

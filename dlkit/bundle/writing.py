@@ -111,6 +111,8 @@ def write_bundle(
         answers = _what_they_are(kept, outputs)
         task = NETWORKS[trained.network].task if trained.network in NETWORKS else ""
         picture = _picture(next(iter(session.outputs.values()))) if task == "generation" else None
+        if trained.makes is not None:
+            task, picture = "generation", dataclasses.asdict(trained.makes)
         manifest = {
             "format": FORMAT,
             "model": kept.name,

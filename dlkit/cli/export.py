@@ -72,6 +72,11 @@ MODES = ("unit", "signed", "lite", "caffe", "torch", "none")
     is_flag=True,
     help="For a recurrent network: beside the file for whole sequences also one that takes a step at a time.",
 )
+@click.option(
+    "--decoder",
+    is_flag=True,
+    help="Of a variational auto-encoder the decoder alone, which makes images of noise: a bundle of NAME-decoder.",
+)
 @out_option
 @force_option
 @set_option
@@ -87,6 +92,7 @@ def command(
     modes: tuple[str, ...],
     custom: tuple[str, ...],
     streaming: bool,
+    decoder: bool,
     out: str,
     force: bool,
     overrides: tuple[str, ...],
@@ -119,6 +125,8 @@ def command(
         SCHEMES[name]
     if target:
         TARGETS[target]
+    if decoder and data:
+        raise click.UsageError("--decoder is calibrated with noise; leave out --data")
     if overrides and not (model or "").endswith(".toml"):
         raise click.UsageError("--set changes a recipe; name a .toml file")
     preprocessing = _preprocessing(modes)
@@ -135,6 +143,7 @@ def command(
             calibration=calibration,
             keep_float=keep_float,
             streaming=streaming,
+            decoder=decoder,
             out=Path(out),
             force=force,
             progress=progress,

@@ -23,6 +23,7 @@ from dlkit.errors import (
     VerificationRefused,
 )
 from dlkit.pipeline.bundling import exported
+from dlkit.pipeline.decoding import decoder_of
 from dlkit.pipeline.finding import Model, found_model
 from dlkit.pipeline.plan import Plan
 from dlkit.pipeline.proving import FloatAnswers
@@ -61,6 +62,7 @@ def export(
     preprocessing: str | Mapping[str, str] | None = None,
     custom: str | Sequence[str] = (),
     streaming: bool = False,
+    decoder: bool = False,
     out: str | Path = "exported",
     force: bool = False,
     progress: Progress = SILENT,
@@ -86,6 +88,8 @@ def export(
         custom: modules with the layers and functions of your own that a Keras model is made of. Each is imported
             here and in the child process that converts. Code in a model's file is never run, even so.
         streaming: whether a recurrent network's bundle also has the file of one step, see `Bundle.stream`.
+        decoder: whether to export the decoder of a variational auto-encoder alone, as the model name-decoder; it is
+            calibrated with noise and proven on other noise.
 
     Raises:
         VerificationRefused: the file broke its promise or lost too much; nothing was written.
@@ -103,6 +107,7 @@ def export(
         preprocessing=preprocessing,
         custom=custom,
         streaming=streaming,
+        decoder=decoder,
         out=out,
         force=force,
         progress=progress,
@@ -123,6 +128,7 @@ def export_schemes(
     preprocessing: str | Mapping[str, str] | None = None,
     custom: str | Sequence[str] = (),
     streaming: bool = False,
+    decoder: bool = False,
     out: str | Path = "exported",
     force: bool = False,
     progress: Progress = SILENT,
@@ -138,16 +144,24 @@ def export_schemes(
     """
     modules = (custom,) if isinstance(custom, str) else tuple(custom)
     with found_model(model, Path(out), preprocessing, modules, progress=progress) as trained:
-        return _exported_schemes(
-            trained, schemes, target, data, calibration, keep_float, streaming, Path(out), force, progress
-        )
+        if not decoder:
+            return _exported_schemes(
+                trained, schemes, target, data, calibration, keep_float, streaming, Path(out), force, progress
+            )
+        if data is not None:
+            raise DataError("a decoder is calibrated with the noise that it makes images of; leave out data")
+        wanted = schemes or ([trained.recipe.export.scheme] if trained.recipe else [])
+        with decoder_of(trained) as (part, noise):
+            return _exported_schemes(
+                part, wanted, target, noise, calibration, keep_float, streaming, Path(out), force, progress
+            )
 
 
 def _exported_schemes(
     trained: Trained,
     schemes: Sequence[str],
     target: str | None,
-    data: Data | None,
+    data: Data | ExportSamples | None,
     calibration: str | None,
     keep_float: Sequence[str],
     streaming: bool,
@@ -211,7 +225,9 @@ def _check_name(trained: Trained, folder: Path) -> None:
         raise OutputError(f"{folder} belongs to {ours}; rename {trained.model.name}, or choose another --out DIR")
 
 
-def _samples(trained: Trained, calibrate: bool, data: Data | None) -> ExportSamples:
+def _samples(trained: Trained, calibrate: bool, data: Data | ExportSamples | None) -> ExportSamples:
+    if isinstance(data, ExportSamples):
+        return data
     if trained.recipe is not None:
         [name] = trained.inputs
         own = samples_of_recipe(trained.recipe, name)
