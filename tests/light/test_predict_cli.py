@@ -27,10 +27,20 @@ def png(tmp_path: Path, digit_png: bytes) -> Path:
 @pytest.fixture(scope="module")
 def best(tiny_bundle: Path, digit_png: bytes) -> list[tuple[str, float]]:
     """All classes of the pixels of that digit with their probabilities, by the library."""
-    bundle = load_bundle(tiny_bundle)
     with Image.open(io.BytesIO(digit_png)) as image:
-        raw = np.asarray(image, np.float32)[np.newaxis, :, :, np.newaxis] / 255 * bundle.preprocessing.raw_range[1]
-    return top_classes(bundle.session().run(bundle.preprocessing.apply(raw))[0], bundle.labels, 10)
+        raw = np.asarray(image, np.float32)[np.newaxis, :, :, np.newaxis] / 255 * 16
+    return classes_of(raw, tiny_bundle)
+
+
+@pytest.fixture(scope="module")
+def best_of_array(tiny_bundle: Path, digit: np.ndarray) -> list[tuple[str, float]]:
+    """Those of its values; pixels of 0 to 255 are a little beside them."""
+    return classes_of(digit[np.newaxis], tiny_bundle)
+
+
+def classes_of(raw: np.ndarray, bundle: Path) -> list[tuple[str, float]]:
+    loaded = load_bundle(bundle)
+    return top_classes(loaded.session().run(loaded.preprocessing.apply(raw))[0], loaded.labels, 10)
 
 
 def line(name: object, best: list[tuple[str, float]], count: int = 1) -> str:
@@ -88,14 +98,14 @@ def test_there_is_no_accuracy_without_classes(dlkit, without_labels) -> None:
 
 
 @pytest.mark.parametrize("kind", ["png", "npy", "csv"])
-def test_standard_input(dlkit, tiny_bundle, digit, digit_png, best, kind: str) -> None:
+def test_standard_input(dlkit, tiny_bundle, digit, digit_png, best, best_of_array, kind: str) -> None:
     """Each kind of input gives the same answer as its file would."""
     content = {"png": digit_png, "npy": npy(digit), "csv": ",".join(map(str, digit.flat)).encode()}[kind]
     name = "standard input[0]" if kind == "csv" else "standard input"
-    assert dlkit("predict", tiny_bundle, "-", stdin=content).out == line(name, best)
+    assert dlkit("predict", tiny_bundle, "-", stdin=content).out == line(name, best if kind == "png" else best_of_array)
 
 
-def test_several_inputs_in_order(dlkit, tiny_bundle, png, digit, best, tmp_path) -> None:
+def test_several_inputs_in_order(dlkit, tiny_bundle, png, digit, best, best_of_array, tmp_path) -> None:
     """A line each: a folder's images, a batch's rows."""
     batch = tmp_path / "batch.npy"
     batch.write_bytes(npy(np.stack([digit, digit])))
@@ -103,8 +113,8 @@ def test_several_inputs_in_order(dlkit, tiny_bundle, png, digit, best, tmp_path)
     folder.mkdir()
     (folder / "x.png").write_bytes(png.read_bytes())
     said = dlkit("predict", tiny_bundle, folder, batch, png)
-    names = [folder / "x.png", f"{batch}[0]", f"{batch}[1]", png]
-    assert said.out == "".join(line(name, best) for name in names)
+    rows = "".join(line(f"{batch}[{row}]", best_of_array) for row in (0, 1))
+    assert said.out == line(folder / "x.png", best) + rows + line(png, best)
 
 
 def test_a_larger_image_is_fitted(dlkit, tiny_bundle, digit_png, tmp_path) -> None:
