@@ -34,9 +34,12 @@ if TYPE_CHECKING:
 @out_option
 @force_option
 @training_options
+@click.option("--dry-run", is_flag=True, help="Two steps on made-up samples: nothing is read, nothing written.")
 @set_option
 @quiet_option
-def command(recipe: str, out: str, force: bool, overrides: tuple[str, ...], quiet: bool, **how: bool) -> None:
+def command(
+    recipe: str, out: str, force: bool, dry_run: bool, overrides: tuple[str, ...], quiet: bool, **how: bool
+) -> None:
     """Build and train the network of RECIPE and write model.keras.
 
     While it trains, checkpoints are kept beside; after a stop, --resume goes on from the last and comes to the same.
@@ -46,11 +49,21 @@ def command(recipe: str, out: str, force: bool, overrides: tuple[str, ...], quie
       dlkit train recipes/digits.toml
       dlkit train recipes/digits.toml --set training.epochs=5 --set name=short
       dlkit train recipes/digits.toml --resume
+      dlkit train recipes/imagenet/vgg16.toml --dry-run --set training.batch_size=2
     """
     from dlkit.pipeline import train
     from dlkit.recipe import read_recipe
 
     wanted = read_recipe(recipe, overrides)
+    if dry_run:
+        from dlkit.pipeline.trying import STEPS, try_training
+
+        trial = try_training(wanted, progress_for(quiet))
+        click.echo(
+            f"{wanted.name} trains: {STEPS} steps of {trial.samples} made-up samples in {trial.seconds:.1f} s, loss "
+            f"{trial.loss:.3f}, {size(trial.peak_bytes)} of memory at most"
+        )
+        return
     with told_to_resume("train", recipe, out, overrides, wanted.name):
         result = train(wanted, Path(out), force=force, **how, progress=progress_for(quiet))
     print_training(result)

@@ -10,7 +10,7 @@ Loss = Literal["mse", "binary_crossentropy"]
 Resize = Literal["crop", "pad", "stretch"]
 Flip = Literal["none", "horizontal", "vertical", "both"]
 Optimizer = Literal["adamw", "adam", "sgd", "rmsprop", "adagrad", "lamb", "lion"]
-Schedule = Literal["cosine", "linear", "step", "constant"]
+Schedule = Literal["cosine", "linear", "step", "exponential", "constant"]
 Precision = Literal["float32", "bfloat16", "float16"]
 
 
@@ -107,9 +107,11 @@ class TrainingPart:
         learning_rate: at the top of the schedule.
         warmup: fraction of the steps in which the rate climbs to the top.
         schedule: how it goes on from there: "cosine" and "linear" to 0, "step" times `factor` at each of the
-            `milestones`, "constant".
-        milestones: fractions of all steps, rising.
-        factor: of "step".
+            `milestones`, "exponential" times `factor` after each `every` epochs, "constant".
+        milestones: of "step", fractions of all steps, rising.
+        factor: of "step" and "exponential".
+        every: of "exponential", a number of epochs.
+        epsilon: in the denominator of an optimizer that has one; 0 is the optimizer's own.
         weight_decay: decoupled (Loshchilov & Hutter 2019, arXiv:1711.05101).
         clip_norm: largest norm of all gradients together; 0 is none.
         label_smoothing: of a classifier; Szegedy et al. 2016, arXiv:1512.00567, section 7.
@@ -132,6 +134,8 @@ class TrainingPart:
     schedule: Schedule = "cosine"
     milestones: tuple[float, ...] = ()
     factor: float = 0.1
+    every: float = 1.0
+    epsilon: float = 0.0
     weight_decay: float = 0.0
     clip_norm: float = 0.0
     label_smoothing: float = 0.0
@@ -148,9 +152,10 @@ class TrainingPart:
             _require(getattr(self, key) >= 1, f"training.{key}", self, "at least 1")
         _require(0 < self.learning_rate < float("inf"), "training.learning_rate", self, "above 0")
         _require(0 < self.factor < 1, "training.factor", self, "between 0 and 1")
+        _require(0 < self.every < float("inf"), "training.every", self, "above 0")
         for key in ("warmup", "label_smoothing", "momentum"):
             _require(0 <= getattr(self, key) < 1, f"training.{key}", self, "from 0 to below 1")
-        for key in ("weight_decay", "clip_norm", "checkpoint_s", "patience"):
+        for key in ("weight_decay", "clip_norm", "epsilon", "checkpoint_s", "patience"):
             _require(0 <= getattr(self, key) < float("inf"), f"training.{key}", self, "at least 0")
         steps = self.milestones
         rising = all(low < high for low, high in zip((0.0, *steps), (*steps, 1.0), strict=True))

@@ -43,6 +43,8 @@ def optimizer_for(part: TrainingPart, steps: int, *, beta_1: float | None = None
         options["beta_1"] = beta_1
     if part.optimizer == "adamw":
         options["weight_decay"] = part.weight_decay
+    if part.epsilon and part.optimizer in ("adamw", "adam", "rmsprop", "adagrad", "lamb"):
+        options["epsilon"] = part.epsilon
     if part.clip_norm:
         options["global_clipnorm"] = part.clip_norm
     if ema:
@@ -65,6 +67,9 @@ def schedule_of(part: TrainingPart, steps: int) -> Any:
         rates = [top * part.factor**fallen for fallen in range(len(part.milestones) + 1)]
         edges = [max(1, math.floor(steps * milestone)) for milestone in part.milestones]
         return _warmed(schedules.PiecewiseConstantDecay(edges, rates), top, warmup, since=0)
+    if part.schedule == "exponential":
+        every = max(1, round(part.every * steps / part.epochs))
+        return _warmed(schedules.ExponentialDecay(top, every, part.factor, staircase=True), top, warmup, since=0)
     return _warmed(schedules.PolynomialDecay(top, 1, top), top, warmup, since=0)
 
 

@@ -65,6 +65,13 @@ def test_steps_are_taken_at_the_milestones() -> None:
     assert found[82] == pytest.approx(TOP / 100)
 
 
+def test_a_rate_falls_by_its_factor_every_so_many_epochs() -> None:
+    """Ten epochs of ten steps, a half every two of them."""
+    part = TrainingPart(epochs=10, learning_rate=TOP, schedule="exponential", factor=0.5, every=2.0, warmup=0.0)
+    schedule = schedule_of(part, STEPS)
+    assert [float(schedule(step)) for step in (0, 19, 20, 59)] == pytest.approx([TOP, TOP, TOP / 2, TOP / 4])
+
+
 def test_without_warm_up_the_first_step_is_at_the_top() -> None:
     """For each schedule."""
     for schedule in ("cosine", "linear", "constant"):
