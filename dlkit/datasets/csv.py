@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import csv as table_reader
 import dataclasses
 import functools
-import io
 import math
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from dlkit.datasets import Dataset, Wanted, source
 from dlkit.datasets._fractions import Divided
-from dlkit.errors import DataError, suggestion
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from dlkit.errors import DataError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,74 +53,24 @@ def _opened(options: CsvOptions, stamp: object) -> Dataset:
     import numpy as np
 
     from dlkit.datasets._arrays import Given, Labelled, dataset_of_arrays
-    from dlkit.runtime.inputs import content_of
+    from dlkit.datasets._table import read_table
 
     where = f"data.options.path = {options.path!r}"
-    try:
-        text = content_of(Path(options.path)).decode("utf-8-sig")  # spreadsheets put a mark before the first name
-    except UnicodeDecodeError:
-        raise DataError(f"{where}: is not text in UTF-8; save it as such") from None
-    features, classes = _columns(text, options, where)
+    table = read_table(options.path, options.separator, where)
+    label = table.place(options.label, "label")
+    left_out = {label, *(table.place(name, "ignore") for name in options.ignore)}
+    others = [place for place in range(len(table.names)) if place not in left_out]
+    features = np.asarray(table.numbers(others, "data.options.ignore = ['{}']"), np.float32)
+    if not features.size:
+        raise DataError(
+            f"{where}: has {len(table.lines)} lines of {len(others)} columns of numbers; there is nothing to learn"
+        )
     shape = options.shape or features.shape[1:]
     if math.prod(shape) != features.shape[1]:
         raise DataError(
             f"{where}: {features.shape[1]} columns of numbers, but data.options.shape = {list(shape)} takes "
             f"{math.prod(shape)}"
         )
-    labelled = Labelled(features.reshape(len(features), *shape), np.asarray(classes), where)
+    classes = np.asarray([cells[label].strip() for _, cells in table.lines])
+    labelled = Labelled(features.reshape(len(features), *shape), classes, where)
     return dataset_of_arrays(Given("csv", options.path, {"": labelled}, options, options.raw_range))
-
-
-def _columns(text: str, options: CsvOptions, where: str) -> tuple[NDArray[Any], list[str]]:
-    """(N, columns) float32 of numbers, and the class of each line. Raises DataError with the line and column."""
-    import numpy as np
-
-    lines = table_reader.reader(io.StringIO(text), delimiter=options.separator, strict=True)
-    rows: list[list[float]] = []
-    classes: list[str] = []
-    try:
-        names = [name.strip() for name in next(lines, [])]
-        _check_names(names, options, where)
-        label = names.index(options.label)
-        others = [i for i, name in enumerate(names) if i != label and name not in options.ignore]
-        for cells in lines:
-            if not cells:
-                continue
-            if len(cells) != len(names):
-                raise DataError(
-                    f"{where}, line {lines.line_num}: {len(cells)} columns, but the first line names {len(names)}"
-                )
-            rows.append([_number(cells[i], names[i], lines.line_num, where) for i in others])
-            classes.append(cells[label].strip())
-    except table_reader.Error as error:
-        raise DataError(f"{where}, line {lines.line_num}: {error}") from None
-    if not rows or not others:
-        raise DataError(
-            f"{where}: has {len(rows)} lines of {len(others)} columns of numbers; there is nothing to learn"
-        )
-    return np.asarray(rows, np.float32), classes
-
-
-def _check_names(names: list[str], options: CsvOptions, where: str) -> None:
-    if not any(names):
-        raise DataError(f"{where}: is empty; its first line names the columns")
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise DataError(f"{where}: two columns are called {twice[0]!r}; its first line has to name the columns")
-    for key, wanted in (("label", options.label), *(("ignore", name) for name in options.ignore)):
-        if wanted not in names:
-            raise DataError(f"{where}: data.options.{key}: no column is called {wanted!r}; {suggestion(wanted, names)}")
-
-
-def _number(cell: str, column: str, line: int, where: str) -> float:
-    try:
-        if "_" in cell:  # Python's own 1_000 is none elsewhere
-            raise ValueError
-        value = float(cell)
-    except ValueError:
-        raise DataError(
-            f"{where}, line {line}: {cell.strip()[:40]!r} in column {column!r} is no number; if none of it is meant to "
-            f"be, data.options.ignore = ['{column}']"
-        ) from None
-    if not math.isfinite(value):
-        raise DataError(f"{where}, line {line}: {cell.strip()!r} in column {column!r}; take the line out or mend it")
-    return value
