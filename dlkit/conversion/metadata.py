@@ -16,7 +16,7 @@ import numpy as np
 
 from dlkit.conversion.grafting import graft
 from dlkit.errors import ConversionError
-from dlkit.runtime.preprocessing import Preprocessing
+from dlkit.runtime.preprocessing import ANY_NUMBER, Preprocessing
 from dlkit.runtime.tensor_names import tensor_names
 
 if TYPE_CHECKING:
@@ -109,6 +109,7 @@ def _input(pack: _Packer, name: str, preprocessing: Preprocessing | None) -> int
     mean, deviation = normalization(preprocessing)
     low, high = preprocessing.raw_range
     ends = np.outer([low, high], preprocessing.scale) + np.asarray(preprocessing.offset, np.float64)  # (2, channels)
+    ends = np.clip(ends, *ANY_NUMBER)  # of what has no range
     options = pack.table({0: pack.numbers(mean), 1: pack.numbers(deviation)})
     if _is_image(preprocessing):
         properties = pack.table({}, {0: _COLOR_SPACES[preprocessing.color]})
