@@ -77,6 +77,22 @@ def squared_errors(wanted: NDArray[np.float32], outputs: NDArray[np.float32]) ->
     return np.asarray(squares.reshape(len(squares), -1).mean(axis=1), np.float64)
 
 
+def skill(wanted: NDArray[np.float32], outputs: NDArray[np.float32], given: NDArray[np.float32]) -> float:
+    """Of a forecast, 1 - its mean squared error over that of the naive one, which repeats the last value given.
+
+    Args:
+        wanted, outputs: (N, horizon, features).
+        given: (N, steps, features).
+
+    Returns:
+        1 for what comes to pass, 0 for what is no better than the naive forecast, below 0 for what is worse; NaN where
+        the naive one is perfect.
+    """
+    naive = mean_squared_error(wanted, np.broadcast_to(given[:, -1:], wanted.shape))
+    error = mean_squared_error(wanted, outputs)
+    return 1.0 - error / naive if naive > 0.0 and np.isfinite(error) else NAN
+
+
 def psnr_db(error: float, peak: float) -> float:
     """Peak signal-to-noise ratio in decibels, 10 log10(peak² / error), capped at 200.
 

@@ -21,6 +21,7 @@ class Comparison:
         samples: how many.
         metric: "accuracy"; "auc", the area under the ROC curve, where one output tells two classes apart or the error
             of a reconstruction tells anomalies from normal samples;
+            "skill" of a forecast, the part of the naive forecast's error that is gone;
             "agreement" where there are no labels to be right about; "psnr_db", the peak signal-to-noise ratio
             against the input, where that is to be given again; "sqnr_db" where nothing is classified.
         float, exported: the metric of each; the float model agrees with itself by 1.0.
@@ -34,7 +35,8 @@ class Comparison:
         output: name of the output; "" where there is only one.
         float_top5, exported_top5: fraction of samples with the right class among the first five; None without
             labels, or where there are no more than five classes.
-        float_mse, exported_mse: mean squared error of a reconstruction against the network's input; None elsewhere.
+        float_mse, exported_mse: mean squared error of a reconstruction against the network's input, or of a forecast,
+            in the network's range; None elsewhere.
     """
 
     split: str

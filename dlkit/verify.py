@@ -19,6 +19,7 @@ from dlkit.metrics import (
     mean_squared_error,
     psnr_db,
     same_first,
+    skill,
     sqnr_db,
     squared_errors,
     top_accuracy,
@@ -47,7 +48,7 @@ MINIMUM_SQNR_DB = 10.0
 MAXIMUM_PSNR_DROP_DB = 1.0
 TOP = 5
 """Places that a right class may be in, beside the first, where there are more classes than that."""
-LABELLED = {"accuracy": "accuracy", "auc": "the area under the ROC curve"}
+LABELLED = {"accuracy": "accuracy", "auc": "the area under the ROC curve", "skill": "the skill of its forecast"}
 """Metrics that need right answers, and what a refusal calls them."""
 
 
@@ -81,6 +82,19 @@ class Rebuilt:
     anomalous: NDArray[np.int64] | None = None
 
 
+@dataclasses.dataclass(frozen=True)
+class Forecast:
+    """What a forecaster is to give.
+
+    Attributes:
+        wanted: (N, horizon, features) float32, what came to pass, in the range of what the network reads.
+        given: (N, steps, features) float32, the network's input.
+    """
+
+    wanted: NDArray[np.float32]
+    given: NDArray[np.float32]
+
+
 def judged(content: bytes, inputs: Mapping[str, NDArray[Any]], advance: Advance = ignore) -> Judged:
     """What a whole .tflite file answers. Raises ModelFileError if the runtime refuses it."""
     content, places = with_scores_beside(content)
@@ -96,7 +110,7 @@ def compare(
     original: Judged,
     exported: Judged,
     labels: NDArray[np.int64] | None,
-    rebuilt: Rebuilt | None = None,
+    rebuilt: Rebuilt | Forecast | None = None,
 ) -> tuple[Comparison, ...]:
     """Measure each output of `exported` against the float model.
 
@@ -104,7 +118,8 @@ def compare(
         reference: output name → (N, ...) outputs of the Keras model.
         original: the float file, for its scores.
         labels: (N,) the right classes, 0 and 1 where an output is one number a sample; or None.
-        rebuilt: what outputs of its shape are to give again, which is then what they are judged by; or None.
+        rebuilt: what outputs of its shape are to give again, or to forecast, which is then what they are judged by;
+            or None.
     """
     return tuple(
         _compare_output(split, name if len(reference) > 1 else "", outputs, original, exported, name, labels, rebuilt)
@@ -125,7 +140,7 @@ def _compare_output(
     exported: Judged,
     name: str,
     labels: NDArray[np.int64] | None,
-    rebuilt: Rebuilt | None,
+    rebuilt: Rebuilt | Forecast | None,
 ) -> Comparison:
     outputs, before, after = exported.outputs[name], original.scores[name], exported.scores[name]
     agreement = score_agreement = None
@@ -138,7 +153,11 @@ def _compare_output(
     else:
         sqnr = sqnr_db(before, after, softmax_follows=name in original.end_in_softmax)
     float_top5 = exported_top5 = float_mse = exported_mse = None
-    if rebuilt is not None and rebuilt.anomalous is not None:
+    if isinstance(rebuilt, Forecast):
+        float_mse, exported_mse = (mean_squared_error(rebuilt.wanted, given) for given in (reference, outputs))
+        metric, float_value = "skill", skill(rebuilt.wanted, reference, rebuilt.given)
+        exported_value = skill(rebuilt.wanted, outputs, rebuilt.given)
+    elif rebuilt is not None and rebuilt.anomalous is not None:
         float_errors, exported_errors = (squared_errors(rebuilt.wanted, given) for given in (reference, outputs))
         metric, float_value = "auc", auc(float_errors, rebuilt.anomalous)
         exported_value = auc(exported_errors, rebuilt.anomalous)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dlkit.bundle.loading import Bundle
 from dlkit.errors import ModelFileError
 from dlkit.runtime.streaming import Stream
 
@@ -24,11 +25,11 @@ def answers_text(outputs: Mapping[str, NDArray[np.float32]], labels: tuple[str, 
     return "  ".join(f"{name}: {answer_text(values, (), count)}" for name, values in outputs.items())
 
 
-def stream_texts(stream: Stream, sequence: NDArray[np.float32], labels: tuple[str, ...], count: int) -> Iterator[str]:
+def stream_texts(stream: Stream, sequence: NDArray[np.float32], bundle: Bundle, count: int) -> Iterator[str]:
     """A line for each step of a sequence of network inputs, (steps, features): what is known by then."""
     stream.reset()
     for number, x in enumerate(sequence, start=1):
-        yield f"step {number}  {answers_text(stream.step(x), labels, count)}"
+        yield f"step {number}  {answers_text(bundle.told(stream.step(x)), bundle.labels, count)}"
 
 
 def answer_text(outputs: NDArray[np.float32], labels: tuple[str, ...], count: int) -> str:

@@ -66,6 +66,7 @@ class Bundle:
         inputs: input name → from raw values to network input.
         picture: from pixels to the range of what a generator makes; None of other models.
         detector: of an auto-encoder that detects anomalies; None of other models.
+        forecast: from raw values to the range of what a forecaster gives; None of other models.
     """
 
     folder: Path
@@ -74,6 +75,7 @@ class Bundle:
     inputs: dict[str, Preprocessing]
     picture: Preprocessing | None = None
     detector: Detector | None = None
+    forecast: Preprocessing | None = None
 
     @property
     def model(self) -> Path:
@@ -106,7 +108,7 @@ class Bundle:
     @property
     def step_preprocessing(self) -> Preprocessing:
         """From the raw values of one step, (features,), to what `stream` is fed with."""
-        return dataclasses.replace(self.preprocessing, shape=self.preprocessing.shape[1:], image=None)
+        return self.preprocessing.of_shape(self.preprocessing.shape[1:])
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -126,6 +128,11 @@ class Bundle:
             raise DataError(f"inputs called {', '.join(raw)}, but this model takes {', '.join(self.inputs)}")
         return {name: preprocessing.apply(raw[name]) for name, preprocessing in self.inputs.items()}
 
+    def told(self, outputs: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+        """Outputs by name, as they are told: a forecast in raw values, others as the model gives them."""
+        forecast = self.forecast
+        return {name: forecast.raw_of(values) if forecast else values for name, values in outputs.items()}
+
     def predict(
         self, x: NDArray[Any] | Mapping[str, NDArray[Any]] | str | Path, threads: int | None = None
     ) -> NDArray[np.float32] | dict[str, NDArray[np.float32]]:
@@ -136,7 +143,7 @@ class Bundle:
                 `dlkit predict` reads: an image, a .npy, .npz or .csv file, or a folder of images.
 
         Returns:
-            (N, ...) float32; of several outputs a dictionary, by name.
+            (N, ...) float32; of several outputs a dictionary, by name. A forecast is in raw values.
 
         Raises:
             DataError: `x` is not what the model takes.
@@ -149,7 +156,7 @@ class Bundle:
         else:
             self.preprocessing.raw_batch(np.asarray(x))  # one input, and of its shape
             named = {name: np.asarray(x) for name in self.inputs}
-        outputs = self.session(threads).run_named(self.prepared(named))
+        outputs = self.told(self.session(threads).run_named(self.prepared(named)))
         return outputs if len(outputs) > 1 else next(iter(outputs.values()))
 
     def scores(self, x: NDArray[Any], threads: int | None = None) -> NDArray[np.float64]:
@@ -222,7 +229,8 @@ def load_bundle(folder: Path | str) -> Bundle:
         picture = preprocessing_from(manifest["picture"]) if manifest.get("picture") else None
         anomaly = manifest.get("anomaly")
         detector = Detector(tuple(anomaly["normal"]), float(anomaly["threshold"])) if anomaly else None
-        return Bundle(folder, manifest, tuple(labels), inputs, picture, detector)
+        forecast = preprocessing_from(manifest["forecast"]) if manifest.get("forecast") else None
+        return Bundle(folder, manifest, tuple(labels), inputs, picture, detector, forecast)
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -115,7 +115,7 @@ def _predict(bundle: Bundle, arguments: argparse.Namespace) -> int:
         return _stream(bundle, arguments)
     session = bundle.session(arguments.threads)
     for sample in read_samples(arguments.inputs, bundle.inputs):
-        outputs = session.run_named(bundle.prepared(_batch_of(sample.raw)))
+        outputs = bundle.told(session.run_named(bundle.prepared(_batch_of(sample.raw))))
         answer = answers_text({name: values[0] for name, values in outputs.items()}, bundle.labels, arguments.top)
         print(f"{printable(sample.name)}  {answer}", flush=True)
     return 0
@@ -131,7 +131,7 @@ def _stream(bundle: Bundle, arguments: argparse.Namespace) -> int:
     stream = bundle.stream(arguments.threads)
     for sample in read_samples(arguments.inputs, bundle.inputs):
         [sequence] = (values[0] for values in bundle.prepared(_batch_of(sample.raw)).values())
-        for line in stream_texts(stream, sequence, bundle.labels, arguments.top):
+        for line in stream_texts(stream, sequence, bundle, arguments.top):
             print(f"{printable(sample.name)}  {line}", flush=True)
     return 0
 

@@ -55,6 +55,7 @@ class Reference:
         classes: (N,) the class the float model puts first; None of a reconstruction.
         psnr_db: of the float model's reconstruction; None of classes.
         auc: of a float model that detects anomalies; None of others.
+        skill: of a float model that forecasts; None of others.
     """
 
     split: str
@@ -62,6 +63,7 @@ class Reference:
     classes: NDArray[np.int64] | None
     psnr_db: float | None = None
     auc: float | None = None
+    skill: float | None = None
 
 
 def write_bundle(
@@ -122,6 +124,7 @@ def write_bundle(
             "network": trained.network,
             "task": task,
             "picture": picture,
+            "forecast": _forecast(trained, task, next(iter(session.outputs.values()))),
             "anomaly": dataclasses.asdict(report.detection) if report.detection else None,
             "trained": trained.trained,
             "weights_sha256": weights_sha256,
@@ -201,6 +204,11 @@ def _comparison_lines(comparison: Comparison) -> list[str]:
         lines.append(
             f"area         {comparison.float:.4f} float, {comparison.exported:.4f} exported (under the ROC curve)"
         )
+    elif comparison.metric == "skill":
+        lines.append(
+            f"skill        {comparison.float:.4f} float, {comparison.exported:.4f} exported (0: naive, 1: right)"
+        )
+        lines.append(f"mean square  {comparison.float_mse:.4g} float, {comparison.exported_mse:.4g} exported (error)")
     elif comparison.metric == "psnr_db":
         lines.append(f"PSNR         {comparison.float:.2f} dB float, {comparison.exported:.2f} dB exported")
         lines.append(f"mean square  {comparison.float_mse:.4g} float, {comparison.exported_mse:.4g} exported (error)")
@@ -278,6 +286,14 @@ def _picture(output: TensorFormat) -> dict[str, Any] | None:
     shape = output.shape[1:]
     image = image_behind(shape)
     return dataclasses.asdict(preprocessing_for("signed", shape, image, PIXELS, "pad")) if image else None
+
+
+def _forecast(trained: Trained, task: str, output: TensorFormat) -> dict[str, Any] | None:
+    """From raw values to a forecaster's output, as a table: it gives the range of what it reads."""
+    if task != "forecasting":
+        return None
+    [inputs] = trained.inputs.values()
+    return dataclasses.asdict(inputs.of_shape(output.shape[1:]))
 
 
 def _versioned(scheme: str) -> tuple[str, ...]:

@@ -40,6 +40,7 @@ class HeldOut:
         labels: (N,) classes, 0 and 1 where they are of a model without class names; None where there are none.
         fingerprint: sha256 of the split they are, "" where they are none.
         clean: input name → (N, ...) raw values without the noise that is laid over `raw`; None where there is none.
+        targets: (N, horizon, features) raw values that are to be forecast; None where nothing is.
     """
 
     name: str
@@ -47,6 +48,7 @@ class HeldOut:
     labels: NDArray[np.int64] | None
     fingerprint: str = ""
     clean: Mapping[str, Rows] | None = None
+    targets: NDArray[np.float32] | None = None
 
     @property
     def wanted(self) -> Mapping[str, Rows]:
@@ -72,7 +74,9 @@ class ExportSamples:
 
     def warnings(self, inputs: Mapping[str, Preprocessing], classes: int) -> list[str]:
         """What may be wrong with the calibration samples. Raises DataError for what certainly is."""
-        held_out = [self.gate] + ([self.test] if self.test else [])
+        # A series may repeat itself, a night without sun for instance: windows alike are not the same window.
+        apart_in_time = self.gate.targets is not None
+        held_out = [] if apart_in_time else [self.gate] + ([self.test] if self.test else [])
         raw = self.calibration.raw
         return warnings_about(
             Calibration(
@@ -123,7 +127,8 @@ def _samples_of_generator(recipe: Recipe, name: str) -> ExportSamples:
 
 def _held_out(name: str, split: Split, input_name: str) -> HeldOut:
     clean = None if split.clean is None else {input_name: split.clean}
-    return HeldOut(name, {input_name: split.samples}, split.labels, split.fingerprint, clean)
+    labels = split.labels if split.targets is None else None
+    return HeldOut(name, {input_name: split.samples}, labels, split.fingerprint, clean, split.targets)
 
 
 def calibrated_with(

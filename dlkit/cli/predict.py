@@ -64,6 +64,7 @@ def command(
 
     An auto-encoder's error is printed for each INPUT, and a picture written of what it made beside what it was given;
     one that detects anomalies says whether the error is beyond its threshold, and writes no picture unless asked.
+    A forecaster's answer is in raw values, as what it was given.
     A generator writes a picture of the images it makes, of noise that is drawn where no INPUT gives it.
 
     \b
@@ -181,7 +182,7 @@ def _stream(loaded: Bundle, inputs: list[str], top: int, threads: int | None) ->
     for sample in read_samples(inputs, loaded.inputs):
         prepared = loaded.prepared({name: raw[np.newaxis] for name, raw in sample.raw.items()})
         [sequence] = (values[0] for values in prepared.values())
-        for line in stream_texts(stream, sequence, loaded.labels, top):
+        for line in stream_texts(stream, sequence, loaded, top):
             click.echo(f"{printable(sample.name)}  {line}")
 
 
@@ -195,7 +196,7 @@ def _predict(loaded: Bundle, inputs: list[str], top: int, threads: int | None, a
     answers: list[dict[str, object]] = []
     for sample in read_samples(inputs, loaded.inputs):
         computed = session.run_named(loaded.prepared({name: raw[np.newaxis] for name, raw in sample.raw.items()}))
-        outputs = {name: values[0] for name, values in computed.items()}
+        outputs = {name: values[0] for name, values in loaded.told(computed).items()}
         if not as_json:
             click.echo(f"{printable(sample.name)}  {answers_text(outputs, loaded.labels, top)}")
         elif loaded.labels:

@@ -88,7 +88,7 @@ def print_training(result: TrainingResult) -> None:
     last = result.history[-1]
     click.echo(f"trained {result.trained.name}: {len(result.history)} epochs, loss {last['loss']:.4f}")
     validation, test = result.validation, result.test
-    places = 4 if test.metric in ("accuracy", "auc") else 2
+    places = 4 if test.metric in ("accuracy", "auc", "skill") else 2
     click.echo(f"{test.metric:<9} {validation.value:.{places}f} validation, {test.value:.{places}f} test (float model)")
     if validation.given is not None and test.given is not None:
         click.echo(f"{'':<9} {validation.given:.{places}f} validation, {test.given:.{places}f} test (the noisy input)")

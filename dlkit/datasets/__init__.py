@@ -34,15 +34,17 @@ class Split:
 
     Attributes:
         samples: (N, *shape) raw values, for instance pixels; an array, or rows that are made when they are asked for.
-        labels: (N,) int64 class numbers.
+        labels: (N,) int64 class numbers; 0 where there are no classes.
         clean: the samples without the noise that a recipe laid over them; None if there is none.
         original: the split as the dataset has it, where the samples were changed for a network.
+        targets: (N, horizon, features) raw values that come after each sample of a series; None of other samples.
     """
 
     samples: Rows
     labels: NDArray[np.int64]
     clean: Rows | None = None
     original: Split | None = None
+    targets: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -50,7 +52,8 @@ class Split:
     def rows(self, positions: NDArray[np.int64]) -> Split:
         """The samples at these positions, in memory."""
         clean = None if self.clean is None else self.clean[positions]
-        return Split(self.samples[positions], self.labels[positions], clean)
+        targets = None if self.targets is None else self.targets[positions]
+        return Split(self.samples[positions], self.labels[positions], clean, targets=targets)
 
     @property
     def wanted(self) -> Rows:
@@ -59,7 +62,7 @@ class Split:
 
     @property
     def fingerprint(self) -> str:
-        """sha256 of shapes, types, samples and labels as the dataset has them: the same split gives the same string.
+        """sha256 of shapes, types, samples, labels and targets as the dataset has them: the same for the same split.
 
         Of image files it is one of the files.
         """
@@ -68,7 +71,7 @@ class Split:
         if self.original is not None:
             return self.original.fingerprint
         digest = hashlib.sha256()
-        for rows in (self.samples, self.labels):
+        for rows in (self.samples, self.labels, *([] if self.targets is None else [self.targets])):
             for part in rows.identity() if isinstance(rows, LazyRows) else bytes_of(rows):
                 digest.update(part)
         return digest.hexdigest()
@@ -90,7 +93,7 @@ class Dataset:
     Attributes:
         name: the loading function's name, or the source's.
         shape: of one sample, for instance (8, 8, 1).
-        labels: class names; their number is the number of classes.
+        labels: class names; their number is the number of classes. None of series that are to be forecast.
         raw_range: smallest and largest raw value a sample can hold.
         samples: number in (train, validation, test); None where only loading tells.
         source: where it comes from, with an address.
@@ -98,6 +101,7 @@ class Dataset:
         load: reads it; samples are raw values.
         statistics: mean and deviation of each feature in the training split, without padding; of images none.
         kept: where it is.
+        horizon: steps after each sample that are to be forecast; 0 of what is no series to be forecast.
     """
 
     name: str
@@ -110,6 +114,7 @@ class Dataset:
     load: Callable[[], Splits]
     statistics: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
     kept: Kept = "package"
+    horizon: int = 0
 
     @property
     def classes(self) -> int:

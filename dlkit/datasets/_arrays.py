@@ -82,7 +82,7 @@ def dataset_of_arrays(given: Given) -> Dataset:
         source=given.where,
         licence="the user's own",
         load=lambda: splits,
-        statistics=_statistics(splits.train.samples) if len(shape) < 3 else ((), ()),
+        statistics=statistics_of(splits.train.samples) if len(shape) < 3 else ((), ()),
         kept="yours",
     )
 
@@ -198,7 +198,7 @@ def _rows(samples: Rows, positions: NDArray[np.int64]) -> Rows:
     return rows
 
 
-def _statistics(samples: Rows) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def statistics_of(samples: Rows) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and deviation of each feature, the last axis; the deviation of one that never varies counts as 1."""
     features = samples.shape[-1]
     total, squares, count = np.zeros(features), np.zeros(features), 0

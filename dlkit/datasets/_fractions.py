@@ -1,4 +1,4 @@
-"""Options of sources that divide one heap of samples."""
+"""Options of sources that divide one heap of samples, or one series."""
 
 from __future__ import annotations
 
@@ -6,17 +6,15 @@ import dataclasses
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Divided:
-    """What is held out of samples that no one has divided.
+class Fractions:
+    """What is held out of data that no one has divided.
 
     Attributes:
-        validation, test: fractions of the samples of each class; of use where that split is not given.
-        split_seed: draws them.
+        validation, test: fractions of them; of use where that split is not given.
     """
 
     validation: float = 0.1
     test: float = 0.2
-    split_seed: int = 0
 
     def __post_init__(self) -> None:
         for name, value in (("validation", self.validation), ("test", self.test)):
@@ -25,3 +23,42 @@ class Divided:
         if not self.validation + self.test < 1:
             total = self.validation + self.test
             raise ValueError(f"data.options.validation + data.options.test = {total:g} must be below 1")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Divided(Fractions):
+    """Of samples, whose classes each have their share in each part.
+
+    Attributes:
+        split_seed: draws them.
+    """
+
+    split_seed: int = 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Windowed(Fractions):
+    """Of one series, which is divided in the order of time: first what is trained on, last what tests.
+
+    Attributes:
+        steps: of a window, which are read.
+        horizon: steps that come after it, which are to be forecast.
+        stride: steps between the beginnings of two windows.
+    """
+
+    steps: int = 48
+    horizon: int = 12
+    stride: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("steps", "horizon", "stride"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"data.options.{name} = {getattr(self, name)} must be at least 1")
+
+    def parts(self, length: int) -> dict[str, tuple[int, int]]:
+        """Part → where it begins and ends, in a series of so many steps."""
+        tested, validated = round(self.test * length), round(self.validation * length)
+        trained = length - tested - validated
+        borders = {"train": (0, trained), "validation": (trained, trained + validated)}
+        return borders | {"test": (trained + validated, length)}

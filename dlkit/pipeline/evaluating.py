@@ -15,7 +15,7 @@ from dlkit.bundle.answers import top_classes
 from dlkit.bundle.loading import Bundle
 from dlkit.datasets import Split
 from dlkit.errors import DataError, ModelFileError, UnknownName, suggestion
-from dlkit.metrics import auc, mean_squared_error, psnr_db, squared_errors
+from dlkit.metrics import auc, mean_squared_error, psnr_db, skill, squared_errors
 from dlkit.networks import NETWORKS
 from dlkit.pipeline.detecting import beyond
 from dlkit.progress import Advance, ignore
@@ -27,6 +27,8 @@ from dlkit.runtime.inputs import IMAGE_SUFFIXES, images_in, read_inputs
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+MEASURED = ("forecasting", "reconstruction", "generation")
+"""Tasks without classes that there is a measure of."""
 AT_ONCE = 1024
 """Samples whose inputs are in memory together."""
 
@@ -36,8 +38,8 @@ class Evaluation:
     """Quality of a bundle's file.
 
     Attributes:
-        metric: "accuracy", "psnr_db" of an auto-encoder, "auc" of one that detects anomalies, or
-            "feature_distance" of a generator (lower is better).
+        metric: "accuracy", "psnr_db" of an auto-encoder, "auc" of one that detects anomalies, "skill" of a forecaster,
+            or "feature_distance" of a generator (lower is better).
         float: of the float model on the same samples; None where it was not measured.
         exported: of the file, measured now.
         agreement: fraction of samples on which both put the same class first; None likewise.
@@ -67,7 +69,7 @@ def evaluate(bundle: Bundle, data: Path | None = None, advance: Advance = ignore
     task = _task(recipe)
     if bundle.detector is not None and data is not None:
         return _anomalies_in(bundle, data, advance)
-    if not bundle.labels and (data is not None or task not in ("reconstruction", "generation")):
+    if not bundle.labels and (data is not None or task not in MEASURED):
         raise DataError(f"{bundle.folder}: its outputs are no classes, so there is no accuracy to measure")
     if data is not None:
         return _on_folder(bundle, data, advance)
@@ -90,7 +92,7 @@ def evaluate(bundle: Bundle, data: Path | None = None, advance: Advance = ignore
     if fingerprint != split.fingerprint:
         raise _changed(wanted)
     outputs = _outputs(bundle, split, advance)
-    measure = _rebuilt if task == "reconstruction" else _classified
+    measure = {"reconstruction": _rebuilt, "forecasting": _forecast}.get(task, _classified)
     if bundle.detector is not None:
         measure = partial(_detected, wanted)
     try:
@@ -141,6 +143,14 @@ def _classified(
         samples=len(split),
         data=data,
     )
+
+
+def _forecast(
+    bundle: Bundle, split: Split, outputs: NDArray[np.float32], before: dict[str, Any], data: str
+) -> Evaluation:
+    assert bundle.forecast is not None and split.targets is not None  # noqa: PT018
+    wanted, given = bundle.forecast.apply(split.targets), bundle.preprocessing.apply(split.samples)
+    return Evaluation("skill", float(before["skill"]), skill(wanted, outputs, given), None, len(split), data)
 
 
 def _rebuilt(

@@ -15,7 +15,7 @@ from dlkit.conversion.layer_errors import MOST_SAMPLES, layer_errors, worth_keep
 from dlkit.conversion.making import Float, Made
 from dlkit.errors import ConversionError, VerificationRefused
 from dlkit.pipeline.detecting import detection_of
-from dlkit.pipeline.rebuilding import to_rebuild
+from dlkit.pipeline.rebuilding import wanted_of
 from dlkit.progress import Advance
 from dlkit.report import Comparison, LayerError, Report, keep_float_advice
 from dlkit.runtime.inspection import Inspection, inspect_model
@@ -80,8 +80,7 @@ def prove(
         held_out: HeldOut, wanted: dict[str, NDArray[np.float32]], before: Judged, after: Judged
     ) -> tuple[Comparison, ...]:
         labels = held_out.labels if trained.labels or is_one_score(wanted) else None
-        rebuilt = to_rebuild(trained, held_out.wanted, held_out.labels)
-        return compare(held_out.name, wanted, before, after, labels, rebuilt)
+        return compare(held_out.name, wanted, before, after, labels, wanted_of(trained, held_out))
 
     before, after = judged(samples.gate)
     wanted = {name: outputs[:count] for name, outputs in answers.converted.reference.items()}
@@ -132,6 +131,8 @@ def remember(test: HeldOut, outputs: NDArray[np.float32], measured: Comparison) 
     """What `dlkit evaluate` needs to know of the float model's first output on the test split."""
     if measured.metric == "auc":
         return Reference("test", test.fingerprint, None, auc=measured.float)
+    if measured.metric == "skill":
+        return Reference("test", test.fingerprint, None, skill=measured.float)
     if measured.metric == "psnr_db":
         return Reference("test", test.fingerprint, None, measured.float)
     return Reference("test", test.fingerprint, outputs.argmax(axis=1))

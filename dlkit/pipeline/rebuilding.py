@@ -1,4 +1,4 @@
-"""What an auto-encoder of the shelf is to give again, so that its file is judged by its own task."""
+"""What an auto-encoder is to give again, or a forecaster to forecast, so that a file is judged by its own task."""
 
 from __future__ import annotations
 
@@ -7,16 +7,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dlkit.calibration.samples import HeldOut
 from dlkit.networks import NETWORKS
 from dlkit.recipe_data import anomalous
 from dlkit.runtime.preprocessing import Preprocessing
 from dlkit.trained import Trained
-from dlkit.verify import Rebuilt
+from dlkit.verify import Forecast, Rebuilt
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dlkit.runtime.rows import Rows
+
+
+def wanted_of(trained: Trained, held_out: HeldOut) -> Rebuilt | Forecast | None:
+    """What the outputs for held-out samples are to be; None for another task, and for a model from elsewhere."""
+    if held_out.targets is None:
+        return to_rebuild(trained, held_out.wanted, held_out.labels)
+    [(name, values)] = held_out.raw.items()
+    inputs = trained.inputs[name]
+    return Forecast(inputs.of_shape(held_out.targets.shape[1:]).apply(held_out.targets), inputs.apply(values))
 
 
 def to_rebuild(trained: Trained, raw: Mapping[str, Rows], labels: NDArray[np.int64] | None = None) -> Rebuilt | None:

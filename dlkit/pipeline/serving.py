@@ -25,7 +25,7 @@ from dlkit.pipeline.bundling import few_samples
 from dlkit.pipeline.detecting import detection_of
 from dlkit.pipeline.plan import Plan
 from dlkit.pipeline.proving import MAX_DROP, remember
-from dlkit.pipeline.rebuilding import to_rebuild
+from dlkit.pipeline.rebuilding import wanted_of
 from dlkit.progress import Advance, Progress
 from dlkit.report import Comparison, Report
 from dlkit.runtime.arrays import write_npz
@@ -154,8 +154,9 @@ def _proven(
         wanted = {name: values[rows] for name, values in reference.items()}
         found = {name: values[rows] for name, values in outputs.items()}
         labels = held_out.labels if trained.labels or is_one_score(wanted) else None
-        rebuilt = to_rebuild(trained, held_out.wanted, held_out.labels)
-        return compare(held_out.name, wanted, _as_judged(wanted), _as_judged(found), labels, rebuilt)
+        return compare(
+            held_out.name, wanted, _as_judged(wanted), _as_judged(found), labels, wanted_of(trained, held_out)
+        )
 
     gates = compared(samples.gate, slice(None, count))
     max_drop = trained.recipe.export.max_drop if trained.recipe else MAX_DROP

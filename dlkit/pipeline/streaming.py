@@ -18,12 +18,13 @@ from dlkit.conversion.kinds import kind_of
 from dlkit.conversion.making import Float, convert_model, make_file
 from dlkit.errors import ConversionError, IllegalCombination, ModelFileError, VerificationRefused
 from dlkit.pipeline.proving import MAX_DROP, FloatAnswers
+from dlkit.pipeline.rebuilding import wanted_of
 from dlkit.progress import Progress
 from dlkit.report import Comparison
 from dlkit.runtime.arrays import write_npz
 from dlkit.runtime.inspection import inspect_file
 from dlkit.schemes import Scheme
-from dlkit.verify import Judged, compare, failed_gates, is_one_score, refuse_broken
+from dlkit.verify import Forecast, Judged, compare, failed_gates, is_one_score, refuse_broken
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -96,7 +97,7 @@ class Streaming:
         count = len(held_out)
         wanted = {name: values[:count] for name, values in self._answers.converted.reference.items()}
         labels = plan.samples.gate.labels if plan.trained.labels or is_one_score(wanted) else None
-        gates = compare(plan.samples.gate.name, wanted, _as_judged(wanted), _as_judged(found), labels)
+        gates = compare(plan.samples.gate.name, wanted, _as_judged(wanted), _as_judged(found), labels, self._forecast())
         max_drop = plan.trained.recipe.export.max_drop if plan.trained.recipe else MAX_DROP
         wrong = [text for comparison in gates for text in failed_gates(comparison, scheme, max_drop)]
         if wrong:
@@ -105,6 +106,11 @@ class Streaming:
                 f"{'; '.join(wrong)}; use --scheme {_nearest(scheme)}, or leave out --streaming"
             )
         return Step(file, self.described, gates)
+
+    def _forecast(self) -> Forecast | None:
+        """What a forecaster is to give at the end of the gate's sequences; None of other networks."""
+        wanted = wanted_of(self._plan.trained, self._plan.samples.gate)
+        return wanted if isinstance(wanted, Forecast) else None
 
     def _sequences(self, raw: Mapping[str, Rows]) -> NDArray[np.float32]:
         [(name, inputs)] = self._plan.trained.inputs.items()

@@ -73,7 +73,12 @@ def _on_made_up_data(recipe: Recipe) -> Recipe:
         shape = [*shape, 1]  # rows of an image, which is what is augmented
     made_up = {"samples": needed, "shape": list(shape), "classes": classes}
     data = dataclasses.replace(recipe.data, name="synthetic", options=made_up)
-    if data.preprocessing == "standard":  # statistics of features are of real data
+    if network.task == "forecasting":
+        steps, features = shape
+        length = 10 * (needed + steps + options["horizon"])  # a tenth of it is the shortest part
+        series = {"steps": steps, "features": features, "horizon": options["horizon"], "length": length}
+        data = dataclasses.replace(data, name="mackey_glass", preprocessing="standard", options=series)
+    elif data.preprocessing == "standard":  # statistics of features are of real data
         data = dataclasses.replace(data, preprocessing="signed")
     own = dataclasses.replace(
         recipe,

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any, Literal
 
 Preprocess = Literal["unit", "signed", "lite", "caffe", "torch", "standard", "none"]
-Loss = Literal["mse", "binary_crossentropy"]
+Loss = Literal["mse", "mae", "binary_crossentropy"]
 Resize = Literal["crop", "pad", "stretch"]
 Flip = Literal["none", "horizontal", "vertical", "both"]
 Optimizer = Literal["adamw", "adam", "sgd", "rmsprop", "adagrad", "lamb", "lion"]
@@ -116,7 +116,8 @@ class TrainingPart:
         clip_norm: largest norm of all gradients together; 0 is none.
         label_smoothing: of a classifier; Szegedy et al. 2016, arXiv:1512.00567, section 7.
         class_weights: of a classifier: "balanced" counts each class as if all were as frequent.
-        loss: of an auto-encoder, the mean over all values: "mse" or "binary_crossentropy". A classifier has but one.
+        loss: of an auto-encoder or forecaster, the mean over all values: "mse", "mae" or, of an auto-encoder,
+            "binary_crossentropy". A classifier has but one.
         keep: the weights of the "last" epoch, or of the "best", by the loss on the validation split.
         patience: epochs without a better loss on the validation split after which it ends; 0 waits for all.
         precision: of the numbers in training: "float32", or mixed with "bfloat16" or "float16"
@@ -266,6 +267,7 @@ class ExpectPart:
         float_accuracy, exported_accuracy: of a classifier.
         float_psnr_db, exported_psnr_db: of an auto-encoder, against the images without noise.
         float_auc, exported_auc: of an anomaly detector.
+        float_skill, exported_skill: of a forecaster.
         float_gain_db: how far PSNR is above the peak signal-to-noise ratio of what it was given.
         float_feature_distance, exported_feature_distance: of a generator, at most.
         confident, entropy: of its images, float and exported; see `training.judging.Judgement`.
@@ -278,6 +280,8 @@ class ExpectPart:
     float_gain_db: float | None = None
     float_auc: float | None = None
     exported_auc: float | None = None
+    float_skill: float | None = None
+    exported_skill: float | None = None
     float_feature_distance: float | None = None
     exported_feature_distance: float | None = None
     confident: float | None = None

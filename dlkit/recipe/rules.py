@@ -14,8 +14,14 @@ from dlkit.recipe.parts import AdversarialPart, AugmentationPart, Recipe, Traini
 from dlkit.schemes import SCHEMES
 from dlkit.targets import TARGETS
 
-TRAINED = ("classification", "reconstruction", "generation")
+TRAINED = ("classification", "forecasting", "reconstruction", "generation")
 """Tasks of networks that a recipe trains."""
+LOSSES: dict[str, dict[str, str]] = {
+    "mse": {},
+    "mae": {"reconstruction": "auto-encoders", "forecasting": "forecasters"},
+    "binary_crossentropy": {"reconstruction": "auto-encoders"},
+}
+"""Loss → tasks that it is for, and what their networks are called; the first is the default of all."""
 
 
 def completed(recipe: Recipe, where: str) -> Recipe:
@@ -54,6 +60,7 @@ def completed(recipe: Recipe, where: str) -> Recipe:
 def agreeing(recipe: Recipe, dataset: Dataset, where: str) -> Recipe:
     """The recipe with the options of its network that these data decide. Raises RecipeError if it says otherwise."""
     network = NETWORKS[recipe.network.name]
+    _check_horizon(recipe, network, dataset, where)
     options = _options(recipe, network, dataset, where)
     _check_anomaly(recipe, network, dataset, where)
     _check_augmentation(recipe, options, len(dataset.shape) == 3, where)
@@ -74,13 +81,27 @@ def agreeing(recipe: Recipe, dataset: Dataset, where: str) -> Recipe:
 
 
 def _states_what_data_decide(recipe: Recipe, network: Network) -> bool:
-    decided = {_of_images(network), *({"classes"} & network.options.keys())}
+    decided = {_of_images(network), *({"classes", "horizon"} & network.options.keys())}
     return decided <= recipe.network.options.keys()
 
 
 def _of_images(network: Network) -> str:
     """The option that holds the shape of a sample."""
     return "image_shape" if network.task == "generation" else "input_shape"
+
+
+def _check_horizon(recipe: Recipe, network: Network, dataset: Dataset, where: str) -> None:
+    """Raise RecipeError unless a forecaster has a series to forecast, or where another network has one."""
+    if network.task == "forecasting" and not dataset.horizon:
+        raise RecipeError(
+            f"{where}: {network.name} forecasts a series, and {recipe.data.name} is none; give one: "
+            "data.name = 'series'"
+        )
+    if dataset.horizon and network.task != "forecasting":
+        raise RecipeError(
+            f"{where}: {recipe.data.name} is a series to forecast, and {network.name} forecasts nothing; choose a "
+            "forecaster: dlkit list networks"
+        )
 
 
 def _check_range(recipe: Recipe, network: Network, dataset: Dataset, where: str) -> None:
@@ -99,7 +120,9 @@ def _check_range(recipe: Recipe, network: Network, dataset: Dataset, where: str)
             f"{where}: data.preprocessing = {mode!r} needs the smallest and largest raw value, which "
             f"{recipe.data.name} does not know; {give}, or use 'standard' or 'none'"
         )
-    if network.task != "classification":
+    if recipe.augmentation.noise and network.task == "forecasting":
+        raise RecipeError(f"{where}: augmentation.noise is a fraction of the range of raw values; {give}")
+    if network.task not in ("classification", "forecasting"):
         raise RecipeError(f"{where}: {network.name} is judged by the range of raw values; {give}")
 
 
@@ -117,6 +140,8 @@ def _options(recipe: Recipe, network: Network, dataset: Dataset, where: str) -> 
     options: dict[str, Any] = {of_images: list(shape)}
     if "classes" in network.options:
         options["classes"] = dataset.classes
+    if dataset.horizon:
+        options["horizon"] = dataset.horizon
     for name, value in recipe.network.options.items():
         if name == of_images and _fits(value, wanted, dataset.shape):
             continue
@@ -133,7 +158,6 @@ def _check_task(recipe: Recipe, network: Network, where: str) -> None:
         raise RecipeError(f"{where}: network.options.include_top = false leaves nothing to train; leave it out")
     for key, value, default, task, those in (
         ("data.noise", recipe.data.noise, 0.0, "reconstruction", "auto-encoders"),
-        ("training.loss", recipe.training.loss, "mse", "reconstruction", "auto-encoders"),
         ("training.label_smoothing", recipe.training.label_smoothing, 0.0, "classification", "classifiers"),
         ("training.class_weights", recipe.training.class_weights, "none", "classification", "classifiers"),
         ("augmentation.mixup", recipe.augmentation.mixup, 0.0, "classification", "classifiers"),
@@ -144,6 +168,10 @@ def _check_task(recipe: Recipe, network: Network, where: str) -> None:
         if value != default and network.task != task:
             shown = "" if key in ("adversarial", "transfer") else f" = {value!r}"
             raise RecipeError(f"{where}: {key}{shown} is for {those}, and {network.name} is none; leave it out")
+    loss, whose = recipe.training.loss, LOSSES[recipe.training.loss]
+    if whose and network.task not in whose:
+        those = " and ".join(whose.values())
+        raise RecipeError(f"{where}: training.loss = {loss!r} is for {those}, and {network.name} is none; leave it out")
 
 
 def _check_augmentation(recipe: Recipe, options: dict[str, Any], of_images: bool, where: str) -> None:

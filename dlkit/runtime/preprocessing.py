@@ -109,6 +109,15 @@ class Preprocessing:
         x = x * np.asarray(self.scale, np.float32) + np.asarray(self.offset, np.float32)
         return np.ascontiguousarray(x.reshape(len(x), *self.shape), dtype=np.float32)
 
+    def raw_of(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Values in the network's range (..., features) → raw values; undoes `apply` of what is no image."""
+        scale, offset = np.asarray(self.scale), np.asarray(self.offset)
+        return np.asarray((values.astype(np.float64) - offset) / scale, np.float32)
+
+    def of_shape(self, shape: tuple[int, ...]) -> Preprocessing:
+        """The same of values of another shape that are no image, with as many features."""
+        return dataclasses.replace(self, shape=shape, image=None)
+
     def noise(self, count: int, seed: int) -> NDArray[np.float32]:
         """(count, *shape) standard normal raw values, cut off at the ends of the raw range; the same for a seed."""
         drawn = np.random.default_rng(seed).standard_normal((count, *self.shape), np.float32)

@@ -7,6 +7,7 @@ again at any epoch sees what it would have seen.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,7 +51,25 @@ def labelled_batches(split: Split, preprocessing: Preprocessing, recipe: Recipe,
         inputs = _preprocessed(raw, preprocessing)
         return (inputs, targets) if weights is None else (inputs, targets, tf.linalg.matvec(targets, weights))
 
-    return _changed_batches(split, preprocessing, recipe, classes, first).map(ready).prefetch(tf.data.AUTOTUNE)
+    changed = _changed_batches(split, preprocessing, recipe, _one_hot(split, classes), first)
+    return changed.map(ready).prefetch(tf.data.AUTOTUNE)
+
+
+def forecast_batches(split: Split, preprocessing: Preprocessing, recipe: Recipe, first: int = 0) -> Any:
+    """A tf.data.Dataset of (inputs (B, steps, features), what comes after (B, horizon, features)), of all epochs."""
+    after = tf.constant(targets_of(split, preprocessing))
+
+    def ready(raw: Any, targets: Any, seed: Any) -> Any:
+        return _preprocessed(raw, preprocessing), targets
+
+    changed = _changed_batches(split, preprocessing, recipe, lambda places: tf.gather(after, places), first)
+    return changed.map(ready).prefetch(tf.data.AUTOTUNE)
+
+
+def targets_of(split: Split, preprocessing: Preprocessing) -> NDArray[np.float32]:
+    """(N, horizon, features) what a forecaster is to give, in the range of what it reads."""
+    assert split.targets is not None  # rules.completed has seen to it
+    return preprocessing.of_shape(split.targets.shape[1:]).apply(split.targets)
 
 
 def rebuilt_batches(split: Split, preprocessing: Preprocessing, recipe: Recipe, first: int = 0) -> Any:
@@ -65,7 +84,8 @@ def rebuilt_batches(split: Split, preprocessing: Preprocessing, recipe: Recipe, 
         return _preprocessed(noisy, preprocessing), _preprocessed(raw, preprocessing)
 
     classes = int(split.labels.max(initial=0)) + 1
-    return _changed_batches(split, preprocessing, recipe, classes, first).map(ready).prefetch(tf.data.AUTOTUNE)
+    changed = _changed_batches(split, preprocessing, recipe, _one_hot(split, classes), first)
+    return changed.map(ready).prefetch(tf.data.AUTOTUNE)
 
 
 def held_out(split: Split, preprocessing: Preprocessing, recipe: Recipe, classes: int | None) -> Any:
@@ -95,11 +115,18 @@ def real_batches(split: Split, preprocessing: Preprocessing, recipe: Recipe, fir
     return rebuilt_batches(split, preprocessing, recipe, first).map(lambda given, wanted: wanted)
 
 
-def _changed_batches(split: Split, preprocessing: Preprocessing, recipe: Recipe, classes: int, first: int) -> Any:
-    """Batches of (raw values (B, *image) float32, targets (B, classes) float32, seed of the batch (2,) int64)."""
+def _one_hot(split: Split, classes: int) -> Callable[[Any], Any]:
+    """places (B,) → (B, classes) float32."""
+    labels = tf.constant(split.labels)
+    return lambda places: tf.one_hot(tf.gather(labels, places), classes)
+
+
+def _changed_batches(
+    split: Split, preprocessing: Preprocessing, recipe: Recipe, targets_at: Callable[[Any], Any], first: int
+) -> Any:
+    """Batches of (raw values (B, *image) float32, targets (B, ...) float32, seed of the batch (2,) int64)."""
     part, read = recipe.training, _reader(split.samples, preprocessing)
     changed = changes_of(recipe.augmentation, preprocessing)
-    labels = tf.constant(split.labels)
     seed = tf.constant([recipe.seed, 0], tf.int64)
 
     def of_epoch(epoch: Any) -> Any:
@@ -113,8 +140,7 @@ def _changed_batches(split: Split, preprocessing: Preprocessing, recipe: Recipe,
         )
 
     def of_batch(places: Any, seed: Any) -> Any:
-        targets = tf.one_hot(tf.gather(labels, places), classes)
-        raw, targets = changed(read(places), targets, seed)
+        raw, targets = changed(read(places), targets_at(places), seed)
         return raw, targets, seed
 
     epochs = tf.data.Dataset.range(first, part.epochs).flat_map(of_epoch)

@@ -7,8 +7,8 @@ from typing import Any
 
 from dlkit.networks import NETWORKS
 from dlkit.recipe import Recipe
-from dlkit.training import adversarial, detection, reconstruction, supervised
-from dlkit.training.measuring import Quality, classified, detected, generated, rebuilt
+from dlkit.training import adversarial, detection, forecasting, reconstruction, supervised
+from dlkit.training.measuring import Quality, classified, detected, forecast, generated, rebuilt
 from dlkit.training.watching import History
 
 Fit = Callable[..., History]
@@ -16,6 +16,7 @@ Measure = Callable[[Any, Any, Any, Any], tuple[Quality, Quality]]
 
 LEARNING: dict[str, tuple[Fit, Measure]] = {
     "classification": (supervised.fit, classified),
+    "forecasting": (forecasting.fit, forecast),
     "reconstruction": (reconstruction.fit, rebuilt),
     "generation": (adversarial.fit, generated),
 }

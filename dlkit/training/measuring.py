@@ -10,11 +10,12 @@ import numpy as np
 
 from dlkit.datasets import Split, Splits
 from dlkit.frameworks import keras
-from dlkit.metrics import accuracy, auc, confusion_matrix, mean_squared_error, psnr_db, squared_errors
+from dlkit.metrics import accuracy, auc, confusion_matrix, mean_squared_error, psnr_db, skill, squared_errors
 from dlkit.recipe import Recipe
 from dlkit.recipe_data import anomalous, latent_noise
 from dlkit.runtime.preprocessing import Preprocessing
 from dlkit.runtime.rows import Rows, batches_of
+from dlkit.training.input_pipeline import targets_of
 from dlkit.training.judging import Judge
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ class Quality:
     """Of a float model on one split.
 
     Attributes:
-        metric: "accuracy", "psnr_db", of an anomaly detector "auc" or, of a generator, "feature_distance".
+        metric: "accuracy", "psnr_db", of an anomaly detector "auc", of a forecaster "skill" or, of a generator,
+            "feature_distance".
         value: of what the model gives.
         given: the same of what the model was given, where noise was laid over it; None elsewhere.
         besides: what else is known of generated images; see `judging.Judgement`.
@@ -55,6 +57,18 @@ def classified(
     def on(split: Split) -> Quality:
         outputs = np.concatenate([_outputs(model, inputs) for inputs in _inputs(split.samples, preprocessing)])
         return Quality("accuracy", accuracy(outputs, split.labels), confusion=confusion_matrix(outputs, split.labels))
+
+    return on(splits.validation), on(splits.test)
+
+
+def forecast(
+    model: keras.Model, recipe: Recipe, splits: Splits, preprocessing: Preprocessing
+) -> tuple[Quality, Quality]:
+    """How much of the naive forecast's error is gone: 0 where the last value repeated is as good."""
+
+    def on(split: Split) -> Quality:
+        given = preprocessing.apply(np.asarray(split.samples))
+        return Quality("skill", skill(targets_of(split, preprocessing), _outputs(model, given), given))
 
     return on(splits.validation), on(splits.test)
 

@@ -96,6 +96,8 @@ def own_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lines = [",".join([*(f"f{n}" for n in range(12)), "kind"])]
     lines += [",".join([*map(str, values.ravel()), f"kind{n % 3}"]) for n, values in enumerate(series)]
     (place / "table.csv").write_text("\n".join(lines))
+    hours = [f"{n % 24},{np.sin(n / 4)}" for n in range(700)]
+    (place / "hourly.csv").write_text("\n".join(["hour,load", *hours]))
     (place / "series").mkdir()
     lines = [f"{n % 3}\t" + "\t".join(map(str, values[:, 0])) for n, values in enumerate(series)]
     for part in ("TRAIN", "TEST"):

@@ -13,6 +13,7 @@ from dlkit.metrics import (
     frechet_distance,
     mean_squared_error,
     psnr_db,
+    skill,
     squared_errors,
     top_accuracy,
 )
@@ -119,3 +120,20 @@ def test_frechet_distance_that_there_is_not() -> None:
     ones = np.zeros((3, 2), np.float32)
     assert np.isnan(frechet_distance(ones, np.full((3, 2), np.nan, np.float32)))
     assert np.isnan(frechet_distance(ones, ones[:1]))
+
+
+def test_skill_is_the_part_of_the_naive_error_that_is_gone() -> None:
+    """Of two series whose last values are 1 and 2, and 3 and 2 come after: the naive errors are 2 and 0."""
+    given, wanted = np.array([[[0], [1]], [[9], [2]]], np.float32), np.array([[[3]], [[2]]], np.float32)
+    naive = given[:, -1:]
+    assert skill(wanted, wanted, given) == 1.0
+    assert skill(wanted, naive, given) == 0.0
+    assert skill(wanted, np.array([[[2]], [[2]]], np.float32), given) == 0.75
+    assert skill(wanted, 2 * wanted, given) < 0.0
+
+
+def test_there_is_no_skill_where_the_last_value_stays() -> None:
+    """Nor in what is no number."""
+    given = np.ones((2, 3, 1), np.float32)
+    assert np.isnan(skill(given[:, :1], given[:, :1], given))
+    assert np.isnan(skill(given[:, :1] + 1, np.full((2, 1, 1), NAN, np.float32), given))

@@ -12,7 +12,17 @@ from dlkit.report import Comparison
 from dlkit.runtime.dtypes import TensorFormat
 from dlkit.runtime.inspection import Inspection
 from dlkit.schemes import SCHEMES
-from dlkit.verify import Judged, Rebuilt, accuracy, broken_promises, compare, failed_gates, is_one_score, sqnr_db
+from dlkit.verify import (
+    Forecast,
+    Judged,
+    Rebuilt,
+    accuracy,
+    broken_promises,
+    compare,
+    failed_gates,
+    is_one_score,
+    sqnr_db,
+)
 
 GOOD = Comparison("validation", 180, "accuracy", 0.99, 0.985, 0.99, 0.99, 1.0, 0.03, 34.0)
 UNLABELLED = Comparison("20 images", 20, "agreement", 1.0, 0.95, 0.95, 0.95, 1.0, 0.002, 30.0)
@@ -145,7 +155,7 @@ def judged(outputs: np.ndarray) -> Judged:
 
 
 def compared(
-    reference: np.ndarray, exported: np.ndarray, labels: Any = None, rebuilt: Rebuilt | None = None
+    reference: np.ndarray, exported: np.ndarray, labels: Any = None, rebuilt: Rebuilt | Forecast | None = None
 ) -> Comparison:
     answers = None if labels is None else np.asarray(labels, np.int64)
     [comparison] = compare("rows", {"y": reference}, judged(reference), judged(exported), answers, rebuilt)
@@ -184,6 +194,16 @@ def test_a_detector_is_held_to_the_order_of_its_errors() -> None:
     found = compared(wanted + errors, wanted + np.float32(0.3), [3, 7, 8], rebuilt)
     assert (found.metric, found.float, found.exported, found.float_mse) == ("auc", 0.75, 0.5, None)
     assert "area under the ROC curve fell from 0.7500 to 0.5000" in failed_gates(found, SCHEMES["int8"], 0.01)[0]
+
+
+def test_a_forecast_is_held_to_what_came_to_pass() -> None:
+    """The naive error is 1; errors of 0.1 and 0.5 leave 0.01 and 0.25 of it."""
+    given, wanted = np.zeros((3, 4, 2), np.float32), np.ones((3, 2, 2), np.float32)
+    found = compared(wanted + np.float32(0.1), wanted + np.float32(0.5), rebuilt=Forecast(wanted, given))
+    assert (found.metric, found.agreement, found.exported, found.exported_mse) == ("skill", None, 0.75, 0.25)
+    assert found.float == pytest.approx(0.99)
+    assert failed_gates(found, SCHEMES["int8"], 0.25) == []
+    assert "the skill of its forecast fell from 0.9900 to 0.7500" in failed_gates(found, SCHEMES["int8"], 0.01)[0]
 
 
 def test_an_output_of_another_shape_than_the_input_is_no_reconstruction() -> None:

@@ -361,6 +361,22 @@ def squared_errors(wanted: NDArray[np.float32], outputs: NDArray[np.float32]) ->
     return np.asarray(squares.reshape(len(squares), -1).mean(axis=1), np.float64)
 
 
+def skill(wanted: NDArray[np.float32], outputs: NDArray[np.float32], given: NDArray[np.float32]) -> float:
+    """Of a forecast, 1 - its mean squared error over that of the naive one, which repeats the last value given.
+
+    Args:
+        wanted, outputs: (N, horizon, features).
+        given: (N, steps, features).
+
+    Returns:
+        1 for what comes to pass, 0 for what is no better than the naive forecast, below 0 for what is worse; NaN where
+        the naive one is perfect.
+    """
+    naive = mean_squared_error(wanted, np.broadcast_to(given[:, -1:], wanted.shape))
+    error = mean_squared_error(wanted, outputs)
+    return 1.0 - error / naive if naive > 0.0 and np.isfinite(error) else NAN
+
+
 def psnr_db(error: float, peak: float) -> float:
     """Peak signal-to-noise ratio in decibels, 10 log10(peak² / error), capped at 200.
 
@@ -1148,6 +1164,15 @@ class Preprocessing:
         x = x * np.asarray(self.scale, np.float32) + np.asarray(self.offset, np.float32)
         return np.ascontiguousarray(x.reshape(len(x), *self.shape), dtype=np.float32)
 
+    def raw_of(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Values in the network's range (..., features) → raw values; undoes `apply` of what is no image."""
+        scale, offset = np.asarray(self.scale), np.asarray(self.offset)
+        return np.asarray((values.astype(np.float64) - offset) / scale, np.float32)
+
+    def of_shape(self, shape: tuple[int, ...]) -> Preprocessing:
+        """The same of values of another shape that are no image, with as many features."""
+        return dataclasses.replace(self, shape=shape, image=None)
+
     def noise(self, count: int, seed: int) -> NDArray[np.float32]:
         """(count, *shape) standard normal raw values, cut off at the ends of the raw range; the same for a seed."""
         drawn = np.random.default_rng(seed).standard_normal((count, *self.shape), np.float32)
@@ -1643,6 +1668,7 @@ class Bundle:
         inputs: input name → from raw values to network input.
         picture: from pixels to the range of what a generator makes; None of other models.
         detector: of an auto-encoder that detects anomalies; None of other models.
+        forecast: from raw values to the range of what a forecaster gives; None of other models.
     """
 
     folder: Path
@@ -1651,6 +1677,7 @@ class Bundle:
     inputs: dict[str, Preprocessing]
     picture: Preprocessing | None = None
     detector: Detector | None = None
+    forecast: Preprocessing | None = None
 
     @property
     def model(self) -> Path:
@@ -1683,7 +1710,7 @@ class Bundle:
     @property
     def step_preprocessing(self) -> Preprocessing:
         """From the raw values of one step, (features,), to what `stream` is fed with."""
-        return dataclasses.replace(self.preprocessing, shape=self.preprocessing.shape[1:], image=None)
+        return self.preprocessing.of_shape(self.preprocessing.shape[1:])
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -1703,6 +1730,11 @@ class Bundle:
             raise DataError(f"inputs called {', '.join(raw)}, but this model takes {', '.join(self.inputs)}")
         return {name: preprocessing.apply(raw[name]) for name, preprocessing in self.inputs.items()}
 
+    def told(self, outputs: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+        """Outputs by name, as they are told: a forecast in raw values, others as the model gives them."""
+        forecast = self.forecast
+        return {name: forecast.raw_of(values) if forecast else values for name, values in outputs.items()}
+
     def predict(
         self, x: NDArray[Any] | Mapping[str, NDArray[Any]] | str | Path, threads: int | None = None
     ) -> NDArray[np.float32] | dict[str, NDArray[np.float32]]:
@@ -1713,7 +1745,7 @@ class Bundle:
                 `dlkit predict` reads: an image, a .npy, .npz or .csv file, or a folder of images.
 
         Returns:
-            (N, ...) float32; of several outputs a dictionary, by name.
+            (N, ...) float32; of several outputs a dictionary, by name. A forecast is in raw values.
 
         Raises:
             DataError: `x` is not what the model takes.
@@ -1726,7 +1758,7 @@ class Bundle:
         else:
             self.preprocessing.raw_batch(np.asarray(x))  # one input, and of its shape
             named = {name: np.asarray(x) for name in self.inputs}
-        outputs = self.session(threads).run_named(self.prepared(named))
+        outputs = self.told(self.session(threads).run_named(self.prepared(named)))
         return outputs if len(outputs) > 1 else next(iter(outputs.values()))
 
     def scores(self, x: NDArray[Any], threads: int | None = None) -> NDArray[np.float64]:
@@ -1799,7 +1831,8 @@ def load_bundle(folder: Path | str) -> Bundle:
         picture = preprocessing_from(manifest["picture"]) if manifest.get("picture") else None
         anomaly = manifest.get("anomaly")
         detector = Detector(tuple(anomaly["normal"]), float(anomaly["threshold"])) if anomaly else None
-        return Bundle(folder, manifest, tuple(labels), inputs, picture, detector)
+        forecast = preprocessing_from(manifest["forecast"]) if manifest.get("forecast") else None
+        return Bundle(folder, manifest, tuple(labels), inputs, picture, detector, forecast)
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -1877,11 +1910,11 @@ def answers_text(outputs: Mapping[str, NDArray[np.float32]], labels: tuple[str, 
     return "  ".join(f"{name}: {answer_text(values, (), count)}" for name, values in outputs.items())
 
 
-def stream_texts(stream: Stream, sequence: NDArray[np.float32], labels: tuple[str, ...], count: int) -> Iterator[str]:
+def stream_texts(stream: Stream, sequence: NDArray[np.float32], bundle: Bundle, count: int) -> Iterator[str]:
     """A line for each step of a sequence of network inputs, (steps, features): what is known by then."""
     stream.reset()
     for number, x in enumerate(sequence, start=1):
-        yield f"step {number}  {answers_text(stream.step(x), labels, count)}"
+        yield f"step {number}  {answers_text(bundle.told(stream.step(x)), bundle.labels, count)}"
 
 
 def answer_text(outputs: NDArray[np.float32], labels: tuple[str, ...], count: int) -> str:
@@ -2116,7 +2149,7 @@ def _predict(bundle: Bundle, arguments: argparse.Namespace) -> int:
         return _stream(bundle, arguments)
     session = bundle.session(arguments.threads)
     for sample in read_samples(arguments.inputs, bundle.inputs):
-        outputs = session.run_named(bundle.prepared(_batch_of(sample.raw)))
+        outputs = bundle.told(session.run_named(bundle.prepared(_batch_of(sample.raw))))
         answer = answers_text({name: values[0] for name, values in outputs.items()}, bundle.labels, arguments.top)
         print(f"{printable(sample.name)}  {answer}", flush=True)
     return 0
@@ -2132,7 +2165,7 @@ def _stream(bundle: Bundle, arguments: argparse.Namespace) -> int:
     stream = bundle.stream(arguments.threads)
     for sample in read_samples(arguments.inputs, bundle.inputs):
         [sequence] = (values[0] for values in bundle.prepared(_batch_of(sample.raw)).values())
-        for line in stream_texts(stream, sequence, bundle.labels, arguments.top):
+        for line in stream_texts(stream, sequence, bundle, arguments.top):
             print(f"{printable(sample.name)}  {line}", flush=True)
     return 0
 
