@@ -60,7 +60,7 @@ def train(
         resume: go on where a run of the same recipe was stopped, or begin if there is none; what is trained
             already is only measured again.
         tensorboard: write event files to `out`/name/tensorboard/.
-        plot: draw the course as training.png beside the model.
+        plot: draw the course as training.png beside the model, and what a generator makes on the way in pictures/.
 
     Raises:
         OutputError: there is a model or a stopped training already and `force` is false, `out` cannot be written,
@@ -76,7 +76,7 @@ def train(
 
     folder, network = out / recipe.name, NETWORKS[recipe.network.name]
     checkpoints = Checkpoints(folder / "checkpoints", recipe)
-    for wanted, module in ((tensorboard, "tensorboard"), (plot, "matplotlib")):
+    for wanted, module in ((tensorboard, "tensorboard"), (plot, "matplotlib"), (plot, "PIL")):
         if wanted:
             check_installed(module)
     begun = resume and checkpoints.newest() is not None
@@ -100,7 +100,13 @@ def train(
         if recipe.transfer.weights:
             take_over_weights(model, network, recipe.network.options, recipe.transfer.weights)
     with progress.step(f"Training {recipe.network.name}") as advance, precision_of(recipe.training):
-        watch = Watch(advance, checkpoints, begun, folder / "tensorboard" if tensorboard else None)
+        watch = Watch(
+            advance,
+            checkpoints,
+            begun,
+            tensorboard=folder / "tensorboard" if tensorboard else None,
+            pictures=folder / "pictures" if plot else None,
+        )
         history = fit(model, recipe, splits, preprocessing, watch)
     model = in_float32(model, recipe.training, build)
     with progress.step("Measuring it"):

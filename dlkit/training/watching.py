@@ -33,12 +33,14 @@ class Watch:
         checkpoints: where its state is kept; None keeps none.
         resume: begin where the newest checkpoint is.
         tensorboard: folder for event files; None writes none.
+        pictures: folder for what a generator makes on the way; None writes none.
     """
 
     advance: Advance = ignore
     checkpoints: Checkpoints | None = None
     resume: bool = False
     tensorboard: Path | None = None
+    pictures: Path | None = None
 
 
 @dataclasses.dataclass
