@@ -240,11 +240,11 @@ def _first_replica(trained: Replicated, results: list[Any]) -> list[Any]:
 def _summing(trained: Replicated, on_replica: Callable[[], list[Any]]) -> Callable[[], list[Any]]:
     """A function that sums over all replicas what each gives."""
 
-    @tf.function
     def run() -> Any:
         return trained.strategy.run(lambda: _all_reduced(tf.distribute.get_replica_context(), on_replica()))
 
-    return lambda: _first_replica(trained, run())
+    traced = tf.function(run).get_concrete_function()
+    return lambda: _first_replica(trained, traced())
 
 
 def _agree(trained: Replicated, done: int) -> int:
@@ -270,13 +270,15 @@ def _agree(trained: Replicated, done: int) -> int:
 def _levelling(trained: Replicated) -> Callable[[], None]:
     """A function that makes equal on all replicas what is not trained, such as moving statistics: their mean."""
     variables = [variable for variable in trained.model.non_trainable_variables if _is_float(variable)]
+    if not variables:
+        return lambda: None
     sums = _summing(trained, lambda: [tf.cast(variable.value, tf.float32) for variable in variables])
 
     def level() -> None:
         for variable, total in zip(variables, sums(), strict=True):
             variable.assign(tf.cast(total / trained.distribution.replicas, variable.dtype))
 
-    return level if variables else lambda: None
+    return level
 
 
 def _seed(trained: Replicated, epoch: int) -> None:

@@ -56,26 +56,44 @@ Links = dict[int, Link]
 
 
 def meet(distribution: Distribution, limit_s: float) -> Links:
-    """One connection to every other worker, when all are there: each calls those before it, and is called by others."""
+    """One connection to every other worker, when all are there.
+
+    Raises:
+        TrainingError: one does not come within the limit, or this one's port is taken.
+    """
     deadline = time.monotonic() + limit_s
     links: Links = {}
-    with _listening(distribution) as listener:
-        while len(links) < distribution.workers - 1:
-            missing = [i for i in range(distribution.workers) if i not in links and i != distribution.index]
-            if time.monotonic() > deadline:
-                raise TrainingError(
-                    f"{worker_name(distribution, missing[0])} has not started within {limit_s:.0f} s; start the same "
-                    "command there, with the same cluster in TF_CONFIG, then this one again"
-                )
-            for index in missing:
-                if index < distribution.index and (link := _call(distribution, index)) is not None:
-                    links[index] = link
-            if select.select([listener], [], [], 0.3)[0]:
-                links |= _answer(distribution, listener)
-    for link in links.values():
-        link.connection.setblocking(False)
-    _wait_until_all_are_ready(distribution, links, deadline)
+    try:
+        with _listening(distribution) as listener:
+            while missing := [i for i in range(distribution.workers) if i not in links and i != distribution.index]:
+                if time.monotonic() > deadline:
+                    raise TrainingError(
+                        f"{worker_name(distribution, missing[0])} has not started within {limit_s:.0f} s; start the "
+                        "same command there, with the same cluster in TF_CONFIG, then this one again"
+                    )
+                links |= _newly_met(distribution, listener, missing)
+        _wait_until_all_are_ready(distribution, links, deadline)
+    except BaseException:
+        close(links)
+        raise
     return links
+
+
+def close(links: Links) -> None:
+    """End all connections."""
+    for link in links.values():
+        link.connection.close()
+
+
+def _newly_met(distribution: Distribution, listener: socket.socket, missing: Sequence[int]) -> Links:
+    """Each worker calls those before it, and is called by those after it."""
+    found: Links = {}
+    for index in missing:
+        if index < distribution.index and (link := _call(distribution, index)) is not None:
+            found[index] = link
+    if select.select([listener], [], [], 0.3)[0]:
+        found |= _answer(distribution, listener)
+    return found
 
 
 @contextlib.contextmanager
@@ -139,6 +157,7 @@ def _heard_greeting(distribution: Distribution, link: Link) -> int | None:
     if len(words) != 3 or words[0] != "dlkit" or not words[2].isdecimal():
         return None
     if words[1] != _greeting(distribution).split()[1]:
+        link.connection.close()
         raise TrainingError(f"worker {words[2]} has another cluster in its TF_CONFIG; give all workers the same")
     index = int(words[2])
     return index if index < distribution.workers and index != distribution.index else None
@@ -146,6 +165,8 @@ def _heard_greeting(distribution: Distribution, link: Link) -> int | None:
 
 def _wait_until_all_are_ready(distribution: Distribution, links: Links, deadline: float) -> None:
     """No process that trains is started before all workers have met each other."""
+    for link in links.values():
+        link.connection.setblocking(False)
     tell(links, "ready")
     waiting = set(links)
     while waiting:

@@ -23,7 +23,7 @@ from typing import IO
 from dlkit import children
 from dlkit.errors import TrainingError
 from dlkit.training.distribution import Distribution, worker_name
-from dlkit.training.meeting import Links, meet, speaking, tell
+from dlkit.training.meeting import Links, close, meet, speaking, tell
 from dlkit.training.reporting import AGAIN, CHANNEL
 
 START_LIMIT_S = 120.0
@@ -39,34 +39,35 @@ END_LIMIT_S = 60.0
 """How long a process may take to end when its work is done."""
 
 
-def supervise(arguments: Sequence[str], distribution: Distribution, start_limit_s: float = START_LIMIT_S) -> int:
-    """Run `dlkit ARGUMENTS` as one of several workers; its exit code, which it has explained itself.
+def supervise(command: Sequence[str], distribution: Distribution, start_limit_s: float = START_LIMIT_S) -> int:
+    """Run a command as one of several workers; its exit code, which it has explained itself.
+
+    Args:
+        command: `children.command("dlkit", *sys.argv[1:])`; it asks `reporting.supervised` and calls `reporting.enter`.
+        start_limit_s: how long to wait for the others to be started.
 
     Raises:
         TrainingError: a worker never started or is gone; no process of ours is left then.
     """
     links = meet(distribution, start_limit_s)
     try:
-        with _trainer(arguments) as (process, channel, noise):
+        with _trainer(command) as (process, channel, noise):
             return _watch(distribution, links, process, channel, noise)
     except BaseException as error:
         reason = str(error) if isinstance(error, TrainingError) else f"{distribution.name} was stopped; {AGAIN}"
         tell(links, f"gone {reason}")
         raise
     finally:
-        for link in links.values():
-            link.connection.close()
+        close(links)
 
 
 @contextlib.contextmanager
-def _trainer(arguments: Sequence[str]) -> Iterator[tuple[subprocess.Popen[bytes], int, IO[bytes]]]:
+def _trainer(command: Sequence[str]) -> Iterator[tuple[subprocess.Popen[bytes], int, IO[bytes]]]:
     """The process that trains, what it reports through, and the noise it makes; it does not outlive the block."""
     read_end, write_end = os.pipe()
     with os.fdopen(read_end, "rb", buffering=0), tempfile.TemporaryFile() as noise:
         environment = children.environment() | {CHANNEL: f"{write_end},{noise.fileno()},{os.getpid()}"}
-        process = subprocess.Popen(
-            children.command("dlkit", *arguments), pass_fds=[write_end, noise.fileno()], env=environment
-        )
+        process = subprocess.Popen(command, pass_fds=[write_end, noise.fileno()], env=environment)
         try:
             os.close(write_end)
             yield process, read_end, noise
