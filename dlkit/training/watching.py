@@ -135,7 +135,7 @@ class Keeper:
                 f"{found or 'there is no loss'} in epoch {course.done + 1}; try a smaller rate: "
                 "--set training.learning_rate=0.0003"
             )
-        course.add(measured)
+        course.add(dict(sorted(measured.items())))
         self.watch.advance(course.done, part.epochs)
         due = course.is_over or time.monotonic() - self.kept_at >= part.checkpoint_s
         if self.watch.checkpoints is not None and due:
