@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import shlex
 from types import ModuleType
 
 from dlkit.errors import ExtraMissing
@@ -19,6 +20,7 @@ PURPOSES = {
     "onnx": ("onnx", "writing an ONNX file"),
     "tf2onnx": ("tf2onnx", "writing an ONNX file"),
     "tensorflow_datasets": ("tensorflow-datasets", "reading data sets of TFDS"),
+    "ray": ("ray[train]", "starting workers on a Ray cluster"),
     "ai_edge_litert": ("ai-edge-litert", "reading or running a .tflite file"),
 }
 
@@ -41,4 +43,4 @@ def check_installed(module: str) -> None:
 
 def _missing(module: str) -> ExtraMissing:
     distribution, purpose = PURPOSES[module.split(".")[0]]
-    return ExtraMissing(f"{purpose} needs {distribution}: pip install {distribution}")
+    return ExtraMissing(f"{purpose} needs {distribution}: pip install {shlex.quote(distribution)}")

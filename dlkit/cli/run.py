@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -15,6 +16,7 @@ from dlkit.cli._output import (
     set_option,
     training_options,
 )
+from dlkit.errors import TrainingError
 
 
 @click.command()
@@ -38,7 +40,12 @@ def command(recipe: str, out: str, force: bool, overrides: tuple[str, ...], quie
     from dlkit.cli.train import print_training, told_to_resume
     from dlkit.pipeline import run
     from dlkit.recipe import read_recipe
+    from dlkit.training.distribution import read_distribution
 
+    if read_distribution(os.environ).workers > 1:
+        raise TrainingError(
+            f"TF_CONFIG names several workers, which train with: dlkit train {recipe}; export it after that"
+        )
     wanted, progress = read_recipe(recipe, overrides), progress_for(quiet)
     with told_to_resume("run", recipe, out, overrides, wanted.name):
         _, bundle, report = run(wanted, Path(out), force=force, **how, progress=progress, when_trained=print_training)

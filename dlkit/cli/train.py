@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +29,9 @@ from dlkit.quantities import size
 
 if TYPE_CHECKING:
     from dlkit.pipeline import TrainingResult
+    from dlkit.progress import Progress
+    from dlkit.recipe import Recipe
+    from dlkit.training.distribution import Distribution
 
 
 @click.command()
@@ -34,15 +39,28 @@ if TYPE_CHECKING:
 @out_option
 @force_option
 @training_options
+@click.option(
+    "--devices", type=click.IntRange(min=1), default=1, metavar="N", help="Train on N devices of this machine."
+)
+@click.option("--ray", type=click.IntRange(min=2), metavar="N", help="Have Ray start N workers that train together.")
 @click.option("--dry-run", is_flag=True, help="Two steps on made-up samples: nothing is read, nothing written.")
 @set_option
 @quiet_option
 def command(
-    recipe: str, out: str, force: bool, dry_run: bool, overrides: tuple[str, ...], quiet: bool, **how: bool
+    recipe: str,
+    out: str,
+    force: bool,
+    devices: int,
+    ray: int | None,
+    dry_run: bool,
+    overrides: tuple[str, ...],
+    quiet: bool,
+    **how: bool,
 ) -> None:
     """Build and train the network of RECIPE and write model.keras.
 
     While it trains, checkpoints are kept beside; after a stop, --resume goes on from the last and comes to the same.
+    Where TF_CONFIG names workers, the same command on each trains one model together; the chief writes it.
 
     \b
     Example:
@@ -51,24 +69,64 @@ def command(
       dlkit train recipes/digits.toml --resume
       dlkit train recipes/imagenet/vgg16.toml --dry-run --set training.batch_size=2
     """
-    from dlkit.pipeline import train
+    from dlkit.pipeline.training import train, train_beside
     from dlkit.recipe import read_recipe
+    from dlkit.training.distribution import read_distribution
 
-    wanted = read_recipe(recipe, overrides)
+    wanted, progress = read_recipe(recipe, overrides), progress_for(quiet)
     if dry_run:
-        from dlkit.pipeline.trying import STEPS, try_training
-
-        trial = try_training(wanted, progress_for(quiet))
-        click.echo(
-            f"{wanted.name} trains: {STEPS} steps of {trial.samples} made-up samples in {trial.seconds:.1f} s, loss "
-            f"{trial.loss:.3f}, {size(trial.peak_bytes)} of memory at most"
-        )
+        _print_trial(wanted, progress)
         return
+    if ray is not None:
+        _launch(ray, recipe, out)
+        return
+    distribution = read_distribution(os.environ, devices)
+    if distribution.workers > 1:
+        _supervised(distribution)
+        if not distribution.is_chief:
+            train_beside(wanted, distribution, progress)
+            click.echo(f"{distribution.name} is done; the model is where {distribution.addresses[0]} wrote it")
+            return
     with told_to_resume("train", recipe, out, overrides, wanted.name):
-        result = train(wanted, Path(out), force=force, **how, progress=progress_for(quiet))
+        result = train(wanted, Path(out), force=force, **how, distribution=distribution, progress=progress)
     print_training(result)
     again = options_again(out)
     print_next([f"dlkit export --quantize{again}", f"dlkit export --scheme float32{again}"], quiet)
+
+
+def _print_trial(recipe: Recipe, progress: Progress) -> None:
+    from dlkit.pipeline.trying import STEPS, try_training
+
+    trial = try_training(recipe, progress)
+    click.echo(
+        f"{recipe.name} trains: {STEPS} steps of {trial.samples} made-up samples in {trial.seconds:.1f} s, loss "
+        f"{trial.loss:.3f}, {size(trial.peak_bytes)} of memory at most"
+    )
+
+
+def _supervised(distribution: Distribution) -> None:
+    """Returns in the process that trains; the one that was started watches it and the other workers, and ends here."""
+    from dlkit import children
+    from dlkit.training import reporting
+    from dlkit.training.supervising import supervise
+
+    if not reporting.supervised():
+        sys.exit(supervise(children.command("dlkit", *sys.argv[1:]), distribution))
+    reporting.enter()
+
+
+def _launch(workers: int, recipe: str, out: str) -> None:
+    """The same command without --ray on each worker."""
+    from dlkit import children
+    from dlkit.training.launching import launch
+
+    given, skip = [], False
+    for word in sys.argv[1:]:
+        if not skip and word != "--ray" and not word.startswith("--ray="):
+            given.append(str(Path(word).resolve()) if word == recipe else word)
+        skip = word == "--ray"
+    launch(children.command("dlkit", *given, "--out", str(Path(out).resolve())), workers)
+    click.echo(f"{workers} workers of Ray have trained {recipe}; what they wrote is in {out}")
 
 
 @contextlib.contextmanager

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlkit.drawing import draw_training
 from dlkit.extras import check_installed
@@ -16,14 +17,20 @@ from dlkit.pipeline.weights import take_over_weights
 from dlkit.progress import SILENT, Progress
 from dlkit.recipe import Recipe
 from dlkit.recipe_data import data_preprocessing, splits_of
+from dlkit.runtime.preprocessing import Preprocessing
 from dlkit.trained import Trained, history_of, is_whole, load_trained, only_built
+from dlkit.training.distribution import Distribution
 from dlkit.writing import new_file, write_bytes
 
 if TYPE_CHECKING:
     import keras
 
+    from dlkit.datasets import Splits
     from dlkit.training.measuring import Quality
-    from dlkit.training.watching import History
+    from dlkit.training.watching import History, Watch
+
+ALONE = Distribution()
+"""One worker with one device."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +57,7 @@ def train(
     resume: bool = False,
     tensorboard: bool = False,
     plot: bool = False,
+    distribution: Distribution = ALONE,
     progress: Progress = SILENT,
 ) -> TrainingResult:
     """Build and fit the recipe's network and write it to `out`/name/.
@@ -60,23 +68,24 @@ def train(
         resume: go on where a run of the same recipe was stopped, or begin if there is none; what is trained
             already is only measured again.
         tensorboard: write event files to `out`/name/tensorboard/.
-        plot: draw the course as training.png beside the model.
+        plot: draw the course as training.png beside the model, and what a generator makes on the way in pictures/.
+        distribution: who trains; this process is the chief. Others call `train_beside`.
 
     Raises:
         OutputError: there is a model or a stopped training already and `force` is false, `out` cannot be written,
             or a checkpoint is of a training with other values.
-        TrainingError: the loss is no longer a number, or the network cannot be trained by this recipe.
+        TrainingError: the loss is no longer a number, the network cannot be trained by this recipe, or a worker is
+            gone.
         ExtraMissing: tensorboard or matplotlib is wanted and not installed.
     """
+    from dlkit.training import loop
     from dlkit.training.checkpoints import Checkpoints
-    from dlkit.training.histories import confusion_csv, csv_of
     from dlkit.training.learning import learning_of
-    from dlkit.training.precision import in_float32, precision_of
     from dlkit.training.watching import Watch
 
-    folder, network = out / recipe.name, NETWORKS[recipe.network.name]
+    folder = out / recipe.name
     checkpoints = Checkpoints(folder / "checkpoints", recipe)
-    for wanted, module in ((tensorboard, "tensorboard"), (plot, "matplotlib")):
+    for wanted, module in ((tensorboard, "tensorboard"), (plot, "matplotlib"), (plot, "PIL")):
         if wanted:
             check_installed(module)
     begun = resume and checkpoints.newest() is not None
@@ -87,33 +96,99 @@ def train(
         checkpoints.refuse()
     if not begun:
         checkpoints.clear()
-    fit, measure = learning_of(recipe)
+    watch = Watch(
+        checkpoints=checkpoints,
+        resume=begun,
+        tensorboard=folder / "tensorboard" if tensorboard else None,
+        pictures=folder / "pictures" if plot else None,
+    )
+    fitted = _fitted(recipe, watch, distribution, progress)
+    _, measure = learning_of(recipe)
+    with progress.step("Measuring it"):
+        validation, test = measure(fitted.model, recipe, fitted.splits, fitted.preprocessing)
+    trained = save_model(fitted.model, unsaved_model(recipe, fitted.model, out, trained=True), fitted.history, progress)
+    result = TrainingResult(trained, fitted.history, validation, test)
+    _write_tables(result, progress if plot else None)
+    checkpoints.clear()
+    if fitted.strategy is not None:
+        loop.finish(distribution, fitted.strategy)
+    return result
+
+
+def train_beside(recipe: Recipe, distribution: Distribution, progress: Progress = SILENT) -> None:
+    """Train as a worker that is not the chief: it takes its part of every batch, and writes nothing.
+
+    Raises:
+        TrainingError: as `train` does.
+    """
+    from dlkit.training import loop
+    from dlkit.training.watching import Watch
+
+    fitted = _fitted(recipe, Watch(), distribution, progress)
+    loop.finish(distribution, fitted.strategy)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Fitted:
+    """A trained model in float32, on what, and by which strategy; None on one device."""
+
+    model: keras.Model
+    history: History
+    splits: Splits
+    preprocessing: Preprocessing
+    strategy: Any
+
+
+def _fitted(recipe: Recipe, watch: Watch, distribution: Distribution, progress: Progress) -> _Fitted:
+    from dlkit.training import replicated
+    from dlkit.training.distribution import strategy_of
+    from dlkit.training.learning import learning_of
+    from dlkit.training.precision import in_float32, precision_of
+    from dlkit.training.watching import Replicas
+
+    network = NETWORKS[recipe.network.name]
 
     def build() -> keras.Model:
         return network.build(recipe.network.options, recipe.name)
 
+    fit, _ = learning_of(recipe)
+    alone = distribution.is_single
+    if not alone:
+        replicated.check_replicated(recipe, network.task, distribution)
     with progress.step("Loading Keras and the data"):
+        strategy = None if alone else strategy_of(distribution)
         make_deterministic(recipe.seed)
         preprocessing, splits = data_preprocessing(recipe), splits_of(recipe)
-        with precision_of(recipe.training):
+        with precision_of(recipe.training), strategy.scope() if strategy else contextlib.nullcontext():
             model = build()
         if recipe.transfer.weights:
             take_over_weights(model, network, recipe.network.options, recipe.transfer.weights)
-    with progress.step(f"Training {recipe.network.name}") as advance, precision_of(recipe.training):
-        watch = Watch(advance, checkpoints, begun, folder / "tensorboard" if tensorboard else None)
-        history = fit(model, recipe, splits, preprocessing, watch)
-    model = in_float32(model, recipe.training, build)
-    with progress.step("Measuring it"):
-        validation, test = measure(model, recipe, splits, preprocessing)
-    trained = save_model(model, unsaved_model(recipe, model, out, trained=True), history, progress)
-    write_bytes(folder / "history.csv", csv_of(history))
-    if test.confusion:
-        write_bytes(folder / "confusion.csv", confusion_csv(test.confusion, trained.labels))
-    if plot:
+    by = "" if alone else f" on {distribution.replicas} devices"
+    with progress.step(f"Training {recipe.network.name}{by}") as advance, precision_of(recipe.training):
+        watch = dataclasses.replace(watch, advance=advance)
+        if alone:
+            history = fit(model, recipe, splits, preprocessing, watch)
+            model = in_float32(model, recipe.training, build)
+        else:
+            replicas = Replicas(distribution, strategy)
+            history = replicated.fit(model, recipe, splits, preprocessing, watch, replicas)
+    if not alone:
+        weights, model = model.get_weights(), build()
+        model.set_weights(weights)
+    return _Fitted(model, history, splits, preprocessing, strategy)
+
+
+def _write_tables(result: TrainingResult, progress: Progress | None) -> None:
+    """history.csv, confusion.csv and, with a progress, the picture of both beside the model."""
+    from dlkit.training.histories import confusion_csv, csv_of
+
+    folder, labels = result.trained.model.parent, result.trained.labels
+    write_bytes(folder / "history.csv", csv_of(result.history))
+    if result.test.confusion:
+        write_bytes(folder / "confusion.csv", confusion_csv(result.test.confusion, labels))
+    if progress is not None:
         with progress.step("Drawing it"), new_file(folder / "training.png") as picture:
-            draw_training(history, test.confusion, trained.labels, picture)
-    checkpoints.clear()
-    return TrainingResult(trained, history, validation, test)
+            draw_training(result.history, result.test.confusion, labels, picture)
 
 
 def _measured_again(trained: Trained, progress: Progress) -> TrainingResult:

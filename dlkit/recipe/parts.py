@@ -195,12 +195,15 @@ class AdversarialPart:
         options: of the discriminator's builder.
         smoothing: by how much the discriminator's target for real samples is below 1.
         gradient_penalty: weight of the discriminator's squared slope at real samples; 0 is none.
+        spectral_norm: keep the largest singular value of each of the discriminator's kernels at 1; Miyato et al. 2018,
+            arXiv:1802.05957.
         ema: how slowly the average of the generator's weights that is kept follows them; 0 keeps the last ones.
     """
 
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
     smoothing: float = 0.1
     gradient_penalty: float = 0.0
+    spectral_norm: bool = False
     ema: float = 0.999
 
     def __post_init__(self) -> None:

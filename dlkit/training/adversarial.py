@@ -2,11 +2,13 @@
 
 Goodfellow et al. 2014, arXiv:1406.2661, with the loss for the generator that does not saturate; one-sided label
 smoothing as in Salimans et al. 2016, arXiv:1606.03498, section 3.4; the penalty on the slope at real samples of
-Mescheder et al. 2018, arXiv:1801.04406, section 4.1 (R1).
+Mescheder et al. 2018, arXiv:1801.04406, section 4.1 (R1); the spectral normalisation of Miyato et al. 2018,
+arXiv:1802.05957.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from dlkit.datasets import Splits
@@ -15,14 +17,19 @@ from dlkit.frameworks import tensorflow as tf
 from dlkit.networks import NETWORKS
 from dlkit.recipe import AdversarialPart, Recipe
 from dlkit.recipe.rules import discriminator_of
+from dlkit.recipe_data import latent_noise
+from dlkit.runtime.pictures import pixels_of, png_grid
 from dlkit.runtime.preprocessing import Preprocessing
 from dlkit.training.fitting import Phase, fit_epochs
 from dlkit.training.input_pipeline import real_batches, steps_of
 from dlkit.training.optimizing import optimizer_for
 from dlkit.training.watching import History, Watch
+from dlkit.writing import write_bytes
 
 BETA_1 = 0.5
 """Of both optimizers; Radford et al. 2015, arXiv:1511.06434, section 4."""
+PICTURES, SHOWN = 10, 64
+"""Of a training, and the images in each."""
 SETTLING = 200
 """Batches on which the generator's normalisation takes the statistics that belong to its averaged weights."""
 
@@ -40,6 +47,8 @@ def fit(model: keras.Model, recipe: Recipe, splits: Splits, preprocessing: Prepr
     part, own = recipe.training, recipe.adversarial
     builder = NETWORKS[discriminator_of(recipe.network.name)]
     discriminator = builder.build({**own.options, "activation": "linear"}, recipe.name)
+    if own.spectral_norm:
+        discriminator = _spectrally_normalised(discriminator)
     pair, steps = _pair(model, discriminator, own, recipe.seed), steps_of(splits.train, recipe)
     rates = [optimizer_for(part, steps * part.epochs, beta_1=BETA_1, ema=ema) for ema in (own.ema, 0.0)]
 
@@ -50,11 +59,37 @@ def fit(model: keras.Model, recipe: Recipe, splits: Splits, preprocessing: Prepr
     def batches(first: int) -> Any:
         return real_batches(splits.train, preprocessing, recipe, first)
 
-    history = fit_epochs(pair, [Phase(part.epochs, compiled)], part, batches, steps, watch)
+    pictures = [_painter(model, recipe, preprocessing, watch.pictures)] if watch.pictures else []
+    history = fit_epochs(pair, [Phase(part.epochs, compiled)], part, batches, steps, watch, callbacks=pictures)
     if own.ema:
         rates[0].finalize_variable_values(model.trainable_variables)
         pair.settle(part.batch_size, SETTLING)
     return history
+
+
+def _spectrally_normalised(discriminator: keras.Model) -> keras.Model:
+    """The same layers with new weights, those with a kernel normalised."""
+    layers = keras.layers
+
+    def wrapped(layer: Any) -> Any:
+        own = type(layer).from_config(layer.get_config())
+        kernel = isinstance(layer, layers.Conv2D | layers.Dense)
+        return layers.SpectralNormalization(own, name=layer.name) if kernel else own
+
+    return keras.models.clone_model(discriminator, clone_function=wrapped)
+
+
+def _painter(generator: keras.Model, recipe: Recipe, preprocessing: Preprocessing, folder: Path) -> Any:
+    """A Keras callback that shows ten times in a training what the generator makes of the same noise."""
+    every, noise = max(1, recipe.training.epochs // PICTURES), latent_noise(recipe, SHOWN, recipe.seed)
+
+    class Painter(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+            if (epoch + 1) % every == 0:
+                pixels = pixels_of(generator.predict(noise, verbose=0), preprocessing)
+                write_bytes(folder / f"epoch-{epoch + 1:05d}.png", png_grid(pixels))
+
+    return Painter()
 
 
 def _pair(generator: keras.Model, discriminator: keras.Model, part: AdversarialPart, seed: int) -> Any:

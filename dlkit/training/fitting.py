@@ -38,6 +38,7 @@ def fit_epochs(
     steps: int,
     watch: Watch,
     validation: Any = None,
+    callbacks: Sequence[Any] = (),
 ) -> History:
     """Train `model` in place for what is left of its epochs.
 
@@ -46,6 +47,7 @@ def fit_epochs(
         batches: number of an epoch → the batches of it and of all that follow, in a row.
         steps: batches an epoch.
         validation: what `keras.Model.fit` takes as validation data.
+        callbacks: of Keras, called after the training is watched.
 
     Raises:
         TrainingError: a loss is no longer a number.
@@ -56,7 +58,7 @@ def fit_epochs(
     own = [v for v in model.variables if not any(v is other for other in model.metrics_variables)]
     course = Course(part, own)
     checkpoint = watch.checkpoints.newest() if watch.checkpoints and watch.resume else None
-    callbacks = [watcher_of(course, watch), *_event_files(watch)]
+    watchers = [watcher_of(course, watch), *_event_files(watch), *callbacks]
     for phase in phases:
         if checkpoint and checkpoint.epochs >= phase.until < part.epochs:
             continue
@@ -75,7 +77,7 @@ def fit_epochs(
                     steps_per_epoch=steps,
                     validation_data=validation,
                     verbose=0,
-                    callbacks=callbacks,
+                    callbacks=watchers,
                     shuffle=False,
                 )
     course.end()

@@ -26,7 +26,7 @@ def fit(model: keras.Model, recipe: Recipe, splits: Splits, preprocessing: Prepr
     """
     part, steps, classes = recipe.training, steps_of(splits.train, recipe), model.output_shape[-1]
     validation = held_out(splits.validation, preprocessing, recipe, classes)
-    loss = keras.losses.CategoricalCrossentropy(_gives_logits(model), label_smoothing=part.label_smoothing)
+    loss = keras.losses.CategoricalCrossentropy(gives_logits(model), label_smoothing=part.label_smoothing)
 
     def compiled(epochs: int, rate: float) -> list[Any]:
         own = dataclasses.replace(part, learning_rate=rate)
@@ -63,7 +63,7 @@ def last_with_weights(model: keras.Model) -> keras.layers.Layer:
     return next(layer for layer in reversed(model.layers) if layer.weights)
 
 
-def _gives_logits(model: keras.Model) -> bool:
+def gives_logits(model: keras.Model) -> bool:
     """Whether the model ends before its softmax. Raises TrainingError if it ends in something else."""
     last = model.layers[-1].activation
     if last not in (keras.activations.softmax, keras.activations.linear):

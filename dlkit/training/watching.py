@@ -13,6 +13,7 @@ from dlkit.frameworks import keras
 from dlkit.progress import Advance, ignore
 from dlkit.recipe import TrainingPart
 from dlkit.training.checkpoints import Checkpoint, Checkpoints
+from dlkit.training.distribution import Distribution
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,6 +26,19 @@ WATCHED = "val_loss"
 
 
 @dataclasses.dataclass(frozen=True)
+class Replicas:
+    """Several devices or workers that train together.
+
+    Attributes:
+        distribution: which they are.
+        strategy: that of `distribution.strategy_of`, in whose scope the model was made.
+    """
+
+    distribution: Distribution
+    strategy: Any
+
+
+@dataclasses.dataclass(frozen=True)
 class Watch:
     """What is wanted of a training besides its result.
 
@@ -33,12 +47,16 @@ class Watch:
         checkpoints: where its state is kept; None keeps none.
         resume: begin where the newest checkpoint is.
         tensorboard: folder for event files; None writes none.
+        pictures: folder for what a generator makes on the way; None writes none.
+        replicas: who trains, where it is not one device of this process.
     """
 
     advance: Advance = ignore
     checkpoints: Checkpoints | None = None
     resume: bool = False
     tensorboard: Path | None = None
+    pictures: Path | None = None
+    replicas: Replicas | None = None
 
 
 @dataclasses.dataclass
@@ -101,31 +119,38 @@ class Course:
         return len(losses) - 1 - losses.index(min(losses))
 
 
+class Keeper:
+    """What is done after each epoch of a training: history, the best epoch, checkpoints, the end."""
+
+    def __init__(self, course: Course, watch: Watch) -> None:
+        self.course, self.watch, self.kept_at = course, watch, time.monotonic()
+
+    def epoch_is_done(self, measured: dict[str, float]) -> bool:
+        """Whether the training is over. Raises TrainingError at a loss that is not a number."""
+        course, part = self.course, self.course.part
+        losses = {name: value for name, value in measured.items() if name.endswith("loss")}
+        if not losses or not all(math.isfinite(loss) for loss in losses.values()):
+            found = ", ".join(f"{name} is {value}" for name, value in losses.items())
+            raise TrainingError(
+                f"{found or 'there is no loss'} in epoch {course.done + 1}; try a smaller rate: "
+                "--set training.learning_rate=0.0003"
+            )
+        course.add(dict(sorted(measured.items())))
+        self.watch.advance(course.done, part.epochs)
+        due = course.is_over or time.monotonic() - self.kept_at >= part.checkpoint_s
+        if self.watch.checkpoints is not None and due:
+            self.watch.checkpoints.write(course.checkpoint())
+            self.kept_at = time.monotonic()
+        return course.is_over
+
+
 def watcher_of(course: Course, watch: Watch) -> Any:
-    """A Keras callback that reports epochs, keeps checkpoints, and stops at a loss that is not a number."""
-    epochs, checkpoints = course.part.epochs, watch.checkpoints
+    """A Keras callback that has a Keeper do that."""
+    keeper = Keeper(course, watch)
 
     class Watcher(keras.callbacks.Callback):
-        def __init__(self) -> None:
-            super().__init__()
-            self.kept = time.monotonic()
-
         def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-            measured = {name: float(value) for name, value in (logs or {}).items()}
-            losses = {name: value for name, value in measured.items() if name.endswith("loss")}
-            if not losses or not all(math.isfinite(loss) for loss in losses.values()):
-                found = ", ".join(f"{name} is {value}" for name, value in losses.items())
-                raise TrainingError(
-                    f"{found or 'there is no loss'} in epoch {epoch + 1}; try a smaller rate: "
-                    "--set training.learning_rate=0.0003"
-                )
-            course.add(measured)
-            watch.advance(epoch + 1, epochs)
-            if course.is_over:
+            if keeper.epoch_is_done({name: float(value) for name, value in (logs or {}).items()}):
                 self.model.stop_training = True
-            due = course.is_over or time.monotonic() - self.kept >= course.part.checkpoint_s
-            if checkpoints is not None and due:
-                checkpoints.write(course.checkpoint())
-                self.kept = time.monotonic()
 
     return Watcher()

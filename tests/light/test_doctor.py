@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
+import re
+import shlex
 
 import pytest
 
@@ -85,7 +87,9 @@ def test_a_missing_package_is_named_with_its_pip_line(monkeypatch: pytest.Monkey
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
     monkeypatch.setattr("importlib.import_module", missing)
-    with pytest.raises(ExtraMissing, match=f"^{purpose} needs {distribution}: pip install {distribution}$"):
+    with pytest.raises(
+        ExtraMissing, match=re.escape(f"{purpose} needs {distribution}: pip install {shlex.quote(distribution)}")
+    ):
         require(module)
 
 

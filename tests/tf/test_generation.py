@@ -63,7 +63,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainingResult, Bund
 @pytest.mark.parametrize(
     "own",
     [
-        {"gradient_penalty": 1.0},
+        {"gradient_penalty": 1.0, "spectral_norm": True},
         *(pytest.param(own, marks=pytest.mark.slow) for own in ({}, {"ema": 0.0}, {"smoothing": 0.0})),
     ],
     ids=str,
@@ -80,6 +80,33 @@ def test_a_pair_for_larger_images_trains_too() -> None:
     """DCGAN's own, from 16×16 on."""
     model, _ = trained(recipe_of("dcgan_generator", epochs=1, shape=(16, 16, 1)))
     assert model.output_shape == (None, 16, 16, 1)
+
+
+def test_pictures_are_made_on_the_way(tmp_path: Path) -> None:
+    """Grids of images of the same noise, ten times in a training."""
+    recipe = recipe_of(epochs=2)
+    make_deterministic(recipe.seed)
+    model = NETWORKS[recipe.network.name].build(recipe.network.options)
+    watch = Watch(pictures=tmp_path / "pictures")
+    adversarial.fit(model, recipe, splits_of(recipe), data_preprocessing(recipe), watch)
+    made = sorted((tmp_path / "pictures").iterdir())
+    assert [path.name for path in made] == ["epoch-00001.png", "epoch-00002.png"]
+    assert made[0].read_bytes() != made[1].read_bytes()
+
+
+@pytest.mark.parametrize("name", ["dcgan_discriminator", "dcgan28_discriminator"])
+def test_spectral_normalisation_keeps_every_kernel_at_one(name: str) -> None:
+    """Its largest singular value, after some steps of the power iteration."""
+    network = NETWORKS[name]
+    make_deterministic(0)
+    options = {**network.small, "activation": "linear"}
+    model = adversarial._spectrally_normalised(network.build(options))
+    images = np.random.default_rng(0).normal(size=(4, *model.input_shape[1:])).astype(np.float32)
+    for _ in range(30):
+        model(images, training=True)
+    kernels = [variable.numpy() for variable in model.trainable_variables if variable.path.endswith("kernel")]
+    largest = [np.linalg.norm(kernel.reshape(-1, kernel.shape[-1]), 2) for kernel in kernels]
+    assert largest == pytest.approx(np.ones(len(kernels)), abs=0.05)
 
 
 def test_the_same_seed_makes_the_same_generator() -> None:

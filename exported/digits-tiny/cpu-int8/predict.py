@@ -27,6 +27,7 @@ import math
 import numpy as np
 import os
 import re
+import shlex
 import stat
 import sys
 import threading
@@ -216,6 +217,7 @@ PURPOSES = {
     "onnx": ("onnx", "writing an ONNX file"),
     "tf2onnx": ("tf2onnx", "writing an ONNX file"),
     "tensorflow_datasets": ("tensorflow-datasets", "reading data sets of TFDS"),
+    "ray": ("ray[train]", "starting workers on a Ray cluster"),
     "ai_edge_litert": ("ai-edge-litert", "reading or running a .tflite file"),
 }
 
@@ -238,7 +240,7 @@ def check_installed(module: str) -> None:
 
 def _missing(module: str) -> ExtraMissing:
     distribution, purpose = PURPOSES[module.split(".")[0]]
-    return ExtraMissing(f"{purpose} needs {distribution}: pip install {distribution}")
+    return ExtraMissing(f"{purpose} needs {distribution}: pip install {shlex.quote(distribution)}")
 
 
 # --- noise ---
