@@ -17,7 +17,7 @@ from dlkit.pipeline import build_network, export, train
 from dlkit.report import Report
 from dlkit.trained import Trained
 
-pytestmark = pytest.mark.tf
+pytestmark = [pytest.mark.tf, pytest.mark.slow]
 
 Decoder = tuple[Trained, Bundle, Report]
 

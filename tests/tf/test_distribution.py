@@ -72,6 +72,7 @@ def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.tf
+@pytest.mark.slow
 def test_two_workers_train_as_one_process(two_workers: Path) -> None:
     """Losses, accuracies and weights: smoothing, decay, clipping by the global norm, a last batch of one sample."""
     one = Distribution()
@@ -84,6 +85,7 @@ def test_two_workers_train_as_one_process(two_workers: Path) -> None:
 
 
 @pytest.mark.tf
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["plain", "normalised"])
 def test_all_workers_end_with_the_same_network(two_workers: Path, name: str) -> None:
     """Statistics of normalisation too, which Keras leaves to each worker."""
@@ -91,6 +93,7 @@ def test_all_workers_end_with_the_same_network(two_workers: Path, name: str) -> 
 
 
 @pytest.mark.tf
+@pytest.mark.slow
 def test_two_devices_train_as_two_workers(two_workers: Path, tmp_path: Path) -> None:
     """With normalisation and dropout: what is drawn follows from the replica, wherever it runs."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -99,6 +102,7 @@ def test_two_devices_train_as_two_workers(two_workers: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.tf
+@pytest.mark.slow
 def test_a_killed_worker_stops_the_others_and_a_restart_ends_the_same(two_workers: Path, tmp_path: Path) -> None:
     """One line on each, soon; only the chief has kept anything, and that is enough."""
     (chief, said), (other, echoed) = _two_workers(tmp_path, DIE_IN="2")

@@ -87,7 +87,7 @@ def test_evaluate_repeats_the_reports_skill(ran: Ran) -> None:
     assert again.exported == pytest.approx(report.test.exported, abs=1e-6)
 
 
-@pytest.mark.parametrize("scheme", ["float32", "int8"])
+@pytest.mark.parametrize("scheme", [pytest.param("float32", marks=pytest.mark.slow), "int8"])
 def test_a_forecast_is_told_in_raw_units(ran: Ran, scheme: str, tmp_path: Path, dlkit, fresh) -> None:
     """By Python, the command and the bundle's own runner; those are the units of what came to pass."""
     bundle, report = ran[1][scheme]

@@ -94,7 +94,7 @@ def test_pictures_are_made_on_the_way(tmp_path: Path) -> None:
     assert made[0].read_bytes() != made[1].read_bytes()
 
 
-@pytest.mark.parametrize("name", ["dcgan_discriminator", "dcgan28_discriminator"])
+@pytest.mark.parametrize("name", [pytest.param("dcgan_discriminator", marks=pytest.mark.slow), "dcgan28_discriminator"])
 def test_spectral_normalisation_keeps_every_kernel_at_one(name: str) -> None:
     """Its largest singular value, after some steps of the power iteration."""
     network = NETWORKS[name]

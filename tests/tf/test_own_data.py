@@ -66,6 +66,7 @@ def test_a_folder_of_photos_becomes_a_proven_bundle(photos: Path, tmp_path: Path
         gone.rename(photos)
 
 
+@pytest.mark.slow
 def test_a_changed_folder_is_noticed(photos: Path, tmp_path: Path) -> None:
     """The bundle was not measured on these."""
     folder = shutil.copytree(photos, tmp_path / "mine")
@@ -76,6 +77,7 @@ def test_a_changed_folder_is_noticed(photos: Path, tmp_path: Path) -> None:
         evaluate(bundle)
 
 
+@pytest.mark.slow
 def test_classes_of_another_name_are_noticed(photos: Path, tmp_path: Path) -> None:
     """The model answers with those that it was trained on."""
     folder = shutil.copytree(photos, tmp_path / "mine")
@@ -90,7 +92,7 @@ def eager(splits: Splits) -> Splits:
     return Splits(*(Split(np.asarray(samples), labels) for samples, labels in parts))
 
 
-@pytest.mark.parametrize("network", ["cnn", "convolutional_autoencoder"])
+@pytest.mark.parametrize("network", ["cnn", pytest.param("convolutional_autoencoder", marks=pytest.mark.slow)])
 def test_lazy_samples_are_measured_as_those_in_memory(
     photos: Path, monkeypatch: pytest.MonkeyPatch, network: str
 ) -> None:
@@ -110,7 +112,7 @@ def test_lazy_samples_are_measured_as_those_in_memory(
         assert found.value == pytest.approx(wanted.value, rel=1e-5)
 
 
-@pytest.mark.parametrize("network", ["cnn", "denoising_autoencoder"])
+@pytest.mark.parametrize("network", ["cnn", pytest.param("denoising_autoencoder", marks=pytest.mark.slow)])
 def test_training_on_files_is_training_on_arrays(photos: Path, network: str) -> None:
     """The same losses, training and validation, as when all images are in memory."""
     from dlkit.frameworks import make_deterministic

@@ -70,7 +70,9 @@ def weights(result: TrainingResult) -> str:
     return sha256_of_arrays(load_model(result.trained.model).get_weights())
 
 
-@pytest.mark.parametrize("kind", RECIPES)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[] if kind == "classifier" else [pytest.mark.slow]) for kind in RECIPES]
+)
 def test_the_course_is_that_of_an_uninterrupted_run(kind: str, tmp_path: Path) -> None:
     """Stopped twice, once before its first checkpoint: same history, same quality, same weights, bit for bit."""
     recipe = short_recipe(**RECIPES[kind])

@@ -25,7 +25,9 @@ def trained(tmp_path: Path, **training: Any) -> Any:
     return train(short_recipe(training=own), tmp_path)
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", pytest.param("float16", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "precision", [pytest.param("bfloat16", marks=pytest.mark.slow), pytest.param("float16", marks=pytest.mark.slow)]
+)
 def test_mixed_precision_trains_and_leaves_a_float32_model(precision: str, tmp_path: Path) -> None:
     """It learns, and every layer of what is written computes in float32."""
     result = trained(tmp_path, precision=precision, epochs=4)

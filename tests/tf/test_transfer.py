@@ -83,6 +83,7 @@ def test_frozen_epochs_train_the_last_layer_alone(models: Path) -> None:
     assert [phase.until for phase in phases] == [3, 4]
 
 
+@pytest.mark.slow
 def test_it_is_better_from_the_first_epoch_on(models: Path) -> None:
     """Than a training from random weights, on the validation split."""
     recipe = recipe_of(models / "short" / "model.keras", frozen_epochs=1)
@@ -96,7 +97,14 @@ def test_it_is_better_from_the_first_epoch_on(models: Path) -> None:
     assert first[0] > first[1] + 0.3
 
 
-@pytest.mark.parametrize("epoch", [1, 3, 4], ids=["while frozen", "at the change", "after it"])
+@pytest.mark.parametrize(
+    "epoch",
+    [
+        pytest.param(1, id="while frozen", marks=pytest.mark.slow),
+        pytest.param(3, id="at the change"),
+        pytest.param(4, id="after it", marks=pytest.mark.slow),
+    ],
+)
 def test_it_is_taken_up_in_either_phase(epoch: int, models: Path, tmp_path: Path) -> None:
     """And comes to the same weights."""
     recipe = recipe_of(models / "short" / "model.keras", frozen_epochs=2, learning_rate=0.001)
