@@ -33,7 +33,7 @@ def lstm_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("lstm-models")
     network = {"name": "lstm", "options": {"units": 16}}
-    train(short_recipe(name="lstm", network=network, training={"epochs": 6, "learning_rate": 0.02}), folder)
+    train(short_recipe(name="lstm", network=network, training={"epochs": 12, "learning_rate": 0.02}), folder)
     return folder
 
 

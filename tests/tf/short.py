@@ -13,6 +13,9 @@ SHORT: dict[str, Any] = {
     "training": {"epochs": 8, "learning_rate": 0.01},
 }
 
+TRAINED_FILES = ["confusion.csv", "history.csv", "model.json", "model.keras"]
+"""What a training leaves, sorted."""
+
 
 def short_recipe(**changes: Any) -> Recipe:
     """The recipe above with whole tables replaced."""

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from short import TRAINED_FILES
 
 pytestmark = pytest.mark.tf
 
@@ -158,7 +159,7 @@ def test_interrupting_a_run_leaves_no_bundle_and_no_traceback(
     assert (said == "") == (step == "Training")  # of the training it tells before it exports
     assert "Traceback" not in err
     files = sorted(path.name for path in out.rglob("*.*"))
-    assert files == ([] if step == "Training" else ["model.json", "model.keras"])
+    assert files == ([] if step == "Training" else TRAINED_FILES)
     assert list(temporary.iterdir()) == []
 
 

@@ -18,7 +18,7 @@ from dlkit.recipe import Recipe
 from dlkit.recipe_data import splits_of
 from dlkit.report import Report
 
-pytestmark = pytest.mark.tf
+pytestmark = [pytest.mark.tf, pytest.mark.slow]
 
 Ran = tuple[TrainingResult, Bundle, Report]
 

@@ -19,7 +19,7 @@ from dlkit.recipe_data import data_preprocessing, splits_of
 from dlkit.report import Report
 from dlkit.training.input_pipeline import forecast_batches, steps_of, targets_of
 
-pytestmark = pytest.mark.tf
+pytestmark = [pytest.mark.tf, pytest.mark.slow]
 
 DAYS = 30
 """Of a load and a price by the hour, far from 0 and from each other in size; each is as the one before."""

@@ -44,6 +44,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "all"
 
 
+@pytest.mark.slow
 def test_a_folder_of_photos_becomes_a_proven_bundle(photos: Path, tmp_path: Path) -> None:
     """Trained, exported to int8 and evaluated on what was held out; the classes are called like the folders."""
     result = train(recipe_of(photos), tmp_path)

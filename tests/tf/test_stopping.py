@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from short import TRAINED_FILES
 
 from dlkit.bundle.loading import load_bundle
 
@@ -72,7 +73,7 @@ def test_asked_to_stop(exporting: tuple[subprocess.Popen[str], int], tmp_path: P
     assert (process.returncode, out, err.splitlines()[-1]) == (128 + number, "", "error: stopped")
     assert not alive(child)
     assert list((tmp_path / "temporary").iterdir()) == []
-    assert sorted(path.name for path in (tmp_path / "exported" / "short").iterdir()) == ["model.json", "model.keras"]
+    assert sorted(path.name for path in (tmp_path / "exported" / "short").iterdir()) == TRAINED_FILES
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the system has no such step")

@@ -101,7 +101,7 @@ def test_it_is_better_from_the_first_epoch_on(models: Path) -> None:
     "epoch",
     [
         pytest.param(1, id="while frozen", marks=pytest.mark.slow),
-        pytest.param(3, id="at the change"),
+        pytest.param(3, id="at the change", marks=pytest.mark.slow),
         pytest.param(4, id="after it", marks=pytest.mark.slow),
     ],
 )
