@@ -145,6 +145,8 @@ def print_training(result: TrainingResult) -> None:
     """What a training run came to."""
     last = result.history[-1]
     click.echo(f"trained {result.trained.name}: {len(result.history)} epochs, loss {last['loss']:.4f}")
+    for path in result.damaged:
+        click.echo(f"note: the checkpoint {path.name} was damaged; the training went on from before it")
     validation, test = result.validation, result.test
     places = 4 if test.metric in ("accuracy", "auc", "skill") else 2
     click.echo(f"{test.metric:<9} {validation.value:.{places}f} validation, {test.value:.{places}f} test (float model)")

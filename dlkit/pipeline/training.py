@@ -41,12 +41,14 @@ class TrainingResult:
         trained: the model on disk.
         history: one entry an epoch.
         validation, test: what the float model is worth, by the metric of its task.
+        damaged: checkpoints that could not be taken up, newest first; the training went on from one before them.
     """
 
     trained: Trained
     history: History
     validation: Quality
     test: Quality
+    damaged: tuple[Path, ...] = ()
 
 
 def train(
@@ -89,6 +91,7 @@ def train(
         if wanted:
             check_installed(module)
     begun = resume and checkpoints.newest() is not None
+    damaged = tuple(checkpoints.damaged()) if resume else ()
     if resume and not begun and is_whole(folder) and not only_built(folder):
         return _measured_again(as_recipe_says(load_trained(folder), recipe), progress)
     check_destination(folder, force or begun)
@@ -107,7 +110,7 @@ def train(
     with progress.step("Measuring it"):
         validation, test = measure(fitted.model, recipe, fitted.splits, fitted.preprocessing)
     trained = save_model(fitted.model, unsaved_model(recipe, fitted.model, out, trained=True), fitted.history, progress)
-    result = TrainingResult(trained, fitted.history, validation, test)
+    result = TrainingResult(trained, fitted.history, validation, test, damaged)
     _write_tables(result, progress if plot else None)
     checkpoints.clear()
     if fitted.strategy is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import os
 import re
@@ -88,6 +89,10 @@ class Checkpoints:
                 )
             return checkpoint
         return None
+
+    def damaged(self) -> list[Path]:
+        """Those that `newest` passes over because they are not whole, newest first."""
+        return list(itertools.takewhile(lambda path: _read(path) is None, self._files()))
 
     def refuse(self) -> None:
         """Raise OutputError if a training could be taken up here."""

@@ -76,6 +76,15 @@ def test_one_that_is_not_whole_is_passed_over(kept: Checkpoints, damage: str) ->
     found = kept.newest()
     assert found is not None
     assert found.epochs == 4
+    assert kept.damaged() == [path]
+
+
+def test_whole_ones_are_not_called_damaged(kept: Checkpoints) -> None:
+    """Nor is one called so that is older than the one that is taken up."""
+    kept.write(after(4))
+    kept.write(after(5))
+    (kept.folder / "epoch-000004.npz").write_bytes(b"")
+    assert kept.damaged() == []
 
 
 def test_those_of_another_training_are_refused(kept: Checkpoints) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from short import short_recipe
 
+from dlkit.cli.train import print_training
 from dlkit.conversion.tflite import load_model
 from dlkit.digest import sha256_of_arrays
 from dlkit.errors import OutputError
@@ -121,3 +123,15 @@ def test_a_model_of_other_values_is_not_gone_on_with(models: Path) -> None:
     """Neither measured as if it were the recipe's nor replaced."""
     with pytest.raises(Exception, match=r"was made with other values of training\.epochs.*--force"):
         train(short_recipe(training={"epochs": 9, "learning_rate": 0.01}), models, resume=True)
+
+
+def test_a_damaged_checkpoint_is_told(stopped: tuple[Recipe, Path], tmp_path: Path, capsys: Any) -> None:
+    """By its name, beside the result of the training that went on from the one before."""
+    recipe, out = stopped
+    shutil.copytree(out, tmp_path / "copy")
+    newest = max((tmp_path / "copy" / recipe.name / "checkpoints").iterdir())
+    newest.write_bytes(newest.read_bytes()[:-40])
+    result = train(recipe, tmp_path / "copy", resume=True)
+    assert result.damaged == (newest,)
+    print_training(result)
+    assert f"note: the checkpoint {newest.name} was damaged" in capsys.readouterr().out
