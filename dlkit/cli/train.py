@@ -146,7 +146,7 @@ def print_training(result: TrainingResult) -> None:
     last = result.history[-1]
     click.echo(f"trained {result.trained.name}: {len(result.history)} epochs, loss {last['loss']:.4f}")
     for path in result.damaged:
-        click.echo(f"note: the checkpoint {path.name} was damaged; the training went on from before it")
+        click.echo(f"note: the checkpoint {path.name} was damaged and passed over")
     validation, test = result.validation, result.test
     places = 4 if test.metric in ("accuracy", "auc", "skill") else 2
     click.echo(f"{test.metric:<9} {validation.value:.{places}f} validation, {test.value:.{places}f} test (float model)")

@@ -41,7 +41,8 @@ class TrainingResult:
         trained: the model on disk.
         history: one entry an epoch.
         validation, test: what the float model is worth, by the metric of its task.
-        damaged: checkpoints that could not be taken up, newest first; the training went on from one before them.
+        damaged: checkpoints that could not be taken up, newest first; the training went on from one before them, or
+            began anew where there was none.
     """
 
     trained: Trained
