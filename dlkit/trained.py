@@ -64,7 +64,7 @@ class Trained:
             "network": self.network,
             "trained": self.trained,
             "labels": self.labels,
-            "inputs": {name: dataclasses.asdict(preprocessing) for name, preprocessing in self.inputs.items()},
+            "inputs": {name: preprocessing.as_dict() for name, preprocessing in self.inputs.items()},
             "recipe": self.recipe.as_dict() if self.recipe else None,
             "contents": contents,
             "history": history,

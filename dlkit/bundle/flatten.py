@@ -25,6 +25,10 @@ MODULES = (
     "runtime/saved_model",
     "runtime/served",
     "runtime/arrays",
+    "runtime/front_end",
+    "runtime/wav",
+    "runtime/resampling",
+    "runtime/spectra",
     "runtime/preprocessing",
     "runtime/inputs",
     "runtime/pictures",
@@ -38,7 +42,7 @@ HEAD = '''#!/usr/bin/env python3
 """Run this bundle on a device: needs numpy and ai-edge-litert (and Pillow for images), not dlkit; a model
 for servers needs tensorflow or onnxruntime in place of ai-edge-litert.
 
-    python predict.py INPUT...   label images, .npy, .npz or .csv files, folders, or - for standard input
+    python predict.py INPUT...   label images, WAV, .npy, .npz or .csv files, folders, or - for standard input
     python predict.py            of a generator: a picture of what it makes of noise
     python predict.py --check    prove that the model runs here as it did where it was made
 

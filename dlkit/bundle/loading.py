@@ -140,7 +140,7 @@ class Bundle:
 
         Args:
             x: (N, ...) raw values, see `Preprocessing`; of several inputs a mapping, by name; or the name of what
-                `dlkit predict` reads: an image, a .npy, .npz or .csv file, or a folder of images.
+                `dlkit predict` reads: an image or WAV file, a .npy, .npz or .csv file, or a folder.
 
         Returns:
             (N, ...) float32; of several outputs a dictionary, by name. A forecast is in raw values.

@@ -44,7 +44,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Run this bundle's model on this device.")
-    parser.add_argument("inputs", nargs="*", metavar="INPUT", help="image, .npy, .npz, .csv, folder of images, or -")
+    parser.add_argument("inputs", nargs="*", metavar="INPUT", help="image, WAV file, .npy, .npz, .csv, folder, or -")
     parser.add_argument("--check", action="store_true", help="run the bundle's own samples and compare")
     parser.add_argument("--top", type=_positive, default=1, metavar="N", help="show the N best classes")
     parser.add_argument("--stream", action="store_true", help="run sequences step by step: an answer after each")

@@ -114,7 +114,7 @@ def write_bundle(
         task = NETWORKS[trained.network].task if trained.network in NETWORKS else ""
         picture = _picture(next(iter(session.outputs.values()))) if task == "generation" else None
         if trained.makes is not None:
-            task, picture = "generation", dataclasses.asdict(trained.makes)
+            task, picture = "generation", trained.makes.as_dict()
         manifest = {
             "format": FORMAT,
             "model": kept.name,
@@ -129,7 +129,7 @@ def write_bundle(
             "trained": trained.trained,
             "weights_sha256": weights_sha256,
             "inputs": {
-                name: dataclasses.asdict(end) | {"preprocessing": dataclasses.asdict(trained.inputs[name])}
+                name: dataclasses.asdict(end) | {"preprocessing": trained.inputs[name].as_dict()}
                 for name, end in session.inputs.items()
             },
             "outputs": {
@@ -285,7 +285,7 @@ def _picture(output: TensorFormat) -> dict[str, Any] | None:
     """How a generator's output becomes pixels, as a table; all of them make images from -1 to 1."""
     shape = output.shape[1:]
     image = image_behind(shape)
-    return dataclasses.asdict(preprocessing_for("signed", shape, image, PIXELS, "pad")) if image else None
+    return preprocessing_for("signed", shape, image, PIXELS, "pad").as_dict() if image else None
 
 
 def _forecast(trained: Trained, task: str, output: TensorFormat) -> dict[str, Any] | None:
@@ -293,7 +293,7 @@ def _forecast(trained: Trained, task: str, output: TensorFormat) -> dict[str, An
     if task != "forecasting":
         return None
     [inputs] = trained.inputs.values()
-    return dataclasses.asdict(inputs.of_shape(output.shape[1:]))
+    return inputs.of_shape(output.shape[1:]).as_dict()
 
 
 def _versioned(scheme: str) -> tuple[str, ...]:

@@ -1,4 +1,7 @@
-"""A folder of images, or of folders that hold the images of a class each, the common form of labelled images."""
+"""A folder of images, or of folders that hold the images of a class each, the common form of labelled images.
+
+Of a model that reads sounds, WAV files take their place.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import numpy as np
 from dlkit.datasets import stratified
 from dlkit.digest import sha256_of
 from dlkit.errors import DataError
-from dlkit.runtime.inputs import images_in, read_inputs
+from dlkit.runtime.inputs import files_for, read_inputs
 from dlkit.runtime.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -23,7 +26,7 @@ class Images:
     """Images that were read.
 
     Attributes:
-        raw: (N, *image) raw values.
+        raw: (N, *raw_shape) raw values.
         labels: (N,) places in `class_names`; None if the folder has no classes.
         class_names: of the folders with images, sorted as text; () if there are no classes.
         source: for the report.
@@ -46,15 +49,17 @@ def read_images(folder: Path, preprocessing: Preprocessing, most: int | None, se
     """
     if not folder.is_dir():
         raise DataError(f"--data {folder}: there is no such folder")
-    paths = images_in(folder)
+    kind = files_for(preprocessing)
+    paths = kind.inside(folder)
     name = folder.resolve().name
     class_names = _classes_of(folder, paths)
     labels = np.asarray([class_names.index(_within(folder, path)) for path in paths]) if class_names else None
     chosen = _different(paths, _order(len(paths), labels, most, seed), most)
     raw = np.stack([sample.raw for sample in read_inputs([str(paths[i]) for i in chosen], preprocessing)])
     if labels is None:
-        return Images(raw, None, (), f"images of {name}/")
-    return Images(raw, labels[chosen].astype(np.int64), class_names, f"images of {name}/, {len(class_names)} classes")
+        return Images(raw, None, (), f"{kind.many} of {name}/")
+    source = f"{kind.many} of {name}/, {len(class_names)} classes"
+    return Images(raw, labels[chosen].astype(np.int64), class_names, source)
 
 
 def _classes_of(folder: Path, paths: list[Path]) -> tuple[str, ...]:

@@ -82,7 +82,8 @@ class ExportSamples:
             Calibration(
                 raw=raw,
                 inputs={name: preprocessing.apply(raw[name]) for name, preprocessing in inputs.items()},
-                raw_ranges={name: p.raw_range for name, p in inputs.items() if p.is_bounded},
+                # What features of a sound can be is known, but no sounds fill it.
+                raw_ranges={name: p.raw_range for name, p in inputs.items() if p.is_bounded and not p.sound},
                 held_out=[{name: part.raw[name] for name in inputs} for part in held_out],
                 labels=self.calibration.labels,
                 classes=classes or None,

@@ -1,6 +1,6 @@
 """What a user gives to calibrate and prove with → raw samples by input, with labels where there are some.
 
-A folder of images, or of folders of images of a class each; a .npy array, an .npz archive of arrays
+A folder of images or WAV files, or of folders of those of a class each; a .npy array, an .npz archive of arrays
 named like the inputs, a .csv table; from Python an array, a mapping of arrays, or samples one by one.
 """
 
@@ -114,7 +114,7 @@ def held_out_apart(samples: Samples, held_out: int, seed: int) -> tuple[Samples,
 
 def _of_path(path: Path, preprocessing: Mapping[str, Preprocessing], most: int | None, seed: int) -> Samples:
     if path.is_dir():
-        only = _only(preprocessing, f"--data {path}: a folder of images")
+        only = _only(preprocessing, f"--data {path}: a folder of files")
         images = read_images(path, preprocessing[only], most, seed)
         return Samples({only: images.raw}, images.labels, images.source, images.class_names)
     if path.suffix.lower() == ".npz":

@@ -14,7 +14,10 @@ from dlkit.cli._output import generated_text, json_option, print_json, progress_
 @click.command()
 @click.argument("bundle", type=click.Path(), metavar="BUNDLE", shell_complete=bundles)
 @click.option(
-    "--data", type=click.Path(), metavar="FOLDER", help="A folder of images for each class, in place of the test split."
+    "--data",
+    type=click.Path(),
+    metavar="FOLDER",
+    help="A folder of images or WAV files for each class, in place of the test split.",
 )
 @json_option
 @quiet_option

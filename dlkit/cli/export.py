@@ -40,8 +40,8 @@ MODES = ("unit", "signed", "lite", "caffe", "torch", "none")
     "--data",
     type=click.Path(),
     metavar="PATH",
-    help="What to calibrate with: a folder of images, or a .npy, .npz or .csv file. For a model without a data set, "
-    "to prove the file on too.",
+    help="What to calibrate with: a folder of images or WAV files, or a .npy, .npz or .csv file. For a model without a "
+    "data set, to prove the file on too.",
 )
 @click.option(
     "--calibration",
@@ -184,7 +184,8 @@ def print_bundle(bundle: Bundle, report: Report, quiet: bool) -> None:
         click.echo("note: the weights are random; this proves the conversion, not what the network knows\n")
     click.echo(f"wrote {bundle.folder}")
     folder = shlex.quote(str(bundle.folder))
-    given = "" if bundle.task == "generation" else " IMAGE"
+    kind = "SOUND.wav" if any(inputs.sound for inputs in bundle.inputs.values()) else "IMAGE"
+    given = "" if bundle.task == "generation" else f" {kind}"
     commands = [f"dlkit predict {folder}{given}", f"dlkit predict {folder} --check"]
     if report.test is not None:
         commands.append(f"dlkit evaluate {folder}")

@@ -58,9 +58,9 @@ def command(
 ) -> None:
     """Label each INPUT with the model of BUNDLE; where it names no classes, say what it computes (--json: all of it).
 
-    INPUT is an image, a .npy array (one sample or a batch), a .csv table (a sample a line), a folder
-    of images, or - for one of these on standard input; for a model of several inputs, a .npz archive with an array
-    for each. Needs no TensorFlow.
+    INPUT is an image or WAV file, a .npy array (one sample or a batch), a .csv table (a sample a line), a folder
+    of images or WAV files, or - for one of these on standard input; for a model of several inputs, a .npz archive
+    with an array for each. Needs no TensorFlow.
 
     An auto-encoder's error is printed for each INPUT, and a picture written of what it made beside what it was given;
     one that detects anomalies says whether the error is beyond its threshold, and writes no picture unless asked.
@@ -98,7 +98,7 @@ def command(
 
 
 def _name_inputs(bundle: str) -> str:
-    return f"name an image, .npy or .csv file, a folder, or -: dlkit predict {bundle} INPUT"
+    return f"name an image, WAV, .npy or .csv file, a folder, or -: dlkit predict {bundle} INPUT"
 
 
 def _check_options(loaded: Bundle, inputs: list[str], asked: list[str], stream: bool, check: bool) -> None:

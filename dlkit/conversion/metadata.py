@@ -111,6 +111,9 @@ def _input(pack: _Packer, name: str, preprocessing: Preprocessing | None) -> int
     ends = np.outer([low, high], preprocessing.scale) + np.asarray(preprocessing.offset, np.float64)  # (2, channels)
     ends = np.clip(ends, *ANY_NUMBER)  # of what has no range
     options = pack.table({0: pack.numbers(mean), 1: pack.numbers(deviation)})
+    sound = preprocessing.sound
+    # Readers know numbers of the last axis alone, and that of a sound may be its only channel.
+    along_last = len(preprocessing.scale) == 1 or not sound or preprocessing.shape == sound.shape
     if _is_image(preprocessing):
         properties = pack.table({}, {0: _COLOR_SPACES[preprocessing.color]})
         content = _content(pack, _IMAGE, properties)
@@ -118,12 +121,15 @@ def _input(pack: _Packer, name: str, preprocessing: Preprocessing | None) -> int
     else:
         content = _content(pack, _FEATURE, pack.table({}))
         description = f"values from {low:g} to {high:g}"
+        if sound:
+            frames, features = sound.shape
+            description = f"{frames} frames of {features} {sound.features} features of a sound, {description}"
     return pack.table(
         {
             0: pack.text(name),
             1: pack.text(description),
             3: content,
-            4: pack.list_of([pack.table({1: options}, {0: _NORMALIZATION})]),
+            **({4: pack.list_of([pack.table({1: options}, {0: _NORMALIZATION})])} if along_last else {}),
             5: pack.table({0: pack.numbers(ends.max(axis=0)), 1: pack.numbers(ends.min(axis=0))}),
         }
     )

@@ -123,9 +123,7 @@ def _save(
         name: tf.TensorSpec([None, *tensor.shape[1:]], dtypes[name], name=name)
         for name, tensor in zip(input_names(model), model.inputs, strict=True)
     }
-    raw = {
-        name: tf.TensorSpec([None, *(p.image or p.shape)], raw_dtype(p), name=name) for name, p in preprocessing.items()
-    }
+    raw = {name: tf.TensorSpec([None, *p.raw_shape], raw_dtype(p), name=name) for name, p in preprocessing.items()}
     signature = module.serve.get_concrete_function(**network)
     signatures = {SIGNATURE: signature, RAW: module.raw.get_concrete_function(**raw)}
     # What it reads, and not the state of a dropout's random generator, which is another each time.
@@ -147,7 +145,7 @@ def _nodes(graph: Any) -> Iterator[Any]:
 
 
 def _applied(preprocessing: Preprocessing, raw: tf.Tensor) -> tf.Tensor:
-    """`Preprocessing.apply` of raw values (N, *image or *shape), as part of the graph."""
+    """`Preprocessing.apply` of raw values (N, *raw_shape), as part of the graph."""
     x = tf.cast(raw, tf.float32)
     if preprocessing.color == "bgr":
         x = x[..., ::-1]

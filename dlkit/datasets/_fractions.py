@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,19 @@ class Divided(Fractions):
     """
 
     split_seed: int = 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Filed(Divided):
+    """Of a folder of files.
+
+    Attributes:
+        path: the folder; from where dlkit is started, if it is not absolute.
+        broken: what is done about files that cannot be read: "refuse" names them, "skip" leaves them out.
+    """
+
+    path: str
+    broken: Literal["refuse", "skip"] = "refuse"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
 
 from dlkit.datasets import Dataset, Wanted, source
-from dlkit.datasets._fractions import Divided
+from dlkit.datasets._fractions import Filed
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FolderOptions(Divided):
+class FolderOptions(Filed):
     """Of a folder of images.
 
     Attributes:
-        path: the folder; from where dlkit is started, if it is not absolute.
         image_shape: [height, width, channels] to which images are fitted; by default those of the network.
-        broken: what is done about images that cannot be read: "refuse" names them, "skip" leaves them out.
     """
 
-    path: str
     image_shape: tuple[int, int, int] | None = None
-    broken: Literal["refuse", "skip"] = "refuse"
 
 
 @source(FolderOptions, gives="images, in a folder for each class; with or without train/, validation/ and test/ above")

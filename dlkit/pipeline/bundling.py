@@ -84,7 +84,7 @@ def _labelled(made: Made, trained: Trained, scheme: Scheme) -> Made:
         file = shutil.copyfile(made.file, made.file.with_name("float32.tflite"))
     about = f"{trained.name}, {scheme.name}, made by dlkit"
     add_metadata(file, trained.name, about, trained.inputs, trained.labels)
-    inputs = {name: dataclasses.asdict(preprocessing) for name, preprocessing in trained.inputs.items()}
+    inputs = {name: preprocessing.as_dict() for name, preprocessing in trained.inputs.items()}
     described = {"labels": trained.labels, "inputs": inputs}
     labels = "".join(f"{label}\n" for label in trained.labels)
     append_files(file, {"labels.txt": labels.encode(), "dlkit.json": json.dumps(described).encode()})

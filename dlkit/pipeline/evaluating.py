@@ -22,7 +22,7 @@ from dlkit.progress import Advance, ignore
 from dlkit.recipe import Recipe, recipe_from
 from dlkit.recipe_data import anomalous, data_preprocessing, latent_noise, splits_of
 from dlkit.report import Number
-from dlkit.runtime.inputs import IMAGE_SUFFIXES, images_in, read_inputs
+from dlkit.runtime.inputs import files_for, read_inputs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,7 +59,7 @@ class Evaluation:
 
 
 def evaluate(bundle: Bundle, data: Path | None = None, advance: Advance = ignore) -> Evaluation:
-    """By the metric of its task on the test split of the bundle's dataset, or on a folder of images by class.
+    """By the metric of its task on the test split of the bundle's dataset, or on a folder of files by class.
 
     Raises:
         DataError: there is no telling what the outputs should be; the bundle has no dataset and no folder is
@@ -206,48 +206,48 @@ def _generated(bundle: Bundle, recipe: Recipe, advance: Advance) -> Evaluation:
 
 
 def _anomalies_in(bundle: Bundle, folder: Path, advance: Advance) -> Evaluation:
-    """Images in folders called like their classes, of which some are normal and all others anomalies."""
+    """Images or sounds in folders called like their classes, of which some are normal and all others anomalies."""
     assert bundle.detector is not None
     normal, scores, others = bundle.detector.normal, [], []
-    classes = _classes_in(folder)
+    classes, kind = _classes_in(folder, bundle), files_for(bundle.preprocessing)
     session = bundle.session()
     for done, path in enumerate(classes, start=1):
         advance(done, len(classes))
-        for sample in read_inputs([str(image) for image in images_in(path)], bundle.preprocessing):
+        for sample in read_inputs([str(file) for file in kind.inside(path)], bundle.preprocessing):
             x = bundle.preprocessing.apply(np.asarray(sample.raw)[np.newaxis])
             scores.append(squared_errors(x, session.run(x)))
             others.append(int(path.name not in normal))
     if len(set(others)) < 2:
-        raise DataError(f"--data {folder}: needs a folder of images called {normal[0]} and one called otherwise")
+        raise DataError(f"--data {folder}: needs a folder of {kind.many} called {normal[0]} and one called otherwise")
     return _told_apart(bundle, np.concatenate(scores), np.asarray(others, np.int64), None, f"{folder.name}/")
 
 
-def _classes_in(folder: Path) -> list[Path]:
-    """The folders of images of a class each. Raises DataError for images that are in none."""
+def _classes_in(folder: Path, bundle: Bundle) -> list[Path]:
+    """The folders of images or sounds of a class each. Raises DataError for some that are in none."""
     if not folder.is_dir():
         raise DataError(f"--data {folder}: there is no such folder")
-    strays = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir())
-    if strays:
-        raise DataError(f"{strays[0]}: is in no class; put each image into the folder of its class")
+    kind = files_for(bundle.preprocessing)
+    if strays := kind.strays(folder):
+        raise DataError(f"{strays[0]}: is in no class; put each {kind.one} into the folder of its class")
     # What systems put there (.git, .DS_Store, __MACOSX) is no class.
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__")))
 
 
 def _on_folder(bundle: Bundle, folder: Path, advance: Advance) -> Evaluation:
-    """Images in folders called like the labels; the float model is not there to compare with."""
-    classes = _classes_in(folder)
+    """Images or sounds in folders called like the labels; the float model is not there to compare with."""
+    classes, kind = _classes_in(folder, bundle), files_for(bundle.preprocessing)
     session = bundle.session()
     right: list[bool] = []
     for done, path in enumerate(classes, start=1):
         advance(done, len(classes))
         if path.name not in bundle.labels:
             raise DataError(f"{path}: no class is called {path.name!r}; {suggestion(path.name, bundle.labels)}")
-        for sample in read_inputs([str(image) for image in images_in(path)], bundle.preprocessing):
+        for sample in read_inputs([str(file) for file in kind.inside(path)], bundle.preprocessing):
             outputs = session.run(bundle.preprocessing.apply(np.asarray(sample.raw)[np.newaxis]))[0]
             [(label, _)] = top_classes(outputs, bundle.labels, 1)
             right.append(label == path.name)
     if not right:
         raise DataError(
-            f"--data {folder}: needs a folder of images for each class, named {', '.join(bundle.labels[:3])} …"
+            f"--data {folder}: needs a folder of {kind.many} for each class, named {', '.join(bundle.labels[:3])} …"
         )
     return Evaluation("accuracy", None, float(np.mean(right)), None, len(right), f"{folder.name}/")

@@ -79,8 +79,8 @@ def export(
             (.keras, .h5, SavedModel folder, float .tflite); or a Keras 3 model, whose bundle is called like it.
         scheme, target: default to the recipe's, else to float32 and cpu.
         data: what to calibrate with, in place of the recipe's training split; for a model without a
-            recipe, to prove it on too: a folder of images, in folders of a class each or not; a .npy, .npz or
-            .csv file; or arrays, or samples one by one (see `sources.read_samples`).
+            recipe, to prove it on too: a folder of images or WAV files, in folders of a class each or not; a .npy,
+            .npz or .csv file; or arrays, or samples one by one (see `sources.read_samples`).
         calibration: how ranges are chosen from what is measured: "minmax", "percentile" or "mse";
             defaults to the recipe's, else to "minmax".
         keep_float: names of layers that are not quantized, or patterns of names; defaults to the recipe's.
@@ -255,6 +255,8 @@ def _wanted(trained: Trained) -> str:
     if len(trained.inputs) > 1:
         return f"a .npz archive with an array for each input, {', '.join(trained.inputs)}: add --data FILE"
     [preprocessing] = trained.inputs.values()
+    if preprocessing.sound:
+        return "a folder of WAV files (about 100; any rate and length): add --data FOLDER"
     shape = "×".join(str(n) for n in preprocessing.image or preprocessing.shape)
     if preprocessing.image is None:
         return f"a .npy or .csv file of about 100 samples of {shape} numbers: add --data FILE"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from importlib.metadata import version
 from pathlib import Path
@@ -79,7 +78,7 @@ def served(
     place.mkdir()
     model, reference, facts = place / MODELS[scheme.format], place / "reference.npz", place / "facts.json"
     write_npz(place / "inputs.npz", inputs)
-    described = {name: dataclasses.asdict(preprocessing) for name, preprocessing in trained.inputs.items()}
+    described = {name: preprocessing.as_dict() for name, preprocessing in trained.inputs.items()}
     with progress.step(f"Converting to {scheme.name}") as advance:
         run_task(
             "serve",

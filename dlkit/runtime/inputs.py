@@ -1,8 +1,8 @@
 """What a user names on the command line → raw samples.
 
-An image file, a .npy array (one sample or a batch), a .csv table (a sample a line), a folder of
-images, or `-` for one of these on standard input; for a model of several inputs a .npz archive of
-arrays by the names of the inputs.
+An image or WAV file, a .npy array (one sample or a batch), a .csv table (a sample a line), a folder of
+images or WAV files, or `-` for one of these on standard input; for a model of several inputs a .npz
+archive of arrays by the names of the inputs.
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ from dlkit.errors import DataError
 from dlkit.filing import LARGEST_STREAM_BYTES, read_file, read_stream
 from dlkit.runtime.arrays import read_npy, read_npz
 from dlkit.runtime.preprocessing import Preprocessing, count_of, open_image
+from dlkit.runtime.wav import CONVERT, is_wav
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
+
+SOUND_SUFFIXES = frozenset({".wav", ".wave"})
 
 LARGEST_BYTES = 2**30
 """Of one input; what is longer is a device or a mistake."""
@@ -96,23 +99,50 @@ def read_inputs(names: list[str], preprocessing: Preprocessing) -> Iterator[Samp
         if name == "-":
             yield from _samples("standard input", _standard_input(), "", preprocessing)
         elif Path(name).is_dir():
-            for path in images_in(Path(name)):
+            for path in files_for(preprocessing).inside(Path(name)):
                 yield from _samples(str(path), content_of(path), path.suffix, preprocessing)
         else:
             yield from _samples(name, content_of(Path(name)), Path(name).suffix, preprocessing)
 
 
-def images_in(folder: Path) -> list[Path]:
-    """Image files in `folder` and below, sorted; links to folders are not followed.
+@dataclasses.dataclass(frozen=True)
+class FileKind:
+    """Files of which a sample each is made.
 
-    A link that leads nowhere is among them, so that reading it tells. Raises DataError if there are
-    none, or if a folder cannot be looked into.
+    Attributes:
+        one, many: what they are called.
+        suffixes: in small letters.
     """
-    below = [Path(place, name) for place, _, names in os.walk(folder, onerror=_cannot_look) for name in names]
-    found = sorted(p for p in below if p.suffix.lower() in IMAGE_SUFFIXES and (p.is_file() or p.is_symlink()))
-    if not found:
-        raise DataError(f"{folder}: no images in this folder (looked for {', '.join(sorted(IMAGE_SUFFIXES))})")
-    return found
+
+    one: str
+    many: str
+    suffixes: frozenset[str]
+
+    def inside(self, folder: Path) -> list[Path]:
+        """Such files in `folder` and below, sorted; links to folders are not followed.
+
+        A link that leads nowhere is among them, so that reading it tells. Raises DataError if there are
+        none, or if a folder cannot be looked into.
+        """
+        below = [Path(place, name) for place, _, names in os.walk(folder, onerror=_cannot_look) for name in names]
+        found = sorted(p for p in below if p.suffix.lower() in self.suffixes and (p.is_file() or p.is_symlink()))
+        if not found:
+            looked_for = ", ".join(sorted(self.suffixes))
+            raise DataError(f"{folder}: no {self.many} in this folder (looked for {looked_for})")
+        return found
+
+    def strays(self, folder: Path) -> list[Path]:
+        """Such files in `folder` itself, sorted."""
+        return sorted(p for p in folder.iterdir() if p.suffix.lower() in self.suffixes and not p.is_dir())
+
+
+IMAGES = FileKind("image", "images", IMAGE_SUFFIXES)
+SOUNDS = FileKind("sound", "WAV files", SOUND_SUFFIXES)
+
+
+def files_for(preprocessing: Preprocessing) -> FileKind:
+    """Of what files an input is made."""
+    return SOUNDS if preprocessing.sound else IMAGES
 
 
 def _cannot_look(error: OSError) -> None:
@@ -146,6 +176,10 @@ def _samples(where: str, content: bytes, suffix: str, preprocessing: Preprocessi
         yield from _rows(where, read_npy(content, where), preprocessing)
     elif suffix == ".csv":
         yield from _rows(where, _table(where, content, preprocessing), preprocessing)
+    elif suffix in SOUND_SUFFIXES or is_wav(content):
+        yield Sample(where, preprocessing.raw_sound(content, where))
+    elif preprocessing.sound:
+        raise DataError(f"{where}: is not a WAV file, and this model takes those; {CONVERT}")
     else:
         yield Sample(where, preprocessing.raw_image(open_image(content, where), where))
 

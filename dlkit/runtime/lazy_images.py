@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,13 +14,12 @@ from dlkit.extras import require
 from dlkit.runtime.inputs import content_of
 from dlkit.runtime.preprocessing import Preprocessing, decoded_image, while_decoding
 from dlkit.runtime.rows import LazyRows
+from dlkit.runtime.threads import mapped_in_threads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 T = TypeVar("T")
-
-MOST_THREADS = 16
 
 
 class LazyImages(LazyRows):
@@ -78,9 +75,4 @@ def in_threads(function: Callable[[Any], T], values: Sequence[Any]) -> Iterator[
     """The function of each value, in order; decoding in them is quiet."""
     require("PIL")
     with while_decoding():
-        if len(values) < 2:
-            yield from map(function, values)
-            return
-        workers = min(MOST_THREADS, len(os.sched_getaffinity(0)), len(values))
-        with ThreadPoolExecutor(workers) as pool:
-            yield from pool.map(function, values)
+        yield from mapped_in_threads(function, values)

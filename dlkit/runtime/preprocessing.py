@@ -3,6 +3,7 @@
 The numbers travel in the bundle's manifest and every runner honours them; nothing is guessed.
 
     image file ─fit→ pixels 0…255 ─map→ raw values ─colour, ×scale, +offset→ network input
+    WAV file ──front-end→ features ─────↗
     .npy, .csv ─────────────────────────↗
 """
 
@@ -22,6 +23,8 @@ import numpy as np
 from dlkit.errors import DataError
 from dlkit.extras import require
 from dlkit.noise import Together, native_noise_aside
+from dlkit.runtime.front_end import FrontEnd
+from dlkit.runtime.spectra import features_of, waveform_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -51,6 +54,7 @@ class Preprocessing:
         color: "grey", "rgb" or "bgr", the order of the network's channels.
         resize: "crop", "pad" or "stretch", how an image of other proportions is fitted.
         scale, offset: one number, or one per channel; of what is no image, per feature, along the last axis.
+        sound: what makes features (frames, features) of a sound; None if the input is no sound.
     """
 
     shape: tuple[int, ...]
@@ -60,10 +64,11 @@ class Preprocessing:
     resize: str
     scale: tuple[float, ...]
     offset: tuple[float, ...]
+    sound: FrontEnd | None = None
 
     def __post_init__(self) -> None:
         *_, channels = self.image or (1,)
-        *_, features = self.image or self.shape or (1,)
+        *_, features = self.raw_shape or (1,)
         low, high = self.raw_range
         good = {
             "shape": all(type(n) is int and n > 0 for n in self.shape),
@@ -73,6 +78,7 @@ class Preprocessing:
             "resize": self.resize in ("crop", "pad", "stretch"),
             "scale": len(self.scale) in (1, features) and _finite(self.scale),
             "offset": len(self.offset) in (1, features) and _finite(self.offset),
+            "sound": self.sound is None or self._holds_a_sound(self.sound),
         }
         for key, holds in good.items():
             if not holds:
@@ -82,6 +88,15 @@ class Preprocessing:
         """Whether `image` is (height, width, 1 or 3) and has as many numbers as the input."""
         sound = len(image) == 3 and image[2] in (1, 3) and all(type(n) is int and n > 0 for n in image)
         return sound and math.prod(image) == math.prod(self.shape)
+
+    def _holds_a_sound(self, sound: FrontEnd) -> bool:
+        """Whether there is no image, and as many features as the input has numbers."""
+        return self.image is None and math.prod(sound.shape) == math.prod(self.shape)
+
+    @property
+    def raw_shape(self) -> tuple[int, ...]:
+        """Of one sample's raw values: the image's or the sound's where there is one, else the input's."""
+        return self.image or (self.sound.shape if self.sound else self.shape)
 
     @property
     def is_bounded(self) -> bool:
@@ -96,13 +111,20 @@ class Preprocessing:
 
     @property
     def sample_shapes(self) -> frozenset[tuple[int, ...]]:
-        """Shapes in which one sample may come: the input's, the image's, a grey image's without its channel."""
+        """Shapes in which one sample may come: the input's, the image's or sound's, a grey image's without channel."""
         if self.image is None:
-            return frozenset({self.shape})
+            return frozenset({self.shape, self.raw_shape})
         return frozenset({self.shape, self.image, self.image[:2] if self.image[2] == 1 else self.image})
 
+    def as_dict(self) -> dict[str, Any]:
+        """Its attributes as a table for `preprocessing_from`."""
+        table = dataclasses.asdict(self)
+        if self.sound is None:  # as it was stored before there were sounds
+            del table["sound"]
+        return table
+
     def apply(self, raw: ArrayLike) -> NDArray[np.float32]:
-        """Raw values (N, *shape) or (N, *image) → network input (N, *shape) float32."""
+        """Raw values (N, *shape) or (N, *raw_shape) → network input (N, *shape) float32."""
         x = self.raw_batch(raw)
         if self.color == "bgr":
             x = x[..., ::-1]
@@ -116,7 +138,7 @@ class Preprocessing:
 
     def of_shape(self, shape: tuple[int, ...]) -> Preprocessing:
         """The same of values of another shape that are no image, with as many features."""
-        return dataclasses.replace(self, shape=shape, image=None)
+        return dataclasses.replace(self, shape=shape, image=None, sound=None)
 
     def noise(self, count: int, seed: int) -> NDArray[np.float32]:
         """(count, *shape) standard normal raw values, cut off at the ends of the raw range; the same for a seed."""
@@ -124,7 +146,7 @@ class Preprocessing:
         return np.clip(drawn, *self.raw_range)
 
     def raw_batch(self, raw: ArrayLike) -> NDArray[np.float32]:
-        """Raw values (N, ...) in the shape of images where there is an image behind them, float32.
+        """Raw values (N, ...) in the shape of images or sounds where there are some behind them, float32.
 
         Raises DataError for samples of another shape, or that are no numbers.
         """
@@ -135,7 +157,7 @@ class Preprocessing:
         if raw.dtype.kind not in "uifb":
             raise DataError(f"samples of {raw.dtype}, not numbers")
         with np.errstate(over="ignore"):  # becomes infinite, which Session refuses
-            return raw.astype(np.float32).reshape(len(raw), *(self.image or self.shape))
+            return raw.astype(np.float32).reshape(len(raw), *self.raw_shape)
 
     def raw_sample(self, values: NDArray[Any], where: str) -> NDArray[Any]:
         """Values of one sample, checked: shape, finite, inside `raw_range`. Raises DataError naming `where`."""
@@ -153,14 +175,14 @@ class Preprocessing:
             found = f"{float(values.min()):g} to {float(values.max()):g}"
             raise DataError(f"{where}: values from {found}, but this model takes raw values from {low:g} to {high:g}")
         if not self.is_bounded:
-            return values.reshape(self.image or self.shape)
+            return values.reshape(self.raw_shape)
         fractions = values.dtype.kind == "f" and not np.array_equal(values, np.round(values))
         if fractions and low >= 0 and high > 2 and values.max() <= 1:  # noise and decibels may well be below 1
             raise DataError(
                 f"{where}: values from {values.min():g} to {values.max():g} look scaled already, but this model takes "
                 f"raw values from {low:g} to {high:g}"
             )
-        return values.reshape(self.image or self.shape)
+        return values.reshape(self.raw_shape)
 
     def raw_image(self, picture: Image, where: str) -> NDArray[np.float32]:
         """An upright image of any size and mode → raw values (height, width, channels).
@@ -180,6 +202,18 @@ class Preprocessing:
         pixels = np.asarray(picture, np.float32).reshape(height, width, channels)
         low, high = self.raw_range
         return np.asarray(pixels / 255.0 * (high - low) + low, np.float32)
+
+    def raw_sound(self, content: bytes, where: str) -> NDArray[np.float32]:
+        """The bytes of a WAV file → raw values (frames, features).
+
+        Raises DataError if they are none, or if the input is no sound.
+        """
+        if self.sound is None:
+            taken = "images" if self.image else f"values of shape {_times(self.shape)}"
+            raise DataError(f"{where}: is a sound, but this model takes {taken}")
+        waveform = waveform_of(content, self.sound, where)
+        [features] = features_of(waveform[np.newaxis], self.sound)
+        return np.asarray(features)
 
 
 def _on_black(picture: Image, where: str) -> Image:
@@ -235,11 +269,13 @@ def preprocessing_for(
     raw_range: tuple[float, float],
     resize: str,
     statistics: tuple[tuple[float, ...], tuple[float, ...]] = ((), ()),
+    sound: FrontEnd | None = None,
 ) -> Preprocessing:
     """The numbers behind a mode's name (see `recipe.DataPart`). Raises DataError where it does not fit.
 
     Args:
         statistics: mean and deviation of each feature, for "standard".
+        sound: the front-end of an input that is a sound.
     """
     low, high = raw_range
     span = high - low
@@ -266,12 +302,14 @@ def preprocessing_for(
     else:
         scale = (255 / span,) * 3
         offset, color = tuple(-low * 255 / span - m for m in _CAFFE_MEAN), "bgr"
-    return Preprocessing(shape, image, raw_range, color, resize, scale, offset)
+    return Preprocessing(shape, image, raw_range, color, resize, scale, offset, sound)
 
 
 def preprocessing_from(table: dict[str, Any]) -> Preprocessing:
-    """What `dataclasses.asdict` made of a Preprocessing and JSON kept of it."""
+    """What `Preprocessing.as_dict` made and JSON kept of it."""
     values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}
+    if values.get("sound") is not None:
+        values["sound"] = FrontEnd(**values["sound"])
     return Preprocessing(**values)
 
 

@@ -58,7 +58,7 @@ def refused(dlkit: Callable) -> Callable[..., str]:
         (["a\nb"], "no command 'a\\nb'; known: "),
         (["--quit"], "No such option '--quit'"),
         (["predict"], "Missing argument 'BUNDLE'; see dlkit predict --help"),
-        (["predict", "b"], "name an image, .npy or .csv file, a folder, or -: dlkit predict b INPUT; see"),
+        (["predict", "b"], "name an image, WAV, .npy or .csv file, a folder, or -: dlkit predict b INPUT; see"),
         (
             ["predict", "b", "x", "--jsno"],
             "No such option '--jsno'. Did you mean '--json'? see dlkit predict",

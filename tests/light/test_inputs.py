@@ -13,7 +13,7 @@ from as_files import encoded, npy
 from PIL import Image
 
 from dlkit.errors import DataError
-from dlkit.runtime.inputs import Sample, images_in, read_inputs
+from dlkit.runtime.inputs import IMAGES, Sample, read_inputs
 from dlkit.runtime.preprocessing import preprocessing_for
 
 SHAPE = (2, 3, 1)
@@ -148,7 +148,7 @@ def test_a_loop_of_links_ends(put, tmp_path: Path) -> None:
     name = put("d/a.png", image())
     (tmp_path / "d" / "d").symlink_to(tmp_path / "d")
     (tmp_path / "d" / "e.png").symlink_to(tmp_path / "d")
-    assert [str(p) for p in images_in(tmp_path / "d")] == [name]
+    assert [str(p) for p in IMAGES.inside(tmp_path / "d")] == [name]
 
 
 @pytest.mark.parametrize(("end", "message"), [("b.png", "Too many levels"), ("nowhere", "there is no such file")])
@@ -163,7 +163,7 @@ def test_a_link_that_leads_nowhere_is_told(put, tmp_path: Path, end: str, messag
 def test_a_folder_that_cannot_be_looked_into() -> None:
     """The system's reason, not "no images"."""
     with pytest.raises(DataError, match="no/such: cannot be read: No such file or directory"):
-        images_in(Path("no/such"))
+        IMAGES.inside(Path("no/such"))
 
 
 def test_a_device_without_end() -> None:

@@ -104,7 +104,7 @@ def test_as_many_images_as_asked_for_although_some_are_copies(tmp_path: Path) ->
 def test_a_folder_feeds_one_input(tmp_path: Path) -> None:
     """Which of several is not guessed."""
     text = refused(image_files(tmp_path, ["a.png"]), TWO)
-    assert text.endswith("a folder of images feeds one input, but this model has 2: left, right; give arrays by name")
+    assert text.endswith("a folder of files feeds one input, but this model has 2: left, right; give arrays by name")
 
 
 def test_a_link_that_leads_nowhere(tmp_path: Path) -> None:

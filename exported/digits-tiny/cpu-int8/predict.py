@@ -2,7 +2,7 @@
 """Run this bundle on a device: needs numpy and ai-edge-litert (and Pillow for images), not dlkit; a model
 for servers needs tensorflow or onnxruntime in place of ai-edge-litert.
 
-    python predict.py INPUT...   label images, .npy, .npz or .csv files, folders, or - for standard input
+    python predict.py INPUT...   label images, WAV, .npy, .npz or .csv files, folders, or - for standard input
     python predict.py            of a generator: a picture of what it makes of noise
     python predict.py --check    prove that the model runs here as it did where it was made
 
@@ -18,6 +18,7 @@ import contextlib
 import dataclasses
 import difflib
 import errno
+import functools
 import hashlib
 import importlib
 import importlib.util
@@ -29,6 +30,7 @@ import os
 import re
 import shlex
 import stat
+import struct
 import sys
 import threading
 import warnings
@@ -45,6 +47,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 from typing import BinaryIO
+from typing import Literal
 from typing import TYPE_CHECKING
 from typing import TYPE_CHECKING, Any
 
@@ -1082,6 +1085,409 @@ def write_npz(path: Path | str, arrays: Mapping[str, NDArray[Any]], *, compress:
                 np.lib.format.write_array(stream, np.asarray(values), allow_pickle=False)
 
 
+# --- runtime/front_end ---
+
+LOG_FLOOR = 1e-6
+"""Is added to each band before its logarithm; mlcommons/tiny, get_dataset.py."""
+MOST_SOUND_SAMPLES = 2**24
+"""Of a sound as the network hears it: 17 minutes at 16 kHz."""
+MOST_WINDOW_SAMPLES = 2**15
+MOST_MEL_BANDS = 1024
+SLOWEST_RATE, FASTEST_RATE = 1_000, 384_000
+"""Of a sound, in Hz."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FrontEnd:
+    """How a sound becomes numbers, (frames, features).
+
+    Attributes:
+        features: "mfcc", mel-frequency cepstral coefficients, or "log_mel", logarithms of the energies of mel bands.
+        sample_rate: in Hz, to which sounds are resampled.
+        seconds: of each sound: the beginning of a longer one; behind a shorter one there is silence.
+        level: "peak" divides each sound by its largest absolute value, "none" leaves it as it is, from -1 to 1.
+        window_ms, hop_ms: length of a frame, and from the beginning of one to that of the next; both in whole
+            samples, rounded down.
+        mel_bands: triangles of equal width on the mel scale.
+        fmin, fmax: where the first of them begins and the last ends, in Hz.
+        coefficients: of "mfcc", the first so many.
+    """
+
+    features: Literal["mfcc", "log_mel"] = "mfcc"
+    sample_rate: int = 16_000
+    seconds: float = 1.0
+    level: Literal["peak", "none"] = "peak"
+    window_ms: float = 30.0
+    hop_ms: float = 20.0
+    mel_bands: int = 40
+    fmin: float = 20.0
+    fmax: float = 4000.0
+    coefficients: int = 10
+
+    def __post_init__(self) -> None:
+        for key, holds, wanted in self._checks():
+            if not holds:
+                raise ValueError(f"data.options.{key} = {getattr(self, key)!r} must be {wanted}")
+
+    def _checks(self) -> Iterator[tuple[str, bool, str]]:
+        """Key, whether its value makes sense, and what would; each presumes that those before it do."""
+        rate, bands, coefficients = self.sample_rate, self.mel_bands, self.coefficients
+        yield "features", self.features in ("mfcc", "log_mel"), "'mfcc' or 'log_mel'"
+        yield "level", self.level in ("peak", "none"), "'peak' or 'none'"
+        good = type(rate) is int and SLOWEST_RATE <= rate <= FASTEST_RATE
+        yield "sample_rate", good, f"a whole number from {SLOWEST_RATE} to {FASTEST_RATE} (Hz)"
+        good = _is_length(self.window_ms) and 2 <= self.window <= MOST_WINDOW_SAMPLES
+        yield "window_ms", good, f"2 to {MOST_WINDOW_SAMPLES} samples long"
+        yield "hop_ms", _is_length(self.hop_ms) and self.hop >= 1, "at least a sample long"
+        good = _is_length(self.seconds) and self.window <= self.length <= MOST_SOUND_SAMPLES
+        yield "seconds", good, f"as long as a window at least, and at most {MOST_SOUND_SAMPLES:,} samples"
+        yield "mel_bands", type(bands) is int and 1 <= bands <= MOST_MEL_BANDS, f"from 1 to {MOST_MEL_BANDS}"
+        yield "fmin", 0 <= self.fmin < math.inf, "at least 0 (Hz)"
+        yield "fmax", self.fmin < self.fmax <= rate / 2, "above fmin, at most half of sample_rate (Hz)"
+        good = type(coefficients) is int and 1 <= coefficients <= MOST_MEL_BANDS
+        yield "coefficients", good, f"from 1 to {MOST_MEL_BANDS}"
+        yield "coefficients", self.features != "mfcc" or coefficients <= bands, f"at most mel_bands = {bands}"
+        yield (
+            "mel_bands",
+            _are_wide(self),
+            f"fewer: the lowest are narrower than the {rate / self.fft:.4g} Hz that an FFT of {self.fft} points tells "
+            "apart; or make window_ms longer",
+        )
+
+    @property
+    def length(self) -> int:
+        """Of a sound as it is heard."""
+        return _whole_samples(self.seconds * self.sample_rate)
+
+    @property
+    def window(self) -> int:
+        """Samples of a frame."""
+        return _whole_samples(self.window_ms * self.sample_rate / 1000)
+
+    @property
+    def hop(self) -> int:
+        """Samples from the beginning of a frame to that of the next."""
+        return _whole_samples(self.hop_ms * self.sample_rate / 1000)
+
+    @property
+    def fft(self) -> int:
+        """Points of the Fourier transform: the least power of two that holds a frame, which zeros follow."""
+        return 1 << (self.window - 1).bit_length()
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(frames, features) of a sound. Only whole frames count."""
+        frames = 1 + (self.length - self.window) // self.hop
+        return frames, self.coefficients if self.features == "mfcc" else self.mel_bands
+
+    @property
+    def raw_range(self) -> tuple[float, float]:
+        """Numbers between which all features of all sounds are, outwards to whole ones."""
+        return _range_of(self)
+
+
+def _is_length(value: float) -> bool:
+    return 0 < value < math.inf
+
+
+def _whole_samples(count: float) -> int:
+    return math.floor(count + 1e-6)  # 0.29 s at 100 Hz are 28.999999999999996
+
+
+def mel_of(hertz: float) -> float:
+    """The mel scale of HTK: 1127 ln(1 + f / 700)."""
+    return 1127.0 * math.log1p(hertz / 700.0)
+
+
+def _are_wide(front_end: FrontEnd) -> bool:
+    """Whether there is a point of the Fourier transform inside each mel band."""
+    low, high, bands = mel_of(front_end.fmin), mel_of(front_end.fmax), front_end.mel_bands
+    edges = [700.0 * math.expm1((low + (high - low) * n / (bands + 1)) / 1127.0) for n in range(bands + 2)]
+    apart = front_end.sample_rate / front_end.fft
+    return all((math.floor(edges[n] / apart) + 1) * apart < edges[n + 2] for n in range(bands))
+
+
+@functools.lru_cache(maxsize=8)
+def mel_weights(front_end: FrontEnd) -> tuple[tuple[float, ...], ...]:
+    """(fft / 2 + 1, mel_bands): how much of each magnitude is in each band; none of that at 0 Hz.
+
+    Band b rises from 0 at edge b to 1 at edge b + 1 and falls to 0 at edge b + 2, straight on the mel scale; the edges
+    are equally far apart there, from fmin to fmax.
+    """
+    low, high, bands = mel_of(front_end.fmin), mel_of(front_end.fmax), front_end.mel_bands
+    apart = (high - low) / (bands + 1)
+    rows = [(0.0,) * bands]
+    for point in range(1, front_end.fft // 2 + 1):
+        at = (mel_of(point * front_end.sample_rate / front_end.fft) - low) / apart  # 0 at edge 0, 1 at edge 1 …
+        rows.append(tuple(max(0.0, min(at - band, band + 2 - at)) for band in range(bands)))
+    return tuple(rows)
+
+
+@functools.lru_cache(maxsize=8)
+def cosines(front_end: FrontEnd) -> tuple[tuple[float, ...], ...]:
+    """(mel_bands, coefficients): the DCT-II of HTK, coefficient k = √(2 / B) Σ_b x_b cos(π k (b + ½) / B)."""
+    bands = front_end.mel_bands
+    by = math.sqrt(2.0 / bands)
+    return tuple(
+        tuple(by * math.cos(math.pi * k * (band + 0.5) / bands) for k in range(front_end.coefficients))
+        for band in range(bands)
+    )
+
+
+@functools.lru_cache(maxsize=8)
+def _range_of(front_end: FrontEnd) -> tuple[float, float]:
+    """No magnitude is larger than the sum of the window, half its length; no sample larger than 1."""
+    loudest = front_end.window / 2 * max(map(math.fsum, zip(*mel_weights(front_end), strict=True)))
+    low, high = math.log(LOG_FLOOR), math.log(loudest + LOG_FLOOR)
+    if front_end.features == "log_mel":
+        return float(math.floor(low)), float(math.ceil(high))
+    ends = []
+    for column in zip(*cosines(front_end), strict=True):
+        up, down = math.fsum(w for w in column if w > 0), math.fsum(w for w in column if w < 0)
+        ends += [up * low + down * high, up * high + down * low]
+    return float(math.floor(min(ends))), float(math.ceil(max(ends)))
+
+
+# --- runtime/wav ---
+
+LARGEST_SOUND_BYTES = 2**28
+"""Of one WAV file: 2.3 hours of 16 bits at 16 kHz."""
+PCM, FLOAT, EXTENSIBLE = 0x0001, 0x0003, 0xFFFE
+"""Tags of formats; Microsoft & IBM 1991, "Multimedia Programming Interface and Data Specifications 1.0", mmreg.h."""
+UNTOLD = 0xFFFFFFFF
+"""The length that a program writes which cannot go back to say how much it wrote."""
+CONVERT = "ffmpeg -i FILE sound.wav makes one that can be read"
+
+
+@dataclasses.dataclass(frozen=True)
+class Wav:
+    """A sound as its file has it.
+
+    Attributes:
+        rate: samples a second.
+        samples: (n,) float64, the mean of the channels; integers from -1 to below 1, floats as they are.
+    """
+
+    rate: int
+    samples: NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Format:
+    """Of a WAV file's samples.
+
+    Attributes:
+        kind: PCM or FLOAT.
+        width: bytes of a sample of one channel.
+    """
+
+    kind: int
+    channels: int
+    rate: int
+    width: int
+
+
+def is_wav(content: bytes) -> bool:
+    """Whether bytes begin as a WAV file does."""
+    return content[:4] == b"RIFF" and content[8:12] == b"WAVE"
+
+
+def decoded_wav(content: bytes, where: str, seconds: float = math.inf) -> Wav:
+    """The sound in the bytes of a WAV file, or the first `seconds` of it.
+
+    Raises:
+        DataError: they are no WAV file, one that is broken, cut off or empty, or of a format that is not read.
+    """
+    if len(content) > LARGEST_SOUND_BYTES:
+        raise DataError(f"{where}: has {len(content):,} bytes, and a sound at most {LARGEST_SOUND_BYTES:,}; cut it")
+    if not is_wav(content):
+        raise DataError(f"{where}: is not a WAV file; {CONVERT}")
+    form, data = _parts_of(content, where)
+    frame = form.channels * form.width
+    count = len(data) // frame
+    if not count:
+        raise DataError(f"{where}: holds no sound")
+    wanted = min(float(count), math.ceil(seconds * form.rate) if seconds < math.inf else math.inf)
+    values = _numbers_of(data[: int(wanted) * frame], form).reshape(-1, form.channels)
+    if not np.isfinite(values).all():
+        raise DataError(f"{where}: holds NaN or infinity; save it again")
+    return Wav(form.rate, values.mean(axis=1))
+
+
+def _parts_of(content: bytes, where: str) -> tuple[_Format, memoryview]:
+    """The format, and the bytes of samples."""
+    form: _Format | None = None
+    for name, claimed, chunk in _chunks(content):
+        if name == b"fmt ":
+            form = _format_of(bytes(chunk), where)
+        elif name == b"data":
+            if form is None:
+                break
+            if claimed != UNTOLD and claimed > len(chunk):
+                raise DataError(f"{where}: is cut off: {len(chunk):,} of {claimed:,} bytes of sound are there")
+            return form, chunk
+    missing = "format" if form is None else "sound"
+    raise DataError(f"{where}: the WAV file is broken: it has no {missing}; {CONVERT}")
+
+
+def _chunks(content: bytes) -> Iterator[tuple[bytes, int, memoryview]]:
+    """Name, the length it claims, and what is there of it."""
+    place, view = 12, memoryview(content)
+    while place + 8 <= len(content):
+        name, claimed = struct.unpack_from("<4sI", content, place)
+        untold = name == b"data" and claimed == UNTOLD
+        yield name, claimed, view[place + 8 :] if untold else view[place + 8 : place + 8 + claimed]
+        if untold:
+            return
+        place += 8 + claimed + claimed % 2
+
+
+def _format_of(chunk: bytes, where: str) -> _Format:
+    broken = DataError(f"{where}: the WAV file is broken: its format makes no sense; {CONVERT}")
+    if len(chunk) < 16:
+        raise broken
+    kind, channels, rate, _, block, bits = struct.unpack_from("<HHIIHH", chunk)
+    if kind == EXTENSIBLE and len(chunk) >= 40:
+        kind = struct.unpack_from("<H", chunk, 24)[0]
+    if (kind, bits) not in ((PCM, 8), (PCM, 16), (PCM, 24), (PCM, 32), (FLOAT, 32), (FLOAT, 64)):
+        raise DataError(
+            f"{where}: is a WAV file of format {kind:#06x} with {bits} bits; PCM of 8, 16, 24 or 32 bits and float of "
+            f"32 or 64 are read: {CONVERT}"
+        )
+    if not channels or block != channels * bits // 8:
+        raise broken
+    if not SLOWEST_RATE <= rate <= FASTEST_RATE:
+        raise DataError(f"{where}: has {rate:,} samples a second; {SLOWEST_RATE:,} to {FASTEST_RATE:,} are read")
+    return _Format(kind, channels, rate, bits // 8)
+
+
+def _numbers_of(data: memoryview, form: _Format) -> NDArray[np.float64]:
+    """Bytes of 8 bits are unsigned, all others signed; the least number becomes -1."""
+    if form.kind == FLOAT:
+        return np.frombuffer(data, f"<f{form.width}").astype(np.float64)
+    if form.width == 1:
+        return (np.frombuffer(data, np.uint8).astype(np.float64) - 128.0) / 128.0
+    if form.width == 3:
+        filled = np.zeros((len(data) // 3, 4), np.uint8)
+        filled[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
+        return filled.reshape(-1).view("<i4") / 2.0**31
+    return np.frombuffer(data, f"<i{form.width}") / 2.0 ** (8 * form.width - 1)
+
+
+# --- runtime/resampling ---
+
+ZERO_CROSSINGS = 16
+"""Of the sinc on either side."""
+ROLL_OFF = 0.95
+"""Where the filter cuts, as a fraction of half the lower rate."""
+KAISER = 9.0
+"""β of the window over the sinc."""
+OUTPUTS_AT_ONCE = 2048
+
+
+def resampled(samples: NDArray[np.float64], rate: int, to: int) -> NDArray[np.float64]:
+    """(n,) at `rate` Hz → (⌈n · to / rate⌉,) at `to` Hz.
+
+    y(t) = Σ_m x(m) h(t - m / rate), where h is a sinc that cuts at 0.95 of half the lower of the two rates, under a
+    Kaiser window of 16 zero crossings on either side; before the first and after the last sample there is silence. The
+    same as scipy.signal.resample_poly with that filter, up to the filter.
+    """
+    if rate == to:
+        return samples
+    shared = math.gcd(rate, to)
+    up, down = to // shared, rate // shared
+    reach = _reach(up, down)
+    count = -(-len(samples) * up // down)
+    padded = np.concatenate([np.zeros(reach), samples, np.zeros(reach + 1)])
+    made = np.empty(count)
+    for start in range(0, count, OUTPUTS_AT_ONCE):
+        places = np.arange(start, min(start + OUTPUTS_AT_ONCE, count), dtype=np.int64) * down
+        first, phase = places // up, places % up
+        taken = padded[first[:, np.newaxis] + np.arange(1, 2 * reach + 1)]  # (n, taps), from first - reach + 1 on
+        made[start : start + len(places)] = np.einsum("nt,nt->n", taken, _filters(phase, up, down))
+    return made
+
+
+def _reach(up: int, down: int) -> int:
+    """Samples on either side that a new one is made of."""
+    return math.ceil(ZERO_CROSSINGS * max(1.0, down / up) / ROLL_OFF)
+
+
+def _filters(phases: NDArray[np.int64], up: int, down: int) -> NDArray[np.float64]:
+    """(n, taps) a row for each phase; few are made once, many as they come."""
+    if up * _reach(up, down) <= 2**17:
+        return _all_filters(up, down)[phases]
+    return _made_filters(phases, up, down)
+
+
+@functools.lru_cache(maxsize=8)
+def _all_filters(up: int, down: int) -> NDArray[np.float64]:
+    return _made_filters(np.arange(up, dtype=np.int64), up, down)
+
+
+def _made_filters(phases: NDArray[np.int64], up: int, down: int) -> NDArray[np.float64]:
+    reach = _reach(up, down)
+    cut = ROLL_OFF * min(1.0, up / down)  # of half the old rate
+    away = np.arange(1 - reach, reach + 1) - phases[:, np.newaxis] / up  # in old samples
+    under = np.clip(1.0 - (away * cut / ZERO_CROSSINGS) ** 2, 0.0, None)
+    return np.asarray(cut * np.sinc(cut * away) * np.i0(KAISER * np.sqrt(under)) / np.i0(KAISER))
+
+
+# --- runtime/spectra ---
+
+SOUNDS_AT_ONCE = 16
+"""Whose spectra are in memory together."""
+
+
+def waveform_of(content: bytes, front_end: FrontEnd, where: str) -> NDArray[np.float32]:
+    """The bytes of a WAV file → (length,) from -1 to 1, at the rate, length and level of the front-end.
+
+    Raises DataError as `decoded_wav` does.
+    """
+    wav = decoded_wav(content, where, front_end.seconds + 0.5)  # what comes after is not heard
+    return heard(resampled(wav.samples, wav.rate, front_end.sample_rate), front_end)
+
+
+def heard(samples: NDArray[np.float64], front_end: FrontEnd) -> NDArray[np.float32]:
+    """(n,) at the front-end's rate → (length,) from -1 to 1, at its length and level; silence stays silence."""
+    begun = samples[: front_end.length]
+    peak = float(np.max(np.abs(begun), initial=0.0))
+    if front_end.level == "peak" and peak > 0:
+        begun = begun / peak
+    found = np.zeros(front_end.length, np.float32)
+    found[: len(begun)] = np.clip(begun, -1.0, 1.0)
+    return found
+
+
+def features_of(waveforms: NDArray[np.float32], front_end: FrontEnd) -> NDArray[np.float32]:
+    """(N, length) from -1 to 1 → (N, frames, features), computed in float64; each as it would be alone.
+
+    A frame under a periodic Hann window, ½ - ½ cos(2πn / window), becomes magnitudes |FFT|, those weighted sums by
+    `mel_weights`, those ln(x + 1e-6), and for "mfcc" those sums by `cosines`.
+    """
+    found = np.empty((len(waveforms), *front_end.shape), np.float32)
+    for start in range(0, len(waveforms), SOUNDS_AT_ONCE):
+        found[start : start + SOUNDS_AT_ONCE] = _features(waveforms[start : start + SOUNDS_AT_ONCE], front_end)
+    return found
+
+
+def _features(waveforms: NDArray[np.float32], front_end: FrontEnd) -> NDArray[np.float64]:
+    frames, _ = front_end.shape
+    window, weights, basis = _tables(front_end)
+    strided = np.lib.stride_tricks.sliding_window_view(waveforms, front_end.window, axis=1)
+    framed = strided[:, : (frames - 1) * front_end.hop + 1 : front_end.hop] * window  # (N, frames, window)
+    magnitudes = np.abs(np.fft.rfft(framed, front_end.fft))  # (N, frames, fft / 2 + 1)
+    bands = np.log(magnitudes @ weights + LOG_FLOOR)  # (N, frames, mel_bands)
+    return np.asarray(bands @ basis if front_end.features == "mfcc" else bands)
+
+
+@functools.lru_cache(maxsize=8)
+def _tables(front_end: FrontEnd) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Window (window,), weights of the bands (fft / 2 + 1, mel_bands), cosines (mel_bands, coefficients)."""
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(front_end.window) / front_end.window)
+    return window, np.asarray(mel_weights(front_end)), np.asarray(cosines(front_end))
+
+
 # --- runtime/preprocessing ---
 
 # ImageNet mean and deviation of RGB in 0…1 ("torch"), and mean of BGR in 0…255 ("caffe"), as in
@@ -1108,6 +1514,7 @@ class Preprocessing:
         color: "grey", "rgb" or "bgr", the order of the network's channels.
         resize: "crop", "pad" or "stretch", how an image of other proportions is fitted.
         scale, offset: one number, or one per channel; of what is no image, per feature, along the last axis.
+        sound: what makes features (frames, features) of a sound; None if the input is no sound.
     """
 
     shape: tuple[int, ...]
@@ -1117,10 +1524,11 @@ class Preprocessing:
     resize: str
     scale: tuple[float, ...]
     offset: tuple[float, ...]
+    sound: FrontEnd | None = None
 
     def __post_init__(self) -> None:
         *_, channels = self.image or (1,)
-        *_, features = self.image or self.shape or (1,)
+        *_, features = self.raw_shape or (1,)
         low, high = self.raw_range
         good = {
             "shape": all(type(n) is int and n > 0 for n in self.shape),
@@ -1130,6 +1538,7 @@ class Preprocessing:
             "resize": self.resize in ("crop", "pad", "stretch"),
             "scale": len(self.scale) in (1, features) and _finite(self.scale),
             "offset": len(self.offset) in (1, features) and _finite(self.offset),
+            "sound": self.sound is None or self._holds_a_sound(self.sound),
         }
         for key, holds in good.items():
             if not holds:
@@ -1139,6 +1548,15 @@ class Preprocessing:
         """Whether `image` is (height, width, 1 or 3) and has as many numbers as the input."""
         sound = len(image) == 3 and image[2] in (1, 3) and all(type(n) is int and n > 0 for n in image)
         return sound and math.prod(image) == math.prod(self.shape)
+
+    def _holds_a_sound(self, sound: FrontEnd) -> bool:
+        """Whether there is no image, and as many features as the input has numbers."""
+        return self.image is None and math.prod(sound.shape) == math.prod(self.shape)
+
+    @property
+    def raw_shape(self) -> tuple[int, ...]:
+        """Of one sample's raw values: the image's or the sound's where there is one, else the input's."""
+        return self.image or (self.sound.shape if self.sound else self.shape)
 
     @property
     def is_bounded(self) -> bool:
@@ -1153,13 +1571,20 @@ class Preprocessing:
 
     @property
     def sample_shapes(self) -> frozenset[tuple[int, ...]]:
-        """Shapes in which one sample may come: the input's, the image's, a grey image's without its channel."""
+        """Shapes in which one sample may come: the input's, the image's or sound's, a grey image's without channel."""
         if self.image is None:
-            return frozenset({self.shape})
+            return frozenset({self.shape, self.raw_shape})
         return frozenset({self.shape, self.image, self.image[:2] if self.image[2] == 1 else self.image})
 
+    def as_dict(self) -> dict[str, Any]:
+        """Its attributes as a table for `preprocessing_from`."""
+        table = dataclasses.asdict(self)
+        if self.sound is None:  # as it was stored before there were sounds
+            del table["sound"]
+        return table
+
     def apply(self, raw: ArrayLike) -> NDArray[np.float32]:
-        """Raw values (N, *shape) or (N, *image) → network input (N, *shape) float32."""
+        """Raw values (N, *shape) or (N, *raw_shape) → network input (N, *shape) float32."""
         x = self.raw_batch(raw)
         if self.color == "bgr":
             x = x[..., ::-1]
@@ -1173,7 +1598,7 @@ class Preprocessing:
 
     def of_shape(self, shape: tuple[int, ...]) -> Preprocessing:
         """The same of values of another shape that are no image, with as many features."""
-        return dataclasses.replace(self, shape=shape, image=None)
+        return dataclasses.replace(self, shape=shape, image=None, sound=None)
 
     def noise(self, count: int, seed: int) -> NDArray[np.float32]:
         """(count, *shape) standard normal raw values, cut off at the ends of the raw range; the same for a seed."""
@@ -1181,7 +1606,7 @@ class Preprocessing:
         return np.clip(drawn, *self.raw_range)
 
     def raw_batch(self, raw: ArrayLike) -> NDArray[np.float32]:
-        """Raw values (N, ...) in the shape of images where there is an image behind them, float32.
+        """Raw values (N, ...) in the shape of images or sounds where there are some behind them, float32.
 
         Raises DataError for samples of another shape, or that are no numbers.
         """
@@ -1192,7 +1617,7 @@ class Preprocessing:
         if raw.dtype.kind not in "uifb":
             raise DataError(f"samples of {raw.dtype}, not numbers")
         with np.errstate(over="ignore"):  # becomes infinite, which Session refuses
-            return raw.astype(np.float32).reshape(len(raw), *(self.image or self.shape))
+            return raw.astype(np.float32).reshape(len(raw), *self.raw_shape)
 
     def raw_sample(self, values: NDArray[Any], where: str) -> NDArray[Any]:
         """Values of one sample, checked: shape, finite, inside `raw_range`. Raises DataError naming `where`."""
@@ -1210,14 +1635,14 @@ class Preprocessing:
             found = f"{float(values.min()):g} to {float(values.max()):g}"
             raise DataError(f"{where}: values from {found}, but this model takes raw values from {low:g} to {high:g}")
         if not self.is_bounded:
-            return values.reshape(self.image or self.shape)
+            return values.reshape(self.raw_shape)
         fractions = values.dtype.kind == "f" and not np.array_equal(values, np.round(values))
         if fractions and low >= 0 and high > 2 and values.max() <= 1:  # noise and decibels may well be below 1
             raise DataError(
                 f"{where}: values from {values.min():g} to {values.max():g} look scaled already, but this model takes "
                 f"raw values from {low:g} to {high:g}"
             )
-        return values.reshape(self.image or self.shape)
+        return values.reshape(self.raw_shape)
 
     def raw_image(self, picture: Image, where: str) -> NDArray[np.float32]:
         """An upright image of any size and mode → raw values (height, width, channels).
@@ -1237,6 +1662,18 @@ class Preprocessing:
         pixels = np.asarray(picture, np.float32).reshape(height, width, channels)
         low, high = self.raw_range
         return np.asarray(pixels / 255.0 * (high - low) + low, np.float32)
+
+    def raw_sound(self, content: bytes, where: str) -> NDArray[np.float32]:
+        """The bytes of a WAV file → raw values (frames, features).
+
+        Raises DataError if they are none, or if the input is no sound.
+        """
+        if self.sound is None:
+            taken = "images" if self.image else f"values of shape {_times(self.shape)}"
+            raise DataError(f"{where}: is a sound, but this model takes {taken}")
+        waveform = waveform_of(content, self.sound, where)
+        [features] = features_of(waveform[np.newaxis], self.sound)
+        return np.asarray(features)
 
 
 def _on_black(picture: Image, where: str) -> Image:
@@ -1292,11 +1729,13 @@ def preprocessing_for(
     raw_range: tuple[float, float],
     resize: str,
     statistics: tuple[tuple[float, ...], tuple[float, ...]] = ((), ()),
+    sound: FrontEnd | None = None,
 ) -> Preprocessing:
     """The numbers behind a mode's name (see `recipe.DataPart`). Raises DataError where it does not fit.
 
     Args:
         statistics: mean and deviation of each feature, for "standard".
+        sound: the front-end of an input that is a sound.
     """
     low, high = raw_range
     span = high - low
@@ -1323,12 +1762,14 @@ def preprocessing_for(
     else:
         scale = (255 / span,) * 3
         offset, color = tuple(-low * 255 / span - m for m in _CAFFE_MEAN), "bgr"
-    return Preprocessing(shape, image, raw_range, color, resize, scale, offset)
+    return Preprocessing(shape, image, raw_range, color, resize, scale, offset, sound)
 
 
 def preprocessing_from(table: dict[str, Any]) -> Preprocessing:
-    """What `dataclasses.asdict` made of a Preprocessing and JSON kept of it."""
+    """What `Preprocessing.as_dict` made and JSON kept of it."""
     values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}
+    if values.get("sound") is not None:
+        values["sound"] = FrontEnd(**values["sound"])
     return Preprocessing(**values)
 
 
@@ -1403,6 +1844,8 @@ def count_of(shape: tuple[int, ...]) -> int:
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
 
+SOUND_SUFFIXES = frozenset({".wav", ".wave"})
+
 LARGEST_BYTES = 2**30
 """Of one input; what is longer is a device or a mistake."""
 
@@ -1471,23 +1914,50 @@ def read_inputs(names: list[str], preprocessing: Preprocessing) -> Iterator[Samp
         if name == "-":
             yield from _samples("standard input", _standard_input(), "", preprocessing)
         elif Path(name).is_dir():
-            for path in images_in(Path(name)):
+            for path in files_for(preprocessing).inside(Path(name)):
                 yield from _samples(str(path), content_of(path), path.suffix, preprocessing)
         else:
             yield from _samples(name, content_of(Path(name)), Path(name).suffix, preprocessing)
 
 
-def images_in(folder: Path) -> list[Path]:
-    """Image files in `folder` and below, sorted; links to folders are not followed.
+@dataclasses.dataclass(frozen=True)
+class FileKind:
+    """Files of which a sample each is made.
 
-    A link that leads nowhere is among them, so that reading it tells. Raises DataError if there are
-    none, or if a folder cannot be looked into.
+    Attributes:
+        one, many: what they are called.
+        suffixes: in small letters.
     """
-    below = [Path(place, name) for place, _, names in os.walk(folder, onerror=_cannot_look) for name in names]
-    found = sorted(p for p in below if p.suffix.lower() in IMAGE_SUFFIXES and (p.is_file() or p.is_symlink()))
-    if not found:
-        raise DataError(f"{folder}: no images in this folder (looked for {', '.join(sorted(IMAGE_SUFFIXES))})")
-    return found
+
+    one: str
+    many: str
+    suffixes: frozenset[str]
+
+    def inside(self, folder: Path) -> list[Path]:
+        """Such files in `folder` and below, sorted; links to folders are not followed.
+
+        A link that leads nowhere is among them, so that reading it tells. Raises DataError if there are
+        none, or if a folder cannot be looked into.
+        """
+        below = [Path(place, name) for place, _, names in os.walk(folder, onerror=_cannot_look) for name in names]
+        found = sorted(p for p in below if p.suffix.lower() in self.suffixes and (p.is_file() or p.is_symlink()))
+        if not found:
+            looked_for = ", ".join(sorted(self.suffixes))
+            raise DataError(f"{folder}: no {self.many} in this folder (looked for {looked_for})")
+        return found
+
+    def strays(self, folder: Path) -> list[Path]:
+        """Such files in `folder` itself, sorted."""
+        return sorted(p for p in folder.iterdir() if p.suffix.lower() in self.suffixes and not p.is_dir())
+
+
+IMAGES = FileKind("image", "images", IMAGE_SUFFIXES)
+SOUNDS = FileKind("sound", "WAV files", SOUND_SUFFIXES)
+
+
+def files_for(preprocessing: Preprocessing) -> FileKind:
+    """Of what files an input is made."""
+    return SOUNDS if preprocessing.sound else IMAGES
 
 
 def _cannot_look(error: OSError) -> None:
@@ -1521,6 +1991,10 @@ def _samples(where: str, content: bytes, suffix: str, preprocessing: Preprocessi
         yield from _rows(where, read_npy(content, where), preprocessing)
     elif suffix == ".csv":
         yield from _rows(where, _table(where, content, preprocessing), preprocessing)
+    elif suffix in SOUND_SUFFIXES or is_wav(content):
+        yield Sample(where, preprocessing.raw_sound(content, where))
+    elif preprocessing.sound:
+        raise DataError(f"{where}: is not a WAV file, and this model takes those; {CONVERT}")
     else:
         yield Sample(where, preprocessing.raw_image(open_image(content, where), where))
 
@@ -1744,7 +2218,7 @@ class Bundle:
 
         Args:
             x: (N, ...) raw values, see `Preprocessing`; of several inputs a mapping, by name; or the name of what
-                `dlkit predict` reads: an image, a .npy, .npz or .csv file, or a folder of images.
+                `dlkit predict` reads: an image or WAV file, a .npy, .npz or .csv file, or a folder.
 
         Returns:
             (N, ...) float32; of several outputs a dictionary, by name. A forecast is in raw values.
@@ -2080,7 +2554,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Run this bundle's model on this device.")
-    parser.add_argument("inputs", nargs="*", metavar="INPUT", help="image, .npy, .npz, .csv, folder of images, or -")
+    parser.add_argument("inputs", nargs="*", metavar="INPUT", help="image, WAV file, .npy, .npz, .csv, folder, or -")
     parser.add_argument("--check", action="store_true", help="run the bundle's own samples and compare")
     parser.add_argument("--top", type=_positive, default=1, metavar="N", help="show the N best classes")
     parser.add_argument("--stream", action="store_true", help="run sequences step by step: an answer after each")
