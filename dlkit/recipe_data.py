@@ -12,6 +12,7 @@ from dlkit.networks import NETWORKS
 from dlkit.recipe import Recipe, opened
 from dlkit.recipe.rules import agreeing
 from dlkit.runtime.fitting import fitted_samples
+from dlkit.runtime.lazy_sounds import SoundFeatures
 from dlkit.runtime.preprocessing import Preprocessing, preprocessing_for
 from dlkit.runtime.rows import ChangedRows, is_lazy
 
@@ -39,7 +40,10 @@ def _preprocessing(recipe: Recipe, dataset: Dataset) -> Preprocessing:
     behind = shape if len(shape) == 3 else dataset.shape  # rows of an image are read as the image they are of
     image = (behind[0], behind[1], behind[2]) if len(dataset.shape) == 3 else None
     part = recipe.data
-    return preprocessing_for(part.preprocessing, shape, image, dataset.raw_range, part.resize, dataset.statistics)
+    if dataset.sound is not None:  # whose shape may be another than a stored recipe says
+        agreeing(recipe, dataset, f"recipe {recipe.name}")
+    facts = dataset.raw_range, part.resize, dataset.statistics, dataset.sound
+    return preprocessing_for(part.preprocessing, shape, image, *facts)
 
 
 def latent_noise(recipe: Recipe, count: int, seed: int) -> NDArray[np.float32]:
@@ -90,7 +94,10 @@ def anomalous(recipe: Recipe, labels: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def normal_samples(recipe: Recipe, split: Split) -> Split:
     """Those of `split` that the recipe's detector takes as normal."""
-    return split.rows(np.flatnonzero(anomalous(recipe, split.labels) == 0))
+    places = np.flatnonzero(anomalous(recipe, split.labels) == 0)
+    if isinstance(split.samples, SoundFeatures):  # which are changed as sounds, and so stay some
+        return Split(split.samples.chosen(places), split.labels[places])
+    return split.rows(places)
 
 
 def through_noise(split: Split, noise: float, raw_range: tuple[float, float], seed: int) -> Split:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from dlkit.runtime.front_end import FrontEnd
     from dlkit.runtime.rows import Rows
 
 NO_RANGE = (-3.4028234663852886e38, 3.4028234663852886e38)
@@ -99,9 +100,11 @@ class Dataset:
         source: where it comes from, with an address.
         licence: under which it may be passed on.
         load: reads it; samples are raw values.
-        statistics: mean and deviation of each feature in the training split, without padding; of images none.
+        statistics: mean and deviation of each feature in the training split, without padding; of images none, of
+            sounds where they are asked for.
         kept: where it is.
         horizon: steps after each sample that are to be forecast; 0 of what is no series to be forecast.
+        sound: what makes samples, (frames, features), of sounds; None of other data.
     """
 
     name: str
@@ -115,6 +118,7 @@ class Dataset:
     statistics: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
     kept: Kept = "package"
     horizon: int = 0
+    sound: FrontEnd | None = None
 
     @property
     def classes(self) -> int:
@@ -133,10 +137,12 @@ class Wanted:
     Attributes:
         image: (height, width, channels) of the image that its network reads or makes; None if it takes none.
         resize: how an image of other proportions is fitted, see `recipe.DataPart`.
+        standard: whether the preprocessing is by mean and deviation of each feature, which may cost a pass over all.
     """
 
     image: tuple[int, int, int] | None
     resize: str
+    standard: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

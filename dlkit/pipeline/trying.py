@@ -63,13 +63,16 @@ def try_training(recipe: Recipe, progress: Progress = SILENT) -> Trial:
 
 
 def _on_made_up_data(recipe: Recipe) -> Recipe:
-    """The recipe with samples of the same shape and as many classes, for one epoch from random weights."""
+    """The recipe with samples of the same shape and as many classes, for one epoch from random weights.
+
+    What a sound is, is known of real ones alone: its front-end and its changes are left out.
+    """
     network = NETWORKS[recipe.network.name]
     options = recipe.network.options
     classes = options.get("classes", LEAST)
     shape = options["image_shape" if network.task == "generation" else "input_shape"]
     needed = max(LEAST * classes, 2 * STEPS * recipe.training.batch_size)
-    if len(shape) == 2 and recipe.augmentation != AugmentationPart():
+    if len(shape) == 2 and recipe.augmentation.without_sounds != AugmentationPart():
         shape = [*shape, 1]  # rows of an image, which is what is augmented
     made_up = {"samples": needed, "shape": list(shape), "classes": classes}
     data = dataclasses.replace(recipe.data, name="synthetic", options=made_up)
@@ -83,6 +86,7 @@ def _on_made_up_data(recipe: Recipe) -> Recipe:
     own = dataclasses.replace(
         recipe,
         data=data,
+        augmentation=recipe.augmentation.without_sounds,
         training=dataclasses.replace(recipe.training, epochs=1),
         transfer=TransferPart(),
         anomaly=None,

@@ -25,7 +25,8 @@ def opened(recipe: Recipe, where: str = "") -> Dataset:
     entry, options = DATASETS[recipe.data.name], read_data_options(recipe.data, where)
     if isinstance(entry, Dataset):
         return entry
-    return entry.open(options, Wanted(_image(recipe, where), recipe.data.resize))
+    part = recipe.data
+    return entry.open(options, Wanted(_image(recipe, where), part.resize, part.preprocessing == "standard"))
 
 
 def read_data_options(part: DataPart, where: str) -> Any:
@@ -38,8 +39,13 @@ def read_data_options(part: DataPart, where: str) -> Any:
     return None
 
 
-def shape_for(wanted: tuple[int, ...], sample: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of a sample as a network of inputs like `wanted` takes it: an image is a sequence of its rows."""
+def shape_for(wanted: tuple[int, ...], sample: tuple[int, ...], *, of_sounds: bool = False) -> tuple[int, ...]:
+    """The shape of a sample as a network of inputs like `wanted` takes it.
+
+    An image is a sequence of its rows, and the features of a sound are a picture of one channel.
+    """
+    if of_sounds and len(wanted) == 3:
+        return (*sample, 1)
     if len(wanted) == 2 and len(sample) == 3:
         height, width, channels = sample
         return height, width * channels

@@ -12,6 +12,8 @@ Flip = Literal["none", "horizontal", "vertical", "both"]
 Optimizer = Literal["adamw", "adam", "sgd", "rmsprop", "adagrad", "lamb", "lion"]
 Schedule = Literal["cosine", "linear", "step", "exponential", "constant"]
 Precision = Literal["float32", "bfloat16", "float16"]
+OF_SOUNDS = ("time_shift", "background", "time_mask", "frequency_mask")
+"""Keys of [augmentation] that are of sounds alone."""
 
 
 def _require(holds: bool, key: str, part: Any, wanted: str) -> None:
@@ -57,7 +59,7 @@ class DataPart:
 
 @dataclasses.dataclass(frozen=True)
 class AugmentationPart:
-    """[augmentation] random changes to training samples; 0 is none. All but `noise` are of images.
+    """[augmentation] random changes to training samples; 0 is none. `noise` is of all, others of images or sounds.
 
     Attributes:
         shift: largest shift, as a fraction of height and width.
@@ -71,6 +73,11 @@ class AugmentationPart:
         erasing: probability with which a rectangle is painted over; Zhong et al. 2020, arXiv:1708.04896.
         mixup, cutmix: alpha of the Beta distribution by which two images, and their classes, are mixed.
         noise: standard deviation of Gaussian noise, as a fraction of the raw range, at whose ends it is cut off.
+        time_shift: of sounds: largest shift to earlier or later, in seconds; silence moves in.
+        background: of sounds: largest standard deviation of white noise that is laid over the waveform, as a fraction
+            of full scale, which with data.options.level = "peak" is the sound's own peak; drawn evenly from 0 on.
+        time_mask, frequency_mask: of sounds: largest fraction of the frames, or of the bands of "log_mel", that are
+            replaced by the mean in one piece; Park et al. 2019, arXiv:1904.08779, section 2.
     """
 
     shift: float = 0.0
@@ -86,13 +93,24 @@ class AugmentationPart:
     mixup: float = 0.0
     cutmix: float = 0.0
     noise: float = 0.0
+    time_shift: float = 0.0
+    background: float = 0.0
+    time_mask: float = 0.0
+    frequency_mask: float = 0.0
 
     def __post_init__(self) -> None:
-        for key in ("shift", "rotation", "zoom", "crop", "brightness", "contrast", "saturation", "hue", "noise"):
+        of_images = ("shift", "rotation", "zoom", "crop", "brightness", "contrast", "saturation", "hue")
+        for key in (*of_images, "noise", "background", "time_mask", "frequency_mask"):
             _require(0 <= getattr(self, key) < 1, f"augmentation.{key}", self, "from 0 to below 1")
+        _require(0 <= self.time_shift < float("inf"), "augmentation.time_shift", self, "at least 0 (seconds)")
         _require(0 <= self.erasing <= 1, "augmentation.erasing", self, "from 0 to 1")
         for key in ("mixup", "cutmix"):
             _require(0 <= getattr(self, key) < float("inf"), f"augmentation.{key}", self, "at least 0")
+
+    @property
+    def without_sounds(self) -> AugmentationPart:
+        """The same without the changes that are of sounds alone."""
+        return dataclasses.replace(self, time_shift=0.0, background=0.0, time_mask=0.0, frequency_mask=0.0)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,8 @@ from dlkit.errors import RecipeError, suggestion
 from dlkit.networks import NETWORKS, Network
 from dlkit.reading import read_arguments
 from dlkit.recipe.opening import opened, read_data_options, shape_for
-from dlkit.recipe.parts import AdversarialPart, AugmentationPart, Recipe, TrainingPart, TransferPart
+from dlkit.recipe.parts import OF_SOUNDS, AdversarialPart, AugmentationPart, Recipe, TrainingPart, TransferPart
+from dlkit.runtime.front_end import FrontEnd
 from dlkit.schemes import SCHEMES
 from dlkit.targets import TARGETS
 
@@ -63,7 +64,7 @@ def agreeing(recipe: Recipe, dataset: Dataset, where: str) -> Recipe:
     _check_horizon(recipe, network, dataset, where)
     options = _options(recipe, network, dataset, where)
     _check_anomaly(recipe, network, dataset, where)
-    _check_augmentation(recipe, options, len(dataset.shape) == 3, where)
+    _check_augmentation(recipe, options, dataset, where)
     if len(dataset.shape) == 3 and dataset.shape[2] not in (1, 3):
         raise RecipeError(
             f"{where}: {recipe.data.name} has images of shape {dataset.shape}; give 1 or 3 channels, last"
@@ -130,7 +131,8 @@ def _options(recipe: Recipe, network: Network, dataset: Dataset, where: str) -> 
     """The network's options, those that the dataset decides among them."""
     of_images = _of_images(network)
     wanted = network.options["image_shape"] if network.task == "generation" else network.input
-    shape = shape_for(wanted, dataset.shape)
+    heard = dataset.sound is not None and network.task != "generation"
+    shape = shape_for(wanted, dataset.shape, of_sounds=heard)
     if len(shape) != len(wanted):
         does = "makes images" if network.task == "generation" else "reads inputs"
         raise RecipeError(
@@ -174,18 +176,38 @@ def _check_task(recipe: Recipe, network: Network, where: str) -> None:
         raise RecipeError(f"{where}: training.loss = {loss!r} is for {those}, and {network.name} is none; leave it out")
 
 
-def _check_augmentation(recipe: Recipe, options: dict[str, Any], of_images: bool, where: str) -> None:
+def _check_augmentation(recipe: Recipe, options: dict[str, Any], dataset: Dataset, where: str) -> None:
     """Raise RecipeError for changes that the samples do not allow."""
-    part, default = recipe.augmentation, AugmentationPart()
-    if not of_images and dataclasses.replace(part, noise=0.0) != default:
+    part, default, of_images = recipe.augmentation, AugmentationPart(), len(dataset.shape) == 3
+    if dataset.sound is not None:
+        _check_changes_of_sounds(part, dataset.sound, where)
+    elif asked := next((key for key in OF_SOUNDS if getattr(part, key)), ""):
+        raise RecipeError(f"{where}: augmentation.{asked} is of sounds, and {recipe.data.name} has none; leave it out")
+    if not of_images and dataclasses.replace(part.without_sounds, noise=0.0) != default:
+        others = ["noise", *(OF_SOUNDS if dataset.sound is not None else ())]
+        kept = " and ".join([", ".join(map(repr, others[:-1])), repr(others[-1])]) if others[1:] else repr(others[0])
         raise RecipeError(
-            f"{where}: augmentation is of images, and {recipe.data.name} has none; leave all but 'noise' out"
+            f"{where}: augmentation is of images, and {recipe.data.name} has none; leave all but {kept} out"
         )
     shape = options.get("image_shape", options.get("input_shape"))
     if of_images and shape is not None and tuple(shape)[-1] != 3 and (part.saturation or part.hue):
         raise RecipeError(
             f"{where}: augmentation.saturation and augmentation.hue are of images in colour, and "
             f"{recipe.network.name} has {shape[-1]} channel; leave them out"
+        )
+
+
+def _check_changes_of_sounds(part: AugmentationPart, sound: FrontEnd, where: str) -> None:
+    """Raise RecipeError for changes that this front-end does not allow."""
+    if part.time_shift >= sound.seconds:
+        raise RecipeError(
+            f"{where}: augmentation.time_shift = {part.time_shift:g} must be less than data.options.seconds = "
+            f"{sound.seconds:g}; nothing of the sound would be left"
+        )
+    if part.frequency_mask and sound.features != "log_mel":
+        raise RecipeError(
+            f"{where}: augmentation.frequency_mask is of bands, and data.options.features = {sound.features!r} mixes "
+            "them all in each feature; leave it out, or use 'log_mel'"
         )
 
 

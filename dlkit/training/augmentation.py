@@ -13,6 +13,7 @@ from typing import Any
 from dlkit.frameworks import keras
 from dlkit.frameworks import tensorflow as tf
 from dlkit.recipe import AugmentationPart
+from dlkit.runtime.front_end import FrontEnd
 from dlkit.runtime.preprocessing import Preprocessing
 
 Change = Callable[[Any, Any, Any], tuple[Any, Any]]
@@ -24,7 +25,7 @@ PROPORTIONS = 3 / 4, 4 / 3
 
 def changes_of(part: AugmentationPart, preprocessing: Preprocessing) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
     """All changes that the recipe asks for, as one: (raw, targets, seed (2,) int64) → (raw, targets)."""
-    steps = [*_of_images(part, preprocessing), *_of_values(part, preprocessing), *_of_pairs(part)]
+    steps = [*_of_images(part, preprocessing), *_of_values(part, preprocessing), *_of_pairs(part), *_of_features(part)]
 
     def changed(raw: Any, targets: Any, seed: Any) -> tuple[Any, Any]:
         seeds = seeds_from(seed)
@@ -143,3 +144,40 @@ def _of_pairs(part: AugmentationPart) -> list[Change]:
     layers = keras.layers
     wanted = [(part.mixup, layers.MixUp), (part.cutmix, layers.CutMix)]
     return [mixing(layer(alpha)) for alpha, layer in wanted if alpha]
+
+
+def _of_features(part: AugmentationPart) -> list[Change]:
+    """Frames or bands of a sound, in one piece, become the mean over the others' axis; Park et al. 2019, 1904.08779."""
+    return [_masking(axis, most) for axis, most in ((1, part.time_mask), (2, part.frequency_mask)) if most]
+
+
+def _masking(axis: int, most: float) -> Change:
+    def change(raw: Any, targets: Any, seeds: Any) -> tuple[Any, Any]:
+        count, size = tf.shape(raw)[0], raw.shape[axis]
+        width = tf.random.stateless_uniform((count,), seeds.next(), 0, math.floor(most * size) + 1, tf.int32)
+        start = tf.random.stateless_uniform((count,), seeds.next()) * tf.cast(size - width + 1, tf.float32)
+        start, places = tf.cast(start, tf.int32)[:, tf.newaxis], tf.range(size)[tf.newaxis]
+        masked = (places >= start) & (places < start + width[:, tf.newaxis])  # (B, size)
+        return tf.where(tf.expand_dims(masked, 3 - axis), tf.reduce_mean(raw, axis, keepdims=True), raw), targets
+
+    return change
+
+
+def changes_sounds(part: AugmentationPart) -> bool:
+    """Whether waveforms are changed, before there are features of them."""
+    return bool(part.time_shift or part.background)
+
+
+def changed_waveforms(part: AugmentationPart, front_end: FrontEnd, waveforms: Any, seed: Any) -> Any:
+    """Waveforms (B, length) float32 from -1 to 1, shifted and under noise as their seed (2,) int64 decides."""
+    seeds, count = seeds_from(seed), tf.shape(waveforms)[0]
+    if part.time_shift:
+        most = math.floor(part.time_shift * front_end.sample_rate)
+        later = tf.random.stateless_uniform((count, 1), seeds.next(), -most, most + 1, tf.int32)
+        places = tf.range(front_end.length)[tf.newaxis] + most - later
+        waveforms = tf.gather(tf.pad(waveforms, ((0, 0), (most, most))), places, batch_dims=1)
+    if part.background:
+        loud = tf.random.stateless_uniform((count, 1), seeds.next(), 0.0, part.background)
+        noise = tf.random.stateless_normal(tf.shape(waveforms), seeds.next()) * loud
+        waveforms = tf.clip_by_value(waveforms + noise, -1.0, 1.0)
+    return waveforms

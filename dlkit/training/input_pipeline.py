@@ -14,15 +14,17 @@ import numpy as np
 
 from dlkit.datasets import Split
 from dlkit.frameworks import tensorflow as tf
-from dlkit.recipe import Recipe
+from dlkit.recipe import AugmentationPart, Recipe
+from dlkit.runtime.lazy_sounds import SoundFeatures
 from dlkit.runtime.preprocessing import Preprocessing
 from dlkit.runtime.rows import Rows, is_lazy
-from dlkit.training.augmentation import changes_of, with_noise
+from dlkit.runtime.spectra import features_of
+from dlkit.training.augmentation import changed_waveforms, changes_of, changes_sounds, with_noise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-ORDER, CHANGES, NOISE = 1, 2, 3
+ORDER, CHANGES, NOISE, SOUND = 1, 2, 3, 1 << 20
 """What is folded into the seed of an epoch or a batch for each purpose."""
 
 
@@ -125,7 +127,7 @@ def _changed_batches(
     split: Split, preprocessing: Preprocessing, recipe: Recipe, targets_at: Callable[[Any], Any], first: int
 ) -> Any:
     """Batches of (raw values (B, *image) float32, targets (B, ...) float32, seed of the batch (2,) int64)."""
-    part, read = recipe.training, _reader(split.samples, preprocessing)
+    part, read = recipe.training, _changing_reader(split.samples, preprocessing, recipe.augmentation)
     changed = changes_of(recipe.augmentation, preprocessing)
     seed = tf.constant([recipe.seed, 0], tf.int64)
 
@@ -140,7 +142,7 @@ def _changed_batches(
         )
 
     def of_batch(places: Any, seed: Any) -> Any:
-        raw, targets = changed(read(places), targets_at(places), seed)
+        raw, targets = changed(read(places, seed), targets_at(places), seed)
         return raw, targets, seed
 
     epochs = tf.data.Dataset.range(first, part.epochs).flat_map(of_epoch)
@@ -149,6 +151,28 @@ def _changed_batches(
 
 def _folded(seed: Any, number: Any) -> Any:
     return tf.random.experimental.stateless_fold_in(seed, number)
+
+
+def _changing_reader(samples: Rows, preprocessing: Preprocessing, part: AugmentationPart) -> Any:
+    """(places (B,) int32, seed of the batch) → raw values (B, ...) float32; of sounds that are changed as such."""
+    if not changes_sounds(part):
+        read = _reader(samples, preprocessing)
+        return lambda places, seed: read(places)
+    assert isinstance(samples, SoundFeatures)  # rules.completed has seen to it
+    waveforms, front_end = samples.waveforms, samples.front_end
+
+    def heard(places: NDArray[np.int32]) -> NDArray[np.float32]:
+        return waveforms.read(places.astype(np.int64))
+
+    def features(changed: NDArray[np.float32]) -> NDArray[np.float32]:
+        return features_of(changed, front_end)
+
+    def fetched(places: Any, seed: Any) -> Any:
+        sounds = tf.ensure_shape(tf.numpy_function(heard, [places], tf.float32), (None, front_end.length))
+        changed = changed_waveforms(part, front_end, sounds, _folded(seed, SOUND))
+        return tf.ensure_shape(tf.numpy_function(features, [changed], tf.float32), (None, *front_end.shape))
+
+    return fetched
 
 
 def _reader(samples: Rows, preprocessing: Preprocessing) -> Any:

@@ -11,6 +11,7 @@ import click
 import numpy as np
 import pytest
 from pictures import write_pictures
+from sounds import write_sounds
 
 from dlkit.cli import COMMANDS
 from dlkit.networks import NETWORKS
@@ -92,6 +93,7 @@ def own_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(0)
     series, images = rng.normal(size=(30, 6, 2)), rng.integers(0, 256, (30, 8, 8)).astype(np.uint8)
     write_pictures(place / "photos")
+    write_sounds(place / "sounds")
     np.savez(place / "data.npz", x=images, y=np.arange(30) % 10)
     lines = [",".join([*(f"f{n}" for n in range(12)), "kind"])]
     lines += [",".join([*map(str, values.ravel()), f"kind{n % 3}"]) for n, values in enumerate(series)]
