@@ -36,6 +36,12 @@ RECIPES: dict[str, dict[str, Any]] = {
         "training": {"epochs": 4, "batch_size": 256, "loss": "binary_crossentropy", **EACH},
         "data": {"name": "digits", "noise": 0.1},
     },
+    "sounds": {
+        "network": {"name": "ds_cnn", "options": {"width": 8}},
+        "data": {"name": "chirps", "options": {"sounds": 200}},
+        "training": {"epochs": 4, "batch_size": 64, **EACH},
+        "augmentation": {"time_shift": 0.1, "background": 0.1, "time_mask": 0.2},
+    },
     "generator": {
         "network": {
             "name": "dcgan28_generator",
