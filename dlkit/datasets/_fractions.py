@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,18 @@ class Divided(Fractions):
     """
 
     split_seed: int = 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class InSplits(Divided):
+    """Of samples that may come in splits already.
+
+    Attributes:
+        copies: what is done about equal samples in two given splits: "refuse" names them, "skip" leaves them out of
+            the earlier of the two, in the order of training, validation and test.
+    """
+
+    copies: Literal["refuse", "skip"] = "refuse"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlkit.datasets import Dataset, Split, Splits, Wanted
+from dlkit.datasets._copies import kept_apart
 from dlkit.datasets._splitting import divided
 from dlkit.datasets.folder import FolderOptions
 from dlkit.errors import DataError
@@ -127,10 +128,10 @@ def _splits(
 ) -> Splits:
     """Raises DataError for images that cannot be read, and for the same one in two splits."""
     sound = _examined(root, options, parts, preprocessing)
-    _refuse_leakage(root, sound)
     if "" in sound:
         drawn, whole = ["train", "validation", "test"], sound.pop("")
     else:
+        sound = _apart(root, options, sound)
         drawn = ["train", *(part for part in ("validation", "test") if part not in sound)]
         whole = sound.pop("train")
     fractions = [getattr(options, part) for part in drawn[1:]]
@@ -190,18 +191,10 @@ def _read_once(
     return sound
 
 
-def _refuse_leakage(root: Path, parts: dict[str, Found]) -> None:
-    """Raise DataError if a file is in two of the splits that are given."""
-    seen: dict[str, tuple[str, Path]] = {}
-    copies: list[tuple[Path, Path]] = []
-    for part in ("train", "validation", "test"):
-        for path, digest in zip(parts[part].paths, parts[part].digests, strict=True) if part in parts else ():
-            other, first = seen.setdefault(digest, (part, path))
-            if other != part:
-                copies.append((first.relative_to(root), path.relative_to(root)))
-    if copies:
-        one, two = copies[0]
-        raise DataError(
-            f"{root}: {len(copies)} images are in two splits, the first is {one}, which is {two} too; what is tested "
-            "on must not be trained on: take them out of one of the two"
-        )
+def _apart(root: Path, options: FolderOptions, parts: dict[str, Found]) -> dict[str, Found]:
+    """No file in two of the splits that are given."""
+    digests = {part: found.digests for part, found in parts.items()}
+    kept = kept_apart(
+        digests, options.copies, str(root), lambda place: str(parts[place[0]].paths[place[1]].relative_to(root))
+    )
+    return {part: found.rows(kept[part]) for part, found in parts.items()}

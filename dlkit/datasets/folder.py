@@ -6,11 +6,11 @@ import dataclasses
 from typing import Literal
 
 from dlkit.datasets import Dataset, Wanted, source
-from dlkit.datasets._fractions import Divided
+from dlkit.datasets._fractions import InSplits
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FolderOptions(Divided):
+class FolderOptions(InSplits):
     """Of a folder of images.
 
     Attributes:
