@@ -14,8 +14,10 @@ import numpy as np
 from dlkit.errors import VerificationRefused
 from dlkit.metrics import (
     CAP_DB,
+    Naive,
     accuracy,
     auc,
+    beside_naive,
     mean_squared_error,
     psnr_db,
     same_first,
@@ -89,10 +91,12 @@ class Forecast:
     Attributes:
         wanted: (N, horizon, features) float32, what came to pass, in the range of what the network reads.
         given: (N, steps, features) float32, the network's input.
+        naive: the forecast that it is held against.
     """
 
     wanted: NDArray[np.float32]
     given: NDArray[np.float32]
+    naive: Naive
 
 
 def judged(content: bytes, inputs: Mapping[str, NDArray[Any]], advance: Advance = ignore) -> Judged:
@@ -153,10 +157,15 @@ def _compare_output(
     else:
         sqnr = sqnr_db(before, after, softmax_follows=name in original.end_in_softmax)
     float_top5 = exported_top5 = float_mse = exported_mse = None
+    float_besides: dict[str, float] = {}
+    exported_besides: dict[str, float] = {}
     if isinstance(rebuilt, Forecast):
         float_mse, exported_mse = (mean_squared_error(rebuilt.wanted, given) for given in (reference, outputs))
         metric, float_value = "skill", skill(rebuilt.wanted, reference, rebuilt.given)
         exported_value = skill(rebuilt.wanted, outputs, rebuilt.given)
+        float_besides, exported_besides = (
+            beside_naive(rebuilt.wanted, given, rebuilt.given, rebuilt.naive) for given in (reference, outputs)
+        )
     elif rebuilt is not None and rebuilt.anomalous is not None:
         float_errors, exported_errors = (squared_errors(rebuilt.wanted, given) for given in (reference, outputs))
         metric, float_value = "auc", auc(float_errors, rebuilt.anomalous)
@@ -191,6 +200,10 @@ def _compare_output(
         exported_top5=exported_top5,
         float_mse=float_mse,
         exported_mse=exported_mse,
+        float_seasonal_skill=float_besides.get("seasonal_skill"),
+        exported_seasonal_skill=exported_besides.get("seasonal_skill"),
+        float_mase=float_besides.get("mase"),
+        exported_mase=exported_besides.get("mase"),
     )
 
 

@@ -26,6 +26,7 @@ from dlkit.cli._output import (
 )
 from dlkit.cli._stopping import Stopped
 from dlkit.quantities import size
+from dlkit.report import FORECASTS
 
 if TYPE_CHECKING:
     from dlkit.pipeline import TrainingResult
@@ -152,6 +153,10 @@ def print_training(result: TrainingResult) -> None:
     click.echo(f"{test.metric:<9} {validation.value:.{places}f} validation, {test.value:.{places}f} test (float model)")
     if validation.given is not None and test.given is not None:
         click.echo(f"{'':<9} {validation.given:.{places}f} validation, {test.given:.{places}f} test (the noisy input)")
-    if test.besides:
+    if test.metric == "skill":
+        for key, (name, read) in FORECASTS.items():
+            if key in validation.besides and key in test.besides:
+                click.echo(f"{name:<9} {validation.besides[key]:.4f} validation, {test.besides[key]:.4f} test ({read})")
+    elif test.besides:
         click.echo(generated_text(test.besides))
     click.echo(f"wrote {result.trained.model} ({size(result.trained.model.stat().st_size)})")

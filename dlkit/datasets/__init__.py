@@ -102,6 +102,9 @@ class Dataset:
         statistics: mean and deviation of each feature in the training split, without padding; of images none.
         kept: where it is.
         horizon: steps after each sample that are to be forecast; 0 of what is no series to be forecast.
+        season: steps after which such a series is alike; 0 if no one says.
+        naive_errors: of such a series, how far each feature is on average from what it was a season before, or a step
+            before if there is no season; in the part that is trained on.
     """
 
     name: str
@@ -115,6 +118,8 @@ class Dataset:
     statistics: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
     kept: Kept = "package"
     horizon: int = 0
+    season: int = 0
+    naive_errors: tuple[float, ...] = ()
 
     @property
     def classes(self) -> int:

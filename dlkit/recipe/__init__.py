@@ -49,7 +49,9 @@ __all__ = [
 
 LARGEST_BYTES = 2**20
 """No recipe is longer; a device or a wrong file may be."""
-NO_TRAINING = ("export", "expect", "anomaly.false_alarms", "training.checkpoint_s", "training.checkpoints")
+NO_TRAINING = (
+    "export", "expect", "anomaly.false_alarms", "data.options.season", "training.checkpoint_s", "training.checkpoints",
+)  # fmt: skip
 """Tables and keys that no weight depends on."""
 
 
