@@ -18,7 +18,7 @@ from dlkit.errors import DataError, ModelFileError, UnknownName, suggestion
 from dlkit.metrics import auc, beside_naive, mean_squared_error, psnr_db, skill, squared_errors
 from dlkit.networks import NETWORKS
 from dlkit.pipeline.detecting import beyond
-from dlkit.progress import Advance, ignore
+from dlkit.progress import Advance, further, ignore
 from dlkit.recipe import Recipe, recipe_from
 from dlkit.recipe_data import anomalous, data_preprocessing, latent_noise, naive_of, splits_of
 from dlkit.report import Number
@@ -109,13 +109,8 @@ def _outputs(bundle: Bundle, split: Split, advance: Advance) -> NDArray[np.float
     session, outputs = bundle.session(), []
     for start in range(0, len(split), AT_ONCE):
         batch = bundle.preprocessing.apply(split.samples[start : start + AT_ONCE])
-        outputs.append(session.run(batch, _further(advance, start, len(split))))
+        outputs.append(session.run(batch, further(advance, start, len(split))))
     return np.concatenate(outputs)
-
-
-def _further(advance: Advance, before: int, total: int) -> Advance:
-    """An advance of a part of the work, as one of all of it."""
-    return lambda done, _: advance(before + done, total)
 
 
 def _task(recipe: Any) -> str:
