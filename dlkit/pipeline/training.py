@@ -174,7 +174,7 @@ def _fitted(recipe: Recipe, watch: Watch, distribution: Distribution, progress: 
     fit, _ = learning_of(recipe)
     alone = distribution.is_single
     if not alone:
-        replicated.check_replicated(recipe, network.task, distribution)
+        replicated.check_replicated(recipe, network.task)
     with progress.step("Loading Keras and the data"):
         strategy = None if alone else strategy_of(distribution)
         make_deterministic(recipe.seed)
