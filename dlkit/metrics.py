@@ -5,6 +5,7 @@ NaN where an output is no finite number, or where there is nothing to measure, s
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,20 @@ if TYPE_CHECKING:
 CAP_DB = 200.0
 """Where there is no noise at all."""
 NAN = float("nan")
+
+
+@dataclasses.dataclass(frozen=True)
+class Naive:
+    """What is known of the naive forecast of a series.
+
+    Attributes:
+        season: steps after which the series is alike; 0 if no one says.
+        errors: (features,) or (1,), how far a value was on average from the one a season (or, without, a step) before,
+            in training; in the range of the forecasts.
+    """
+
+    season: int
+    errors: NDArray[np.float64]
 
 
 def accuracy(outputs: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
@@ -77,20 +92,48 @@ def squared_errors(wanted: NDArray[np.float32], outputs: NDArray[np.float32]) ->
     return np.asarray(squares.reshape(len(squares), -1).mean(axis=1), np.float64)
 
 
-def skill(wanted: NDArray[np.float32], outputs: NDArray[np.float32], given: NDArray[np.float32]) -> float:
-    """Of a forecast, 1 - its mean squared error over that of the naive one, which repeats the last value given.
+def skill(
+    wanted: NDArray[np.float32], outputs: NDArray[np.float32], given: NDArray[np.float32], season: int = 1
+) -> float:
+    """Of a forecast, 1 - its mean squared error over that of the naive one, which repeats the last season given.
+
+    A season of one step is the last value. Hyndman & Athanasopoulos 2021, Forecasting: Principles and Practice,
+    section 5.2.
 
     Args:
         wanted, outputs: (N, horizon, features).
-        given: (N, steps, features).
+        given: (N, steps, features), no fewer steps than a season.
 
     Returns:
         1 for what comes to pass, 0 for what is no better than the naive forecast, below 0 for what is worse; NaN where
         the naive one is perfect.
     """
-    naive = mean_squared_error(wanted, np.broadcast_to(given[:, -1:], wanted.shape))
+    before = np.arange(wanted.shape[1]) % season - season  # from the end of what is given
+    naive = mean_squared_error(wanted, given[:, before])
     error = mean_squared_error(wanted, outputs)
     return 1.0 - error / naive if naive > 0.0 and np.isfinite(error) else NAN
+
+
+def mase(wanted: NDArray[np.float32], outputs: NDArray[np.float32], naive: Naive) -> float:
+    """Mean absolute scaled error of (N, horizon, features) forecasts, the mean over the features.
+
+    Hyndman & Koehler 2006, doi:10.1016/j.ijforecast.2006.03.001.
+
+    Returns:
+        Below 1 for what is nearer than the naive forecast was in training; NaN where nothing ever changed there.
+    """
+    apart = np.abs(outputs.astype(np.float64) - wanted.astype(np.float64)).mean(axis=(0, 1))
+    return float(np.mean(apart / naive.errors)) if len(naive.errors) and (naive.errors > 0.0).all() else NAN
+
+
+def beside_naive(
+    wanted: NDArray[np.float32], outputs: NDArray[np.float32], given: NDArray[np.float32], naive: Naive
+) -> dict[str, float]:
+    """Of a forecast, "seasonal_skill" where there is a season, and "mase"; without what cannot be told."""
+    found = {"mase": mase(wanted, outputs, naive)}
+    if naive.season:
+        found = {"seasonal_skill": skill(wanted, outputs, given, naive.season), **found}
+    return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
 def psnr_db(error: float, peak: float) -> float:

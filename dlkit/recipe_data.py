@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlkit.datasets import Dataset, Split, Splits
+from dlkit.metrics import Naive
 from dlkit.networks import NETWORKS
 from dlkit.recipe import Recipe, opened
 from dlkit.recipe.rules import agreeing
@@ -82,6 +83,16 @@ def splits_of(recipe: Recipe) -> Splits:
 def held_out_noise(recipe: Recipe) -> float:
     """What lies over samples that no one trains on; a detector is to judge samples as they come."""
     return 0.0 if recipe.anomaly is not None else recipe.data.noise
+
+
+def naive_of(recipe: Recipe, preprocessing: Preprocessing) -> Naive:
+    """What is known of the naive forecast of the recipe's series.
+
+    Args:
+        preprocessing: of the network's input.
+    """
+    dataset = opened(recipe)
+    return Naive(dataset.season, np.asarray(dataset.naive_errors) * np.abs(np.asarray(preprocessing.scale)))
 
 
 def anomalous(recipe: Recipe, labels: NDArray[np.int64]) -> NDArray[np.int64]:

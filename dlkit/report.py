@@ -10,6 +10,11 @@ from typing import Any
 TFLITE = "TFLite"
 Number = float
 """Inside the class below `float` is an attribute."""
+FORECASTS = {
+    "seasonal_skill": ("seasonal", "0: the value a season before, 1: right"),
+    "mase": ("MASE", "below 1: nearer than the naive forecast in training"),
+}
+"""What is known of a forecast beside its skill → what it is called, and how it is read; see `metrics.beside_naive`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +42,9 @@ class Comparison:
             labels, or where there are no more than five classes.
         float_mse, exported_mse: mean squared error of a reconstruction against the network's input, or of a forecast,
             in the network's range; None elsewhere.
+        float_seasonal_skill, exported_seasonal_skill: of a forecast, the part of the error of the value of a season
+            before that is gone; None where there is no season.
+        float_mase, exported_mase: mean absolute scaled error of a forecast, see `metrics.mase`; None elsewhere.
     """
 
     split: str
@@ -54,6 +62,10 @@ class Comparison:
     exported_top5: Number | None = None
     float_mse: Number | None = None
     exported_mse: Number | None = None
+    float_seasonal_skill: Number | None = None
+    exported_seasonal_skill: Number | None = None
+    float_mase: Number | None = None
+    exported_mase: Number | None = None
 
 
 @dataclasses.dataclass(frozen=True)

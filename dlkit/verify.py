@@ -14,8 +14,10 @@ import numpy as np
 from dlkit.errors import VerificationRefused
 from dlkit.metrics import (
     CAP_DB,
+    Naive,
     accuracy,
     auc,
+    beside_naive,
     mean_squared_error,
     psnr_db,
     same_first,
@@ -24,7 +26,7 @@ from dlkit.metrics import (
     squared_errors,
     top_accuracy,
 )
-from dlkit.progress import Advance, ignore
+from dlkit.progress import Advance, further, ignore
 from dlkit.report import Comparison
 from dlkit.runtime.inspection import CONTROL_FLOW, FUSED_LSTM, Inspection
 from dlkit.runtime.litert import Session
@@ -46,6 +48,8 @@ MINIMUM_SQNR_DB = 10.0
 # Of the dense one, a hidden unit of which was given 3, 10, 30, 100 and 300 times its range: 0.03, 0.1, 0.7, 4.5
 # and 10.5 dB, with scores 35, 27, 18, 8 and 1 dB above their noise. 1 dB is a quarter more squared error.
 MAXIMUM_PSNR_DROP_DB = 1.0
+AT_ONCE = 256
+"""Samples whose inputs are in memory together."""
 TOP = 5
 """Places that a right class may be in, beside the first, where there are more classes than that."""
 LABELLED = {"accuracy": "accuracy", "auc": "the area under the ROC curve", "skill": "the skill of its forecast"}
@@ -89,19 +93,31 @@ class Forecast:
     Attributes:
         wanted: (N, horizon, features) float32, what came to pass, in the range of what the network reads.
         given: (N, steps, features) float32, the network's input.
+        naive: the forecast that it is held against.
     """
 
     wanted: NDArray[np.float32]
     given: NDArray[np.float32]
+    naive: Naive
 
 
 def judged(content: bytes, inputs: Mapping[str, NDArray[Any]], advance: Advance = ignore) -> Judged:
     """What a whole .tflite file answers. Raises ModelFileError if the runtime refuses it."""
     content, places = with_scores_beside(content)
-    found = list(Session(content).run_named(inputs, advance).items())
+    found = list(_answers(Session(content), inputs, advance).items())
     plain, gained = found[: len(found) - len(places)], found[len(found) - len(places) :]
     scores = {plain[place][0]: values for place, (_, values) in zip(places, gained, strict=True)}
     return Judged(dict(plain), dict(plain) | scores, frozenset(scores))
+
+
+def _answers(session: Session, inputs: Mapping[str, NDArray[Any]], advance: Advance) -> dict[str, NDArray[np.float32]]:
+    """To all samples, some at a time: they need not fit into memory."""
+    total = max(map(len, inputs.values()))
+    found = []
+    for start in range(0, total, AT_ONCE):
+        rows = {name: np.asarray(values[start : start + AT_ONCE]) for name, values in inputs.items()}
+        found.append(session.run_named(rows, further(advance, start, total)))
+    return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
 
 
 def compare(
@@ -153,10 +169,15 @@ def _compare_output(
     else:
         sqnr = sqnr_db(before, after, softmax_follows=name in original.end_in_softmax)
     float_top5 = exported_top5 = float_mse = exported_mse = None
+    float_besides: dict[str, float] = {}
+    exported_besides: dict[str, float] = {}
     if isinstance(rebuilt, Forecast):
         float_mse, exported_mse = (mean_squared_error(rebuilt.wanted, given) for given in (reference, outputs))
         metric, float_value = "skill", skill(rebuilt.wanted, reference, rebuilt.given)
         exported_value = skill(rebuilt.wanted, outputs, rebuilt.given)
+        float_besides, exported_besides = (
+            beside_naive(rebuilt.wanted, given, rebuilt.given, rebuilt.naive) for given in (reference, outputs)
+        )
     elif rebuilt is not None and rebuilt.anomalous is not None:
         float_errors, exported_errors = (squared_errors(rebuilt.wanted, given) for given in (reference, outputs))
         metric, float_value = "auc", auc(float_errors, rebuilt.anomalous)
@@ -191,6 +212,10 @@ def _compare_output(
         exported_top5=exported_top5,
         float_mse=float_mse,
         exported_mse=exported_mse,
+        float_seasonal_skill=float_besides.get("seasonal_skill"),
+        exported_seasonal_skill=exported_besides.get("seasonal_skill"),
+        float_mase=float_besides.get("mase"),
+        exported_mase=exported_besides.get("mase"),
     )
 
 

@@ -18,7 +18,7 @@ from dlkit.bundle.loading import FORMAT, MODELS, STEP, Bundle, load_bundle
 from dlkit.digest import sha256_of
 from dlkit.filing import files_in
 from dlkit.networks import NETWORKS, PIXELS
-from dlkit.report import TFLITE, Comparison, Detection, Report, keep_float_advice
+from dlkit.report import FORECASTS, TFLITE, Comparison, Detection, Report, keep_float_advice
 from dlkit.runtime.arrays import write_npz
 from dlkit.runtime.dtypes import TensorFormat
 from dlkit.runtime.litert import Session
@@ -208,6 +208,10 @@ def _comparison_lines(comparison: Comparison) -> list[str]:
         lines.append(
             f"skill        {comparison.float:.4f} float, {comparison.exported:.4f} exported (0: naive, 1: right)"
         )
+        for key, (name, read) in FORECASTS.items():
+            before, after = (getattr(comparison, f"{which}_{key}") for which in ("float", "exported"))
+            if before is not None and after is not None:
+                lines.append(f"{name:<12} {before:.4f} float, {after:.4f} exported ({read})")
         lines.append(f"mean square  {comparison.float_mse:.4g} float, {comparison.exported_mse:.4g} exported (error)")
     elif comparison.metric == "psnr_db":
         lines.append(f"PSNR         {comparison.float:.2f} dB float, {comparison.exported:.2f} dB exported")

@@ -9,6 +9,7 @@ import click
 
 from dlkit.cli._completing import bundles
 from dlkit.cli._output import generated_text, json_option, print_json, progress_for, quiet_option
+from dlkit.report import FORECASTS
 
 
 @click.command()
@@ -46,6 +47,10 @@ def command(bundle: str, data: str | None, as_json: bool, quiet: bool) -> None:
         alarms, found = result.besides["false_alarms"], result.besides["found"]
         click.echo(f"threshold  {result.besides['threshold']:.5f}")
         click.echo(f"beyond it  {alarms:.4f} of the normal samples, {found:.4f} of the others")
+    elif result.metric == "skill":
+        for key, value in result.besides.items():
+            name, read = FORECASTS[key]
+            click.echo(f"{name:<10} {value:.4f} ({read})")
     elif result.besides:
         click.echo(generated_text(result.besides))
     if result.agreement is not None:

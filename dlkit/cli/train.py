@@ -25,7 +25,9 @@ from dlkit.cli._output import (
     training_options,
 )
 from dlkit.cli._stopping import Stopped
+from dlkit.errors import DlkitError
 from dlkit.quantities import size
+from dlkit.report import FORECASTS
 
 if TYPE_CHECKING:
     from dlkit.pipeline import TrainingResult
@@ -69,7 +71,7 @@ def command(
       dlkit train recipes/digits.toml --resume
       dlkit train recipes/imagenet/vgg16.toml --dry-run --set training.batch_size=2
     """
-    from dlkit.pipeline.training import train, train_beside
+    from dlkit.pipeline.training import ALONE, train, train_beside
     from dlkit.recipe import read_recipe
     from dlkit.training.distribution import read_distribution
 
@@ -82,11 +84,14 @@ def command(
         return
     distribution = read_distribution(os.environ, devices)
     if distribution.workers > 1:
-        _supervised(distribution)
+        is_over = not _supervised(distribution, wanted, Path(out), resume=how["resume"])
         if not distribution.is_chief:
-            train_beside(wanted, distribution, progress)
-            click.echo(f"{distribution.name} is done; the model is where {distribution.addresses[0]} wrote it")
+            if not is_over:
+                train_beside(wanted, distribution, progress)
+            said = "has nothing to do" if is_over else "is done"
+            click.echo(f"{distribution.name} {said}; the model is where {distribution.addresses[0]} wrote it")
             return
+        distribution = ALONE if is_over else distribution
     with told_to_resume("train", recipe, out, overrides, wanted.name):
         result = train(wanted, Path(out), force=force, **how, distribution=distribution, progress=progress)
     print_training(result)
@@ -104,15 +109,27 @@ def _print_trial(recipe: Recipe, progress: Progress) -> None:
     )
 
 
-def _supervised(distribution: Distribution) -> None:
-    """Returns in the process that trains; the one that was started watches it and the other workers, and ends here."""
+def _supervised(distribution: Distribution, recipe: Recipe, out: Path, *, resume: bool) -> bool:
+    """Returns in the process that trains; the one that was started watches it and the other workers, and ends here.
+
+    Unless the chief has a model already that needs no more training: then it returns false in that one.
+    """
     from dlkit import children
+    from dlkit.pipeline.training import found_trained
     from dlkit.training import reporting
     from dlkit.training.supervising import supervise
 
-    if not reporting.supervised():
-        sys.exit(supervise(children.command("dlkit", *sys.argv[1:]), distribution))
-    reporting.enter()
+    if reporting.supervised():
+        reporting.enter()
+        return True
+    is_over = False
+    if resume and distribution.is_chief:
+        with contextlib.suppress(DlkitError):  # the process that trains says it, when the others are there to hear
+            is_over = found_trained(recipe, out) is not None
+    code = supervise(children.command("dlkit", *sys.argv[1:]), distribution, is_over=is_over)
+    if code is not None:
+        sys.exit(code)
+    return False
 
 
 def _launch(workers: int, recipe: str, out: str) -> None:
@@ -152,6 +169,10 @@ def print_training(result: TrainingResult) -> None:
     click.echo(f"{test.metric:<9} {validation.value:.{places}f} validation, {test.value:.{places}f} test (float model)")
     if validation.given is not None and test.given is not None:
         click.echo(f"{'':<9} {validation.given:.{places}f} validation, {test.given:.{places}f} test (the noisy input)")
-    if test.besides:
+    if test.metric == "skill":
+        for key, (name, read) in FORECASTS.items():
+            if key in validation.besides and key in test.besides:
+                click.echo(f"{name:<9} {validation.besides[key]:.4f} validation, {test.besides[key]:.4f} test ({read})")
+    elif test.besides:
         click.echo(generated_text(test.besides))
     click.echo(f"wrote {result.trained.model} ({size(result.trained.model.stat().st_size)})")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dlkit.conversion.batches import Batch, read_batch
+from dlkit.conversion.batches import Batch, mapped_batch, read_batch
 from dlkit.conversion.child import run_task
 from dlkit.errors import ConversionError, ModelFileError, VerificationRefused
 from dlkit.progress import Advance
@@ -36,6 +36,6 @@ def judged_export(tflite: Path, inputs: Batch, advance: Advance) -> Judged:
 
 def answer(tflite: str, inputs: str, outputs: str, scores: str, advance: Advance) -> None:
     """The child's side: `Judged` of the inputs in an archive, as two more; of scores those that are no outputs."""
-    found = judged(Path(tflite).read_bytes(), read_batch(inputs), advance)
+    found = judged(Path(tflite).read_bytes(), mapped_batch(inputs), advance)
     write_npz(outputs, found.outputs)
     write_npz(scores, {name: found.scores[name] for name in sorted(found.end_in_softmax)})

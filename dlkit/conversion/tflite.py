@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from dlkit.conversion.batches import count_of_samples, read_batch
+from dlkit.conversion.batches import count_of_samples, mapped_batch, read_batch
 from dlkit.conversion.custom_code import custom_objects
 from dlkit.conversion.given_tflite import take
 from dlkit.conversion.integer_forms import use_integer_forms
@@ -36,6 +36,9 @@ from dlkit.progress import Advance
 from dlkit.runtime.arrays import write_npz
 from dlkit.runtime.litert import Session
 from dlkit.schemes import SCHEMES
+
+BATCHES = 32
+"""Of samples whose inputs are in memory together."""
 
 
 def convert(
@@ -67,10 +70,10 @@ def convert(
     noted: list[str] = []
     if kind == "tflite":
         take(path, file)
-        answers = Session(file).run_named(read_batch(inputs), advance)
+        answers = Session(file).run_named(mapped_batch(inputs), advance)
         identity = sha256_of(file)
     elif kind == "saved_model":
-        answers, weights = one_at_a_time(path, read_batch(inputs), saved_model, advance)
+        answers, weights = one_at_a_time(path, mapped_batch(inputs), saved_model, advance)
         identity = sha256_of_arrays(weights)
         file.write_bytes(tf.lite.TFLiteConverter.from_saved_model(saved_model).convert())
     else:
@@ -104,10 +107,16 @@ def answers_of(loaded: keras.Model, path: Path, inputs: str) -> tuple[dict[str, 
     """What a model, that was loaded from `path`, answers to an archive of inputs, and the sha256 of its weights."""
     weights = (np.asarray(weight.value) for weight in loaded.weights)  # where they are; get_weights copies them all
     identity = sha256_of_arrays(weights)
-    called_with = arranged(loaded, read_batch(inputs))
+    held_out = mapped_batch(inputs)
     at_once = loaded.inputs[0].shape[0] or 8
-    answers = by_name(loaded, loaded.predict(called_with, batch_size=at_once, verbose=0))
-    check_against_keras_2(path, keras.tree.flatten(called_with), list(answers.values()))
+    found: dict[str, list[Any]] = {}
+    for start in range(0, count_of_samples(held_out), BATCHES * at_once):
+        rows = {name: np.array(values[start : start + BATCHES * at_once]) for name, values in held_out.items()}
+        outputs = loaded.predict(arranged(loaded, rows), batch_size=at_once, verbose=0)
+        for name, values in by_name(loaded, outputs).items():
+            found.setdefault(name, []).append(values)
+    answers = {name: np.concatenate(values) for name, values in found.items()}
+    check_against_keras_2(path, keras.tree.flatten(arranged(loaded, held_out)), list(answers.values()))
     return answers, identity
 
 

@@ -105,6 +105,9 @@ class Dataset:
         kept: where it is.
         horizon: steps after each sample that are to be forecast; 0 of what is no series to be forecast.
         sound: what makes samples, (frames, features), of sounds; None of other data.
+        season: steps after which such a series is alike; 0 if no one says.
+        naive_errors: of such a series, how far each feature is on average from what it was a season before, or a step
+            before if there is no season; in the part that is trained on.
     """
 
     name: str
@@ -119,6 +122,8 @@ class Dataset:
     kept: Kept = "package"
     horizon: int = 0
     sound: FrontEnd | None = None
+    season: int = 0
+    naive_errors: tuple[float, ...] = ()
 
     @property
     def classes(self) -> int:

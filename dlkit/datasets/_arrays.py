@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlkit.datasets import NO_RANGE, Dataset, Split, Splits
-from dlkit.datasets._fractions import Divided
+from dlkit.datasets._copies import kept_apart
+from dlkit.datasets._fractions import Divided, InSplits
 from dlkit.datasets._splitting import divided
 from dlkit.errors import DataError
 from dlkit.runtime.rows import ChosenRows, Rows, batches_of, is_lazy
@@ -63,14 +64,19 @@ class Given:
 
 
 def dataset_of_arrays(given: Given) -> Dataset:
-    """Raises DataError for arrays that do not belong together, hold NaN, or are outside the range that is said."""
+    """Raises DataError for arrays that do not belong together, hold NaN, or are outside the range that is said.
+
+    And for equal samples in two of the splits that are given, unless those are to be left out.
+    """
     parts = {part: _shaped(labelled) for part, labelled in given.parts.items()}
     first = next(iter(parts.values()))
     shape = tuple(first.samples.shape[1:])
     for labelled in parts.values():
         _check_shapes(labelled, shape, first.called)
     raw_range = _range(given, first, shape)
-    identities = {part: _surveyed(labelled, raw_range) for part, labelled in parts.items()}
+    dtype = np.result_type(*(labelled.samples.dtype for labelled in parts.values()))
+    identities = {part: _surveyed(labelled, raw_range, dtype) for part, labelled in parts.items()}
+    parts, identities = _apart(given, parts, identities)
     names, numbers = _numbered(given, parts)
     splits = _divided(given, parts, names, numbers, identities)
     return Dataset(
@@ -130,8 +136,11 @@ def _range(given: Given, first: Labelled, shape: tuple[int, ...]) -> Range:
     return NO_RANGE
 
 
-def _surveyed(labelled: Labelled, raw_range: Range) -> list[bytes]:
-    """A hash of each sample. Raises DataError for NaN, infinity and what is outside the range."""
+def _surveyed(labelled: Labelled, raw_range: Range, dtype: np.dtype[Any]) -> list[bytes]:
+    """A hash of each sample, the same for equal numbers: of `dtype`, -0 as 0.
+
+    Raises DataError for NaN, infinity and what is outside the range.
+    """
     low, high = raw_range
     identities: list[bytes] = []
     for batch in batches_of(labelled.samples, AT_ONCE):
@@ -142,8 +151,26 @@ def _surveyed(labelled: Labelled, raw_range: Range) -> list[bytes]:
         if not (batch.min() >= low and batch.max() <= high):
             found = f"{float(batch.min()):g} to {float(batch.max()):g}"
             raise DataError(f"{labelled.called}: values from {found}, but data.options.raw_range = [{low:g}, {high:g}]")
-        identities += [hashlib.blake2b(sample.tobytes(), digest_size=16).digest() for sample in batch]
+        alike = batch.astype(dtype) + dtype.type(0)
+        identities += [hashlib.blake2b(sample.tobytes(), digest_size=16).digest() for sample in alike]
     return identities
+
+
+def _apart(
+    given: Given, parts: Mapping[str, Labelled], identities: Mapping[str, list[bytes]]
+) -> tuple[dict[str, Labelled], dict[str, list[bytes]]]:
+    """No sample in two of the splits that are given."""
+    if len(parts) == 1:
+        return dict(parts), dict(identities)
+    copies = given.options.copies if isinstance(given.options, InSplits) else "refuse"
+    kept = kept_apart(identities, copies, given.where, lambda place: f"{place[0]}[{place[1]}]")
+    apart, told = dict(parts), dict(identities)
+    for part, positions in kept.items():
+        if len(positions) < len(identities[part]):
+            samples, labels = _rows(parts[part].samples, positions), parts[part].labels[positions]
+            apart[part] = dataclasses.replace(parts[part], samples=samples, labels=labels)
+            told[part] = [identities[part][position] for position in positions]
+    return apart, told
 
 
 def _numbered(given: Given, parts: Mapping[str, Labelled]) -> tuple[tuple[str, ...], dict[str, NDArray[np.int64]]]:

@@ -38,7 +38,19 @@ class Divided(Fractions):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Filed(Divided):
+class InSplits(Divided):
+    """Of samples that may come in splits already.
+
+    Attributes:
+        copies: what is done about equal samples in two given splits: "refuse" names them, "skip" leaves them out of
+            the earlier of the two, in the order of training, validation and test.
+    """
+
+    copies: Literal["refuse", "skip"] = "refuse"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Filed(InSplits):
     """Of a folder of files.
 
     Attributes:
@@ -58,17 +70,25 @@ class Windowed(Fractions):
         steps: of a window, which are read.
         horizon: steps that come after it, which are to be forecast.
         stride: steps between the beginnings of two windows.
+        season: steps after which the series is alike, such as 12 of months; forecasts are held against the value of a
+            season before too. 0 if it has none, else at most `steps`.
     """
 
     steps: int = 48
     horizon: int = 12
     stride: int = 1
+    season: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("steps", "horizon", "stride"):
             if getattr(self, name) < 1:
                 raise ValueError(f"data.options.{name} = {getattr(self, name)} must be at least 1")
+        if self.season and not 2 <= self.season <= self.steps:
+            raise ValueError(
+                f"data.options.season = {self.season} must be 0, for none, or from 2 to data.options.steps "
+                f"= {self.steps}"
+            )
 
     def parts(self, length: int) -> dict[str, tuple[int, int]]:
         """Part → where it begins and ends, in a series of so many steps."""

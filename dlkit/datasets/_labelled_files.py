@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlkit.datasets import Split, Splits
+from dlkit.datasets._copies import Place, kept_apart
 from dlkit.datasets._fractions import Filed
 from dlkit.datasets._splitting import divided
 from dlkit.errors import DataError
@@ -92,10 +93,10 @@ class LabelledFiles:
     def splits(self) -> Splits:
         """Raises DataError for files that cannot be read, and for the same one in two splits."""
         sound = self._examined()
-        _refuse_leakage(self.root, self.reading.kind, sound)
         if "" in sound:
             drawn, whole = ["train", "validation", "test"], sound.pop("")
         else:
+            sound = self._apart(sound)
             drawn = ["train", *(part for part in ("validation", "test") if part not in sound)]
             whole = sound.pop("train")
         fractions = [getattr(self.options, part) for part in drawn[1:]]
@@ -103,6 +104,17 @@ class LabelledFiles:
         rows = divided(whole.labels, whole.digests, fractions, seed, self.names, str(self.root))
         sound |= {part: whole.rows(positions) for part, positions in zip(drawn, rows, strict=True)}
         return Splits(**{part: self._split(sound[part]) for part in ("train", "validation", "test")})
+
+    def _apart(self, parts: dict[str, Found]) -> dict[str, Found]:
+        """No file in two of the splits that are given."""
+        digests = {part: found.digests for part, found in parts.items()}
+
+        def called(place: Place) -> str:
+            part, position = place
+            return str(parts[part].paths[position].relative_to(self.root))
+
+        kept = kept_apart(digests, self.options.copies, str(self.root), called)
+        return {part: found.rows(kept[part]) for part, found in parts.items()}
 
     def _split(self, found: Found) -> Split:
         return Split(self.reading.rows(found.paths, found.digests), found.labels)
@@ -215,20 +227,3 @@ def _found(root: Path, kind: FileKind, names: tuple[str, ...]) -> Found:
         paths += files
         labels += [names.index(name)] * len(files)
     return Found(tuple(paths), np.asarray(labels, np.int64))
-
-
-def _refuse_leakage(root: Path, kind: FileKind, parts: dict[str, Found]) -> None:
-    """Raise DataError if a file is in two of the splits that are given."""
-    seen: dict[str, tuple[str, Path]] = {}
-    copies: list[tuple[Path, Path]] = []
-    for part in ("train", "validation", "test"):
-        for path, digest in zip(parts[part].paths, parts[part].digests, strict=True) if part in parts else ():
-            other, first = seen.setdefault(digest, (part, path))
-            if other != part:
-                copies.append((first.relative_to(root), path.relative_to(root)))
-    if copies:
-        one, two = copies[0]
-        raise DataError(
-            f"{root}: {len(copies)} {kind.many} are in two splits, the first is {one}, which is {two} too; what is "
-            "tested on must not be trained on: take them out of one of the two"
-        )

@@ -8,7 +8,8 @@ train │ validation │ test        no window reaches over a border
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dlkit.datasets import NO_RANGE, Dataset, Split, Splits
@@ -29,7 +30,7 @@ class Series:
         where: it is, or what it is, for messages.
         length: number of steps.
         features: of each.
-        statistics: see `Dataset`; of the steps that `Windowed.parts` leaves to train on.
+        statistics, naive_errors: see `Dataset`; of the steps that `Windowed.parts` leaves to train on.
         load: it as (length, features) float32.
         licence: as of `Dataset`.
         raw_range: smallest and largest value; None if no one says.
@@ -40,6 +41,7 @@ class Series:
     length: int
     features: int
     statistics: tuple[tuple[float, ...], tuple[float, ...]]
+    naive_errors: tuple[float, ...]
     load: Callable[[], NDArray[np.float32]]
     licence: str = "the user's own"
     raw_range: tuple[float, float] | None = None
@@ -73,7 +75,47 @@ def dataset_of_series(series: Series, options: Windowed) -> Dataset:
         statistics=series.statistics,
         kept="yours",
         horizon=options.horizon,
+        season=options.season,
+        naive_errors=series.naive_errors,
     )
+
+
+def series_of_columns(
+    name: str, where: str, columns: Sequence[Sequence[float]], options: Windowed, licence: str
+) -> Series:
+    """Of a feature a column, all of one length. Without numpy, so that recipes can be listed without."""
+    length = len(columns[0])
+    start, end = options.parts(length)["train"]
+    trained = [column[start:end] for column in columns]
+    means, deviations = zip(*(_statistics(column) for column in trained), strict=True)
+
+    def load() -> NDArray[np.float32]:
+        import numpy as np
+
+        return np.asarray(columns, np.float32).T
+
+    return Series(
+        name=name,
+        where=where,
+        length=length,
+        features=len(columns),
+        statistics=(means, deviations),
+        naive_errors=tuple(_naive_error(column, options.season or 1) for column in trained),
+        load=load,
+        licence=licence,
+    )
+
+
+def _statistics(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and deviation; 1 where nothing varies."""
+    count = max(1, len(values))
+    mean = math.fsum(values) / count
+    return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / count) or 1.0
+
+
+def _naive_error(values: Sequence[float], lag: int) -> float:
+    apart = [abs(value - before) for before, value in zip(values, values[lag:], strict=False)]
+    return math.fsum(apart) / max(1, len(apart))
 
 
 def _windows(values: NDArray[np.float32], options: Windowed) -> Split:

@@ -8,15 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
-from typing import TYPE_CHECKING
 
 from dlkit.datasets import Dataset, Wanted, source
 from dlkit.datasets._fractions import Windowed
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 SUBSTEPS = 10
 """Of Euler's method in a unit of time."""
@@ -56,34 +50,11 @@ def mackey_glass(options: MackeyGlassOptions, wanted: Wanted) -> Dataset:
 
 @functools.lru_cache(maxsize=1)
 def _computed(options: MackeyGlassOptions) -> Dataset:
-    from dlkit.datasets._windows import Series, dataset_of_series
+    from dlkit.datasets._windows import dataset_of_series, series_of_columns
 
     columns = [_series(options.length, options.delay, START + APART * n) for n in range(options.features)]
-    start, end = options.parts(options.length)["train"]
-    means, deviations = zip(*(_statistics(column[start:end]) for column in columns), strict=True)
-
-    def load() -> NDArray[np.float32]:
-        import numpy as np
-
-        return np.asarray(columns, np.float32).T
-
-    facts = Series(
-        name="mackey_glass",
-        where="computed; Mackey & Glass 1977, doi:10.1126/science.267326",
-        length=options.length,
-        features=options.features,
-        statistics=(means, deviations),
-        load=load,
-        licence="none needed",
-    )
-    return dataset_of_series(facts, options)
-
-
-def _statistics(values: list[float]) -> tuple[float, float]:
-    """Mean and deviation, without numpy, so that recipes can be listed without; 1 where nothing varies."""
-    count = max(1, len(values))
-    mean = math.fsum(values) / count
-    return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / count) or 1.0
+    where = "computed; Mackey & Glass 1977, doi:10.1126/science.267326"
+    return dataset_of_series(series_of_columns("mackey_glass", where, columns, options, "none needed"), options)
 
 
 def _series(length: int, delay: int, start: float) -> list[float]:

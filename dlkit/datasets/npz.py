@@ -7,7 +7,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from dlkit.datasets import Dataset, Wanted, source
-from dlkit.datasets._fractions import Divided
+from dlkit.datasets._fractions import InSplits
 from dlkit.errors import DataError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ ENDINGS = {"train": ("_train",), "validation": ("_validation", "_valid", "_val")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class NpzOptions(Divided):
+class NpzOptions(InSplits):
     """Of an .npz archive.
 
     Attributes:

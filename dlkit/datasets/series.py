@@ -65,12 +65,15 @@ def _opened(options: SeriesOptions, stamp: object) -> Dataset:
     if options.raw_range is not None:
         _check_range(float(values.min()), float(values.max()), options.raw_range, where)
     start, end = options.parts(len(values))["train"]
+    trained, lag = values[start:end].astype(np.float64), options.season or 1
+    apart = np.abs(trained[lag:] - trained[:-lag]).sum(axis=0) / max(1, len(trained) - lag)
     facts = Series(
         name="series",
         where=where,
         length=len(values),
         features=values.shape[1],
         statistics=statistics_of(values[start:end]),
+        naive_errors=tuple(apart.tolist()),
         load=lambda: values,
         raw_range=options.raw_range,
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 from dlkit.datasets import Dataset, Wanted, source
-from dlkit.datasets._fractions import Divided
+from dlkit.datasets._fractions import InSplits
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TfdsOptions(Divided):
+class TfdsOptions(InSplits):
     """Of a data set of TFDS.
 
     Attributes:

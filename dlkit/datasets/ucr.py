@@ -7,12 +7,12 @@ import functools
 from pathlib import Path
 
 from dlkit.datasets import Dataset, Wanted, source
-from dlkit.datasets._fractions import Divided
+from dlkit.datasets._fractions import InSplits
 from dlkit.errors import DataError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class UcrOptions(Divided):
+class UcrOptions(InSplits):
     """Of a data set of series.
 
     Attributes:

@@ -15,12 +15,12 @@ from dlkit.bundle.answers import top_classes
 from dlkit.bundle.loading import Bundle
 from dlkit.datasets import Split
 from dlkit.errors import DataError, ModelFileError, UnknownName, suggestion
-from dlkit.metrics import auc, mean_squared_error, psnr_db, skill, squared_errors
+from dlkit.metrics import auc, beside_naive, mean_squared_error, psnr_db, skill, squared_errors
 from dlkit.networks import NETWORKS
 from dlkit.pipeline.detecting import beyond
-from dlkit.progress import Advance, ignore
+from dlkit.progress import Advance, further, ignore
 from dlkit.recipe import Recipe, recipe_from
-from dlkit.recipe_data import anomalous, data_preprocessing, latent_noise, splits_of
+from dlkit.recipe_data import anomalous, data_preprocessing, latent_noise, naive_of, splits_of
 from dlkit.report import Number
 from dlkit.runtime.inputs import files_for, read_inputs
 
@@ -46,7 +46,8 @@ class Evaluation:
         samples: how many.
         data: which.
         besides: what else is known: of generated images, see `training.judging.Judgement`; of an anomaly detector its
-            threshold, and the fraction of normal samples (false alarms) and of others (found) beyond it.
+            threshold, and the fraction of normal samples (false alarms) and of others (found) beyond it; of a
+            forecaster, see `metrics.beside_naive`.
     """
 
     metric: str
@@ -92,8 +93,10 @@ def evaluate(bundle: Bundle, data: Path | None = None, advance: Advance = ignore
     if fingerprint != split.fingerprint:
         raise _changed(wanted)
     outputs = _outputs(bundle, split, advance)
-    measure = {"reconstruction": _rebuilt, "forecasting": _forecast}.get(task, _classified)
-    if bundle.detector is not None:
+    measure = _rebuilt if task == "reconstruction" else _classified
+    if task == "forecasting":
+        measure = partial(_forecast, wanted)
+    elif bundle.detector is not None:
         measure = partial(_detected, wanted)
     try:
         return measure(bundle, split, outputs, before, f"test split of {wanted.data.name}")
@@ -106,13 +109,8 @@ def _outputs(bundle: Bundle, split: Split, advance: Advance) -> NDArray[np.float
     session, outputs = bundle.session(), []
     for start in range(0, len(split), AT_ONCE):
         batch = bundle.preprocessing.apply(split.samples[start : start + AT_ONCE])
-        outputs.append(session.run(batch, _further(advance, start, len(split))))
+        outputs.append(session.run(batch, further(advance, start, len(split))))
     return np.concatenate(outputs)
-
-
-def _further(advance: Advance, before: int, total: int) -> Advance:
-    """An advance of a part of the work, as one of all of it."""
-    return lambda done, _: advance(before + done, total)
 
 
 def _task(recipe: Any) -> str:
@@ -146,11 +144,12 @@ def _classified(
 
 
 def _forecast(
-    bundle: Bundle, split: Split, outputs: NDArray[np.float32], before: dict[str, Any], data: str
+    recipe: Recipe, bundle: Bundle, split: Split, outputs: NDArray[np.float32], before: dict[str, Any], data: str
 ) -> Evaluation:
     assert bundle.forecast is not None and split.targets is not None  # noqa: PT018
     wanted, given = bundle.forecast.apply(split.targets), bundle.preprocessing.apply(split.samples)
-    return Evaluation("skill", float(before["skill"]), skill(wanted, outputs, given), None, len(split), data)
+    besides = beside_naive(wanted, outputs, given, naive_of(recipe, bundle.preprocessing))
+    return Evaluation("skill", float(before["skill"]), skill(wanted, outputs, given), None, len(split), data, besides)
 
 
 def _rebuilt(

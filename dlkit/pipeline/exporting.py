@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from dlkit.bundle.loading import Bundle
 from dlkit.calibration.observers import observer_of
 from dlkit.calibration.samples import ExportSamples, calibrated_with, samples_of_data, samples_of_recipe
+from dlkit.conversion.batches import count_of_samples, mapped_batch, write_rows
 from dlkit.conversion.making import convert_model
 from dlkit.errors import (
     ConversionError,
@@ -32,18 +31,23 @@ from dlkit.pipeline.streaming import Streaming
 from dlkit.progress import SILENT, Progress
 from dlkit.recipe import Recipe, opened
 from dlkit.report import Report
+from dlkit.runtime.rows import batches_of
 from dlkit.schemes import SCHEMES, Scheme
 from dlkit.targets import TARGETS, Target
 from dlkit.trained import Trained
 from dlkit.writing import check_writable, refuse_existing, temporary_folder
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from dlkit.calibration.samples import Data
+    from dlkit.runtime.preprocessing import Preprocessing
 
 CALIBRATION_SAMPLES, SEED = 300, 0
 """What a recipe would say, for a model without one."""
+AT_ONCE = 256
+"""Samples whose inputs are in memory together."""
 
 
 def bundle_folder(out: Path, name: str, target: str, scheme: str) -> Path:
@@ -188,11 +192,11 @@ def _exported_schemes(
         samples = _samples(trained, calibrate, data)
         warnings = samples.warnings(trained.inputs, len(trained.labels)) if calibrate else []
     with temporary_folder() as temporary:
-        inputs = _held_out_inputs(trained, samples)
+        inputs = _held_out_inputs(trained, samples, temporary / "held-out.npz")
         answers: FloatAnswers | None = None
         if any(scheme.format == "tflite" for scheme in chosen):
             converted = convert_model(trained.model, inputs, temporary, progress, trained.custom)
-            answers = FloatAnswers(converted, trained)
+            answers = FloatAnswers(converted, inputs, samples.gate)
         plan = Plan(trained, samples, device, method, keep, tuple(warnings))
         stream = Streaming(plan, answers, temporary / "step", progress) if streaming and answers else None
         results: list[tuple[Bundle, Report] | DlkitError] = []
@@ -263,10 +267,14 @@ def _wanted(trained: Trained) -> str:
     return f"a folder of images (about 100; any size, they are fitted to {shape}): add --data FOLDER"
 
 
-def _held_out_inputs(trained: Trained, samples: ExportSamples) -> dict[str, NDArray[np.float32]]:
-    """What the Keras model is to answer: the gate's samples and then those of the test split."""
+def _held_out_inputs(trained: Trained, samples: ExportSamples, file: Path) -> dict[str, NDArray[np.float32]]:
+    """What the Keras model is to answer: the gate's samples and then those of the test split; they stay in `file`."""
     held_out = [samples.gate] + ([samples.test] if samples.test else [])
-    return {
-        name: np.concatenate([inputs.apply(part.raw[name]) for part in held_out])
-        for name, inputs in trained.inputs.items()
-    }
+
+    def batches(name: str, inputs: Preprocessing) -> Iterator[NDArray[np.float32]]:
+        for part in held_out:
+            yield from (inputs.apply(batch) for batch in batches_of(part.raw[name], AT_ONCE))
+
+    count = sum(count_of_samples(part.raw) for part in held_out)
+    write_rows(file, {name: batches(name, inputs) for name, inputs in trained.inputs.items()}, count)
+    return mapped_batch(file)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from dlkit.conversion.kinds import looks_like_model
 from dlkit.errors import DataError, ModelFileError
 from dlkit.progress import SILENT, Progress
-from dlkit.recipe import Recipe, different_keys, read_recipe
+from dlkit.recipe import Recipe, otherwise_trained, read_recipe
 from dlkit.trained import Trained, find_model, is_ours, load_trained, newest_model
 from dlkit.writing import temporary_folder
 
@@ -103,8 +103,8 @@ def _in_a_file(model: keras.Model) -> Iterator[Path]:
 
 
 def as_recipe_says(trained: Trained, recipe: Recipe) -> Trained:
-    """`trained` with [export] and [expect] of `recipe`. Raises ModelFileError if the rest is not what trained it."""
-    different = different_keys(trained.recipe, recipe, ("export", "expect")) if trained.recipe else ["recipe"]
+    """`trained` with what `recipe` says of all else than training. Raises ModelFileError if that is not the same."""
+    different = otherwise_trained(trained.recipe, recipe) if trained.recipe else ["recipe"]
     if different:
         raise ModelFileError(
             f"{trained.model} was made with other values of {', '.join(different)}; train it again with --force, "

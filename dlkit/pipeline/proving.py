@@ -9,7 +9,7 @@ import numpy as np
 from dlkit.bundle.writing import Reference
 from dlkit.calibration.samples import ExportSamples, HeldOut
 from dlkit.conversion.answering import judged_export
-from dlkit.conversion.batches import count_of_samples
+from dlkit.conversion.batches import Batch, count_of_samples
 from dlkit.conversion.keeping import mixed
 from dlkit.conversion.layer_errors import MOST_SAMPLES, layer_errors, worth_keeping
 from dlkit.conversion.making import Float, Made
@@ -36,13 +36,17 @@ MAX_DROP = 0.01
 class FloatAnswers:
     """What the float file answers to held-out samples; asked once, however many files are held against it."""
 
-    def __init__(self, converted: Float, trained: Trained) -> None:
+    def __init__(self, converted: Float, inputs: Batch, gate: HeldOut) -> None:
+        """`inputs` are those that `converted` was made with: of the gate first, then of the test split."""
         self.converted = converted
-        self._trained = trained
+        self._inputs, self._gate = inputs, gate
         self._known: dict[str, Judged] = {}
 
-    def inputs(self, held_out: HeldOut) -> dict[str, NDArray[np.float32]]:
-        return {name: inputs.apply(held_out.raw[name]) for name, inputs in self._trained.inputs.items()}
+    def inputs(self, held_out: HeldOut) -> Batch:
+        """What the network reads of them."""
+        count = count_of_samples(self._gate.raw)
+        rows = slice(count) if held_out is self._gate else slice(count, None)
+        return {name: values[rows] for name, values in self._inputs.items()}
 
     def on(self, held_out: HeldOut, advance: Advance) -> Judged:
         """Raises VerificationRefused if the runtime refuses the file."""
@@ -139,7 +143,7 @@ def remember(test: HeldOut, outputs: NDArray[np.float32], measured: Comparison) 
 
 
 def _layers(
-    made: Made, inputs: dict[str, NDArray[np.float32]], scheme: Scheme, advance: Advance
+    made: Made, inputs: Batch, scheme: Scheme, advance: Advance
 ) -> tuple[tuple[LayerError, ...], tuple[str, ...], tuple[str, ...]]:
     """What every layer loses, which to keep float, and a warning where that could not be measured."""
     if scheme.quantizer == "none":

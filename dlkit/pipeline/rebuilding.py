@@ -9,7 +9,7 @@ import numpy as np
 
 from dlkit.calibration.samples import HeldOut
 from dlkit.networks import NETWORKS
-from dlkit.recipe_data import anomalous
+from dlkit.recipe_data import anomalous, naive_of
 from dlkit.runtime.preprocessing import Preprocessing
 from dlkit.trained import Trained
 from dlkit.verify import Forecast, Rebuilt
@@ -26,7 +26,9 @@ def wanted_of(trained: Trained, held_out: HeldOut) -> Rebuilt | Forecast | None:
         return to_rebuild(trained, held_out.wanted, held_out.labels)
     [(name, values)] = held_out.raw.items()
     inputs = trained.inputs[name]
-    return Forecast(inputs.of_shape(held_out.targets.shape[1:]).apply(held_out.targets), inputs.apply(values))
+    assert trained.recipe is not None  # no one else has targets
+    after = inputs.of_shape(held_out.targets.shape[1:])
+    return Forecast(after.apply(held_out.targets), inputs.apply(values), naive_of(trained.recipe, inputs))
 
 
 def to_rebuild(trained: Trained, raw: Mapping[str, Rows], labels: NDArray[np.int64] | None = None) -> Rebuilt | None:

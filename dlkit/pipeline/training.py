@@ -93,8 +93,8 @@ def train(
             check_installed(module)
     begun = resume and checkpoints.newest() is not None
     damaged = tuple(checkpoints.damaged()) if resume else ()
-    if resume and not begun and is_whole(folder) and not only_built(folder):
-        return _measured_again(as_recipe_says(load_trained(folder), recipe), progress)
+    if resume and (trained_before := found_trained(recipe, out)) is not None:
+        return _measured_again(trained_before, progress)
     check_destination(folder, force or begun)
     if not resume and not force:
         checkpoints.refuse()
@@ -117,6 +117,22 @@ def train(
     if fitted.strategy is not None:
         loop.finish(distribution, fitted.strategy)
     return result
+
+
+def found_trained(recipe: Recipe, out: Path) -> Trained | None:
+    """The model that `train` is to go on with and that needs no more training; None if there is none.
+
+    Raises:
+        ModelFileError: it was made by other values.
+        OutputError: a checkpoint is of a training with other values.
+    """
+    from dlkit.training.checkpoints import Checkpoints
+
+    folder = out / recipe.name
+    begun = Checkpoints(folder / "checkpoints", recipe).newest() is not None
+    if begun or not is_whole(folder) or only_built(folder):
+        return None
+    return as_recipe_says(load_trained(folder), recipe)
 
 
 def train_beside(recipe: Recipe, distribution: Distribution, progress: Progress = SILENT) -> None:
@@ -158,7 +174,7 @@ def _fitted(recipe: Recipe, watch: Watch, distribution: Distribution, progress: 
     fit, _ = learning_of(recipe)
     alone = distribution.is_single
     if not alone:
-        replicated.check_replicated(recipe, network.task, distribution)
+        replicated.check_replicated(recipe, network.task)
     with progress.step("Loading Keras and the data"):
         strategy = None if alone else strategy_of(distribution)
         make_deterministic(recipe.seed)

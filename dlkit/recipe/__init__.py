@@ -42,12 +42,17 @@ __all__ = [
     "different_keys",
     "find_recipes",
     "opened",
+    "otherwise_trained",
     "read_recipe",
     "recipe_from",
 ]
 
 LARGEST_BYTES = 2**20
 """No recipe is longer; a device or a wrong file may be."""
+NO_TRAINING = (
+    "export", "expect", "anomaly.false_alarms", "data.options.season", "training.checkpoint_s", "training.checkpoints",
+)  # fmt: skip
+"""Tables and keys that no weight depends on."""
 
 
 def read_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
@@ -67,9 +72,15 @@ def recipe_from(table: dict[str, Any], where: str) -> Recipe:
 
 
 def different_keys(a: Recipe, b: Recipe, besides: Iterable[str] = ()) -> list[str]:
-    """Dotted keys whose values differ, but for those of the tables named in `besides`."""
-    flat = [_flat({key: value for key, value in r.as_dict().items() if key not in set(besides)}) for r in (a, b)]
-    return sorted(key for key in flat[0].keys() | flat[1].keys() if flat[0].get(key) != flat[1].get(key))
+    """Dotted keys whose values differ, but for those in `besides` and those of the tables in it."""
+    one, other = _flat(a.as_dict()), _flat(b.as_dict())
+    different = (key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
+    return sorted(key for key in different if not any(f"{key}.".startswith(f"{name}.") for name in besides))
+
+
+def otherwise_trained(a: Recipe, b: Recipe) -> list[str]:
+    """Dotted keys for which the two recipes come to different weights."""
+    return different_keys(a, b, NO_TRAINING)
 
 
 def _flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:

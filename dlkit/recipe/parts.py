@@ -288,7 +288,8 @@ class ExpectPart:
         float_accuracy, exported_accuracy: of a classifier.
         float_psnr_db, exported_psnr_db: of an auto-encoder, against the images without noise.
         float_auc, exported_auc: of an anomaly detector.
-        float_skill, exported_skill: of a forecaster.
+        float_skill, exported_skill: of a forecaster, against the last value.
+        float_seasonal_skill, exported_seasonal_skill: against the value of a season before.
         float_gain_db: how far PSNR is above the peak signal-to-noise ratio of what it was given.
         float_feature_distance, exported_feature_distance: of a generator, at most.
         confident, entropy: of its images, float and exported; see `training.judging.Judgement`.
@@ -303,6 +304,8 @@ class ExpectPart:
     exported_auc: float | None = None
     float_skill: float | None = None
     exported_skill: float | None = None
+    float_seasonal_skill: float | None = None
+    exported_seasonal_skill: float | None = None
     float_feature_distance: float | None = None
     exported_feature_distance: float | None = None
     confident: float | None = None

@@ -20,16 +20,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlkit.errors import OutputError
-from dlkit.recipe import Recipe, different_keys, recipe_from
+from dlkit.recipe import Recipe, otherwise_trained, recipe_from
 from dlkit.writing import explained, new_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Arrays = list[NDArray[Any]]
-
-WITHOUT_EFFECT = ("export", "expect")
-"""Tables of a recipe that a training does not depend on."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +79,7 @@ class Checkpoints:
             if read is None:
                 continue
             recipe, checkpoint = read
-            if different := different_keys(recipe, self.recipe, WITHOUT_EFFECT):
+            if different := otherwise_trained(recipe, self.recipe):
                 raise OutputError(
                     f"{path} is of a training with other values of {', '.join(different)}; go on with those, or start "
                     "over with --force"

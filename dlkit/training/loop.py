@@ -21,10 +21,11 @@ from dlkit.training import reporting
 from dlkit.training.distribution import Distribution, slice_of, worker_name
 
 PerSample = Callable[[Any, Any], Any]
-"""(wanted, given), both (B, ...), → (B, ...): one value a sample, or several whose mean counts."""
+"""(wanted, given), both (B, ...), → (B, ...): one value a sample, or several whose mean counts. What is wanted may be
+several such, as the batches have it."""
 OnEpoch = Callable[[int, dict[str, float]], bool]
 """Called on every worker with the number of epochs done and what was measured in the last, the same on all; whether
-the training is over."""
+the training is over, by which the chief decides for all."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,14 +76,16 @@ def fit(
     Args:
         batches: epoch, from 0 → a tf.data.Dataset of global batches (inputs, wanted), the same on all workers.
         validation: such a dataset, or None.
-        done: epochs that the chief's model and optimizer have seen; the number of other workers does not count.
+        epochs: at most; the number of other workers than the chief does not count.
+        done: epochs that the chief's model and optimizer have seen, likewise.
 
     Raises:
         TrainingError: another worker is gone, or nothing can be trained like this.
     """
     _check(trained)
     with _loss_of_workers(trained.distribution):
-        done = _agree(trained, done)
+        done, epochs = _agree(trained, done, epochs)
+        decided = _deciding(trained)
         take_step = _over_replicas(trained, objective, batches(done), _gradients_and_sums, _apply)
         look = None if validation is None else _over_replicas(trained, objective, validation, _sums_only, None)
         level = _levelling(trained)
@@ -93,7 +96,7 @@ def fit(
             if look is not None:
                 held_out = _means(objective, look, _own(trained, validation))
                 measured |= {f"val_{name}": value for name, value in held_out.items()}
-            if on_epoch(epoch + 1, measured):
+            if decided(on_epoch(epoch + 1, measured)):
                 break
 
 
@@ -249,24 +252,40 @@ def _summing(strategy: Any, on_replica: Callable[[], list[Any]]) -> Callable[[],
     return lambda: _first_replica(strategy, traced())
 
 
-def _agree(trained: Replicated, done: int) -> int:
-    """Give all workers the chief's variables and its number of epochs."""
+def _agree(trained: Replicated, done: int, epochs: int) -> tuple[int, int]:
+    """Give all workers the chief's variables and its numbers of epochs."""
     variables = [*trained.model.variables, *trained.optimizer.variables]
     floats = [variable for variable in variables if _is_float(variable)]
     counts = [variable for variable in variables if not _is_float(variable) and not _is_seed(variable)]
 
-    def chiefs() -> Any:
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        return tf.equal(tf.cast(replica, tf.int32), 0)
-
-    def of_chief(values: list[Any], dtype: Any) -> list[Any]:
-        return [tf.where(chiefs(), tf.cast(value, dtype), tf.zeros((), dtype)) for value in values]
-
-    shared = _summing(trained.strategy, lambda: of_chief([variable.value for variable in floats], tf.float32))()
-    *whole, done_by_chief = _summing(trained.strategy, lambda: of_chief([*(v.value for v in counts), done], tf.int64))()
+    shared = _summing(trained.strategy, lambda: _of_chief([variable.value for variable in floats], tf.float32))()
+    own = [done, epochs]
+    *whole, done, epochs = _summing(trained.strategy, lambda: _of_chief([*(v.value for v in counts), *own], tf.int64))()
     for variable, value in zip([*floats, *counts], [*shared, *whole], strict=True):
         variable.assign(tf.cast(value, variable.dtype))
-    return int(done_by_chief)
+    return int(done), int(epochs)
+
+
+def _of_chief(values: list[Any], dtype: Any) -> list[Any]:
+    """On a replica: its values if it is the chief's first, else zeros, so that their sums are the chief's."""
+    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+    is_first = tf.equal(tf.cast(replica, tf.int32), 0)
+    return [tf.where(is_first, tf.cast(value, dtype), tf.zeros((), dtype)) for value in values]
+
+
+def _deciding(trained: Replicated) -> Callable[[bool], bool]:
+    """A function that takes what a worker thinks, and gives what the chief does."""
+    if trained.distribution.workers == 1:
+        return lambda own: own
+
+    def on_replica(own: Any) -> Any:
+        return _all_reduced(tf.distribute.get_replica_context(), _of_chief([own], tf.float32))
+
+    @tf.function(input_signature=[tf.TensorSpec((), tf.float32)])
+    def sums(own: Any) -> Any:
+        return trained.strategy.run(on_replica, (own,))
+
+    return lambda own: bool(_first_replica(trained.strategy, sums(tf.constant(float(own))))[0] > 0.5)
 
 
 def _levelling(trained: Replicated) -> Callable[[], None]:

@@ -10,9 +10,18 @@ import numpy as np
 
 from dlkit.datasets import Split, Splits
 from dlkit.frameworks import keras
-from dlkit.metrics import accuracy, auc, confusion_matrix, mean_squared_error, psnr_db, skill, squared_errors
+from dlkit.metrics import (
+    accuracy,
+    auc,
+    beside_naive,
+    confusion_matrix,
+    mean_squared_error,
+    psnr_db,
+    skill,
+    squared_errors,
+)
 from dlkit.recipe import Recipe
-from dlkit.recipe_data import anomalous, latent_noise
+from dlkit.recipe_data import anomalous, latent_noise, naive_of
 from dlkit.runtime.preprocessing import Preprocessing
 from dlkit.runtime.rows import Rows, batches_of
 from dlkit.training.input_pipeline import targets_of
@@ -38,7 +47,8 @@ class Quality:
             "feature_distance".
         value: of what the model gives.
         given: the same of what the model was given, where noise was laid over it; None elsewhere.
-        besides: what else is known of generated images; see `judging.Judgement`.
+        besides: what else is known of generated images, see `judging.Judgement`; or of a forecast, see
+            `metrics.beside_naive`.
         confusion: of a classifier, how many samples of each class (a row) are taken for each (a column).
     """
 
@@ -65,10 +75,12 @@ def forecast(
     model: keras.Model, recipe: Recipe, splits: Splits, preprocessing: Preprocessing
 ) -> tuple[Quality, Quality]:
     """How much of the naive forecast's error is gone: 0 where the last value repeated is as good."""
+    naive = naive_of(recipe, preprocessing)
 
     def on(split: Split) -> Quality:
-        given = preprocessing.apply(np.asarray(split.samples))
-        return Quality("skill", skill(targets_of(split, preprocessing), _outputs(model, given), given))
+        given, wanted = preprocessing.apply(np.asarray(split.samples)), targets_of(split, preprocessing)
+        outputs = _outputs(model, given)
+        return Quality("skill", skill(wanted, outputs, given), besides=beside_naive(wanted, outputs, given, naive))
 
     return on(splits.validation), on(splits.test)
 

@@ -21,13 +21,19 @@ _LONGEST_LINE = 500
 
 @dataclasses.dataclass
 class Link:
-    """The connection to another worker's supervisor."""
+    """The connection to another worker's supervisor.
+
+    Attributes:
+        is_done: its process has ended well.
+        is_over: it has said on meeting that nothing is left to train.
+    """
 
     connection: socket.socket
     heard_at: float
     pending: bytes = b""
     unread: list[str] = dataclasses.field(default_factory=list)
     is_done: bool = False
+    is_over: bool = False
 
     def say(self, line: str) -> None:
         """Say one line; if nobody is there any more, that is found when listening."""
@@ -55,8 +61,11 @@ class Link:
 Links = dict[int, Link]
 
 
-def meet(distribution: Distribution, limit_s: float) -> Links:
+def meet(distribution: Distribution, limit_s: float, *, is_over: bool = False) -> Links:
     """One connection to every other worker, when all are there.
+
+    Args:
+        is_over: what this worker says of itself, see `Link`.
 
     Raises:
         TrainingError: one does not come within the limit, or this one's port is taken.
@@ -72,7 +81,7 @@ def meet(distribution: Distribution, limit_s: float) -> Links:
                         "same command there, with the same cluster in TF_CONFIG, then this one again"
                     )
                 links |= _newly_met(distribution, listener, missing)
-        _wait_until_all_are_ready(distribution, links, deadline)
+        _wait_until_all_are_ready(distribution, links, deadline, "over" if is_over else "ready")
     except BaseException:
         close(links)
         raise
@@ -163,11 +172,11 @@ def _heard_greeting(distribution: Distribution, link: Link) -> int | None:
     return index if index < distribution.workers and index != distribution.index else None
 
 
-def _wait_until_all_are_ready(distribution: Distribution, links: Links, deadline: float) -> None:
+def _wait_until_all_are_ready(distribution: Distribution, links: Links, deadline: float, word: str) -> None:
     """No process that trains is started before all workers have met each other."""
     for link in links.values():
         link.connection.setblocking(False)
-    tell(links, "ready")
+    tell(links, word)
     waiting = set(links)
     while waiting:
         if time.monotonic() > deadline + 2.0:
@@ -179,7 +188,8 @@ def _wait_until_all_are_ready(distribution: Distribution, links: Links, deadline
                 raise TrainingError(
                     f"{worker_name(distribution, index)} has stopped again; start all workers"
                 ) from None
-            if "ready" in lines:
+            if "ready" in lines or "over" in lines:
+                links[index].is_over = "over" in lines
                 waiting.discard(index)
         time.sleep(0.05)
 

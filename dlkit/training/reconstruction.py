@@ -26,7 +26,7 @@ def fit(model: keras.Model, recipe: Recipe, splits: Splits, preprocessing: Prepr
         TrainingError: the loss is no longer a number, or the network cannot give what it is to give.
         OutputError: a checkpoint cannot be written, or is of another training.
     """
-    _check_reach(model, recipe, preprocessing)
+    check_reach(model, recipe, preprocessing)
     part, steps = recipe.training, steps_of(splits.train, recipe)
     validation = held_out(splits.validation, preprocessing, recipe, None)
 
@@ -41,7 +41,7 @@ def fit(model: keras.Model, recipe: Recipe, splits: Splits, preprocessing: Prepr
     return fit_epochs(model, [Phase(part.epochs, compiled)], part, batches, steps, watch, validation)
 
 
-def _check_reach(model: keras.Model, recipe: Recipe, preprocessing: Preprocessing) -> None:
+def check_reach(model: keras.Model, recipe: Recipe, preprocessing: Preprocessing) -> None:
     """Raise TrainingError unless the last layer's values reach what the preprocessing makes, and the loss fits both."""
     ends = np.outer(preprocessing.raw_range, preprocessing.scale) + np.asarray(preprocessing.offset)
     low, high = float(ends.min()), float(ends.max())

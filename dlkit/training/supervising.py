@@ -39,17 +39,30 @@ END_LIMIT_S = 60.0
 """How long a process may take to end when its work is done."""
 
 
-def supervise(command: Sequence[str], distribution: Distribution, start_limit_s: float = START_LIMIT_S) -> int:
-    """Run a command as one of several workers; its exit code, which it has explained itself.
+def supervise(
+    command: Sequence[str],
+    distribution: Distribution,
+    start_limit_s: float = START_LIMIT_S,
+    *,
+    is_over: bool = False,
+) -> int | None:
+    """Run a command as one of several workers.
 
     Args:
         command: `children.command("dlkit", *sys.argv[1:])`; it asks `reporting.supervised` and calls `reporting.enter`.
         start_limit_s: how long to wait for the others to be started.
+        is_over: of the chief, that nothing is left to train.
+
+    Returns:
+        Its exit code, which it has explained itself; None where the chief says that it is over: it was not run then.
 
     Raises:
         TrainingError: a worker never started or is gone; no process of ours is left then.
     """
-    links = meet(distribution, start_limit_s)
+    links = meet(distribution, start_limit_s, is_over=is_over)
+    if is_over or (0 in links and links[0].is_over):
+        close(links)
+        return None
     try:
         with _trainer(command) as (process, channel, noise):
             return _watch(distribution, links, process, channel, noise)

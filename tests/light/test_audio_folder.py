@@ -104,7 +104,7 @@ def test_the_same_file_in_two_given_splits_is_refused(tmp_path: Path) -> None:
     for seed, name in enumerate(("train", "test")):
         write_sounds(tmp_path / name, 4, seed)
     shutil.copy(tmp_path / "train/low/001.wav", tmp_path / "test/low/other.wav")
-    with pytest.raises(DataError, match=r"1 WAV files are in two splits, the first is train/low/001\.wav, which is"):
+    with pytest.raises(DataError, match=r"1 sample is in two splits: train/low/001\.wav is test/low/other\.wav too"):
         splits_of(recipe_of(tmp_path))
 
 

@@ -110,7 +110,7 @@ def recipe(case: str, tmp_path: Path) -> Recipe:
 def test_every_source_is_among_them() -> None:
     """A new one is tested by being on the shelf; tfds, series to forecast and sounds have files of their own."""
     sources = {name for name, entry in DATASETS.items() if isinstance(entry, Source)}
-    elsewhere = {"tfds", "series", "mackey_glass", "audio", "chirps"}
+    elsewhere = {"tfds", "series", "mackey_glass", "el_nino", "audio", "chirps"}
     assert sources - elsewhere == {case.split()[0] for case in WRITERS}
 
 
@@ -200,6 +200,65 @@ def test_given_splits_are_kept(tmp_path: Path) -> None:
     splits = splits_of(recipe_of("npz", write_npz(tmp_path, **given)))
     assert np.array_equal(splits.validation.samples[..., 0], IMAGES[30:40])
     assert np.array_equal(splits.train.samples[..., 0], IMAGES[:30])
+
+
+def in_two_splits(samples: Any = IMAGES) -> dict[str, Any]:
+    """Sample 5 of training validates, as sample 1; and 0 and 7 of training test, as 2 and 0."""
+    held_out = {"val": samples[[40, 5, 41]], "test": samples[[7, 42, 0, 43, 7]]}
+    given = {"x_train": samples[:40], "y_train": CLASSES[:40]}
+    for part, x in held_out.items():
+        given |= {f"x_{part}": x, f"y_{part}": np.arange(len(x)) % 3}
+    return given
+
+
+def test_equal_samples_in_two_given_splits_are_refused(tmp_path: Path) -> None:
+    """How many, and where; each held-out one counts."""
+    options = write_npz(tmp_path, **in_two_splits())
+    told = (
+        "data.npz: 4 samples are in two splits: train[5] is validation[1] too, train[7] is test[0] too, train[0] is "
+        "test[2] too, train[7] is test[4] too; what is tested on must not be trained on: take them out of one of the "
+        "two, or leave them out of training with data.options.copies = 'skip'"
+    )
+    with pytest.raises(DataError, match=re.escape(told)):
+        recipe_of("npz", options)
+
+
+def test_equal_samples_can_be_left_out_of_training(tmp_path: Path) -> None:
+    """What is held out stays whole."""
+    options = write_npz(tmp_path, **in_two_splits())
+    splits = splits_of(recipe_of("npz", options | {"copies": "skip"}))
+    assert np.array_equal(splits.train.samples[..., 0], np.delete(IMAGES[:40], [0, 5, 7], axis=0))
+    assert np.array_equal(splits.train.labels, np.delete(CLASSES[:40], [0, 5, 7]))
+    assert np.array_equal(splits.validation.samples[..., 0], IMAGES[[40, 5, 41]])
+    assert np.array_equal(splits.test.samples[..., 0], IMAGES[[7, 42, 0, 43, 7]])
+
+
+def test_a_split_of_nothing_but_copies_is_refused(tmp_path: Path) -> None:
+    """There is nothing left to train on."""
+    given = {"x_train": IMAGES[:9], "y_train": CLASSES[:9], "x_test": IMAGES[:12], "y_test": CLASSES[:12]}
+    with pytest.raises(DataError, match="each sample of train is in a later split too; nothing of it is left"):
+        recipe_of("npz", write_npz(tmp_path, **given) | {"copies": "skip"})
+
+
+def test_equal_numbers_are_equal_samples(tmp_path: Path) -> None:
+    """Whatever type they are of, and 0 and -0 alike."""
+    rows = np.arange(120.0).reshape(60, 2)
+    given = {"x_train": rows[:40], "y_train": CLASSES[:40], "y_test": CLASSES[:2]}
+    for same in (rows[3:5].astype(np.int16), rows[3:5].astype(">f4"), np.float64([[-0.0, 1.0], [500, 500]])):
+        with pytest.raises(DataError, match=r"samples are in two splits: train\[[03]\] is test\[0\] too"):
+            recipe_of("npz", write_npz(tmp_path, **given, x_test=same), network="lstm", preprocessing="standard")
+
+
+@pytest.mark.parametrize("write", [write_ts, write_tsv])
+def test_a_series_in_both_files_of_an_archive_is_refused(tmp_path: Path, write: Callable[..., dict[str, Any]]) -> None:
+    """By its number in its file, from 0 on; the test file stays whole where it is left out of the other."""
+    options = write(tmp_path)
+    [train, test] = (next((tmp_path / "ucr").glob(f"*_{part}.*")) for part in ("TRAIN", "TEST"))
+    test.write_text(test.read_text() + "\n" + train.read_text().splitlines()[-2])
+    with pytest.raises(DataError, match=r"1 sample is in two splits: train\[38\] is test\[20\] too"):
+        recipe_of("ucr", options)
+    splits = splits_of(recipe_of("ucr", options | {"copies": "skip"}))
+    assert [len(split) for split in parts(splits)] == [36, 3, 21]
 
 
 def test_classes_are_called_as_the_user_says(tmp_path: Path) -> None:

@@ -102,8 +102,8 @@ def own_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "hourly.csv").write_text("\n".join(["hour,load", *hours]))
     (place / "series").mkdir()
     lines = [f"{n % 3}\t" + "\t".join(map(str, values[:, 0])) for n, values in enumerate(series)]
-    for part in ("TRAIN", "TEST"):
-        (place / "series" / f"Mine_{part}.tsv").write_text("\n".join(lines))
+    for part, rows in (("TRAIN", lines[:20]), ("TEST", lines[20:])):
+        (place / "series" / f"Mine_{part}.tsv").write_text("\n".join(rows))
     return place
 
 

@@ -112,9 +112,12 @@ def test_the_same_file_in_two_given_splits_is_refused(tmp_path: Path) -> None:
     for seed, name in enumerate(("train", "test")):
         write_pictures(tmp_path / name, 4, seed=seed)
     shutil.copy(tmp_path / "train" / "red" / "001.png", tmp_path / "test" / "red" / "other.png")
-    with pytest.raises(DataError, match=r"1 images are in two splits, the first is train/red/001\.png, which is "
-                       r"test/red/other\.png too"):  # fmt: skip
+    with pytest.raises(DataError, match=r"1 sample is in two splits: train/red/001\.png is test/red/other\.png too"):
         splits_of(recipe_of(tmp_path))
+    splits = splits_of(recipe_of(tmp_path, copies="skip"))
+    assert tmp_path / "train" / "red" / "001.png" not in files(splits.train) + files(splits.validation)
+    assert len(splits.train) + len(splits.validation) == 11
+    assert tmp_path / "test" / "red" / "other.png" in files(splits.test)
 
 
 def test_copies_stay_in_one_of_our_splits(folder: Path) -> None:

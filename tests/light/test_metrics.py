@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 from dlkit.metrics import (
+    Naive,
     accuracy,
     auc,
+    beside_naive,
     frechet_distance,
+    mase,
     mean_squared_error,
     psnr_db,
     skill,
@@ -130,6 +133,34 @@ def test_skill_is_the_part_of_the_naive_error_that_is_gone() -> None:
     assert skill(wanted, naive, given) == 0.0
     assert skill(wanted, np.array([[[2]], [[2]]], np.float32), given) == 0.75
     assert skill(wanted, 2 * wanted, given) < 0.0
+
+
+def test_seasonal_skill_is_against_the_value_of_a_season_before() -> None:
+    """A season of three steps, repeated over a horizon of four: 2, 3, 4 and 2 again are what it says."""
+    given = np.array([[[9], [2], [3], [4]]], np.float32)
+    wanted = np.array([[[2], [3], [4], [4]]], np.float32)
+    assert skill(wanted, np.array([[[2], [3], [4], [2]]], np.float32), given, 3) == 0.0
+    assert skill(wanted, np.array([[[2], [3], [4], [3]]], np.float32), given, 3) == 0.75
+    assert skill(wanted, wanted, given, 3) == 1.0
+
+
+def test_scaled_errors_are_in_units_of_the_naive_one_of_training() -> None:
+    """Of each feature by its own: errors of 1 and 30, where the naive ones are 2 and 20, are 0.5 and 1.5."""
+    wanted = np.zeros((2, 2, 2), np.float32)
+    outputs = wanted + np.float32([1, -30])
+    assert mase(wanted, outputs, Naive(0, np.array([2.0, 20.0]))) == 1.0
+    assert mase(wanted, wanted, Naive(0, np.array([2.0, 20.0]))) == 0.0
+    assert np.isnan(mase(wanted, outputs, Naive(0, np.array([2.0, 0.0]))))
+
+
+def test_what_cannot_be_told_of_a_forecast_is_left_out() -> None:
+    """A seasonal skill without a season, or where the season is perfect; a scaled error where nothing ever changed."""
+    given = np.array([[[1], [2]]], np.float32)
+    wanted = given + np.float32(1)
+    some, none = np.array([1.0]), np.array([0.0])
+    assert set(beside_naive(wanted, given, given, Naive(0, some))) == {"mase"}
+    assert set(beside_naive(wanted, given, given, Naive(2, some))) == {"seasonal_skill", "mase"}
+    assert beside_naive(given, given, given, Naive(2, none)) == {}
 
 
 def test_there_is_no_skill_where_the_last_value_stays() -> None:

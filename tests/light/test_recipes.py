@@ -8,7 +8,7 @@ import pytest
 
 from dlkit.errors import RecipeError, UnknownName
 from dlkit.networks import NETWORKS
-from dlkit.recipe import different_keys, find_recipes, read_recipe, recipe_from
+from dlkit.recipe import different_keys, find_recipes, otherwise_trained, read_recipe, recipe_from
 from dlkit.recipe.rules import TRAINED
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -184,11 +184,12 @@ def test_fewer_calibration_samples_than_classes_are_refused(tmp_path: Path) -> N
 
 
 def test_different_keys_names_what_differs() -> None:
-    """Dotted keys, but for those of the tables that may differ."""
+    """Dotted keys, but for those, and those of the tables, that may differ."""
     recipe = read_recipe(RECIPES / "digits-tiny.toml")
     other = read_recipe(RECIPES / "digits-tiny.toml", ["seed=5", "training.epochs=2", "export.max_drop=0.5"])
     assert different_keys(recipe, other) == ["export.max_drop", "seed", "training.epochs"]
     assert different_keys(recipe, other, ("export",)) == ["seed", "training.epochs"]
+    assert different_keys(recipe, other, ("export", "training.epochs")) == ["seed"]
     assert different_keys(recipe, recipe) == []
 
 
@@ -325,3 +326,12 @@ def test_what_is_trained_has_a_training() -> None:
     from dlkit.training.learning import LEARNING
 
     assert set(LEARNING) == set(TRAINED)
+
+
+def test_what_no_weight_depends_on_is_no_other_training() -> None:
+    """A threshold, what is exported, how often the state is kept; but what is normal is."""
+    recipe = read_recipe(RECIPES / "digits-anomaly.toml")
+    besides = ["anomaly.false_alarms=0.2", "export.scheme='float32'", "expect.float_auc=0.5", "training.checkpoints=9"]
+    assert otherwise_trained(recipe, read_recipe(RECIPES / "digits-anomaly.toml", besides)) == []
+    other = read_recipe(RECIPES / "digits-anomaly.toml", [*besides, "anomaly.normal=7", "training.epochs=2"])
+    assert otherwise_trained(recipe, other) == ["anomaly.normal", "training.epochs"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from dlkit.datasets import Split, Splits
 from dlkit.errors import DataError, DlkitError, RecipeError
 from dlkit.recipe import Recipe, opened, recipe_from
-from dlkit.recipe_data import data_preprocessing, splits_of
+from dlkit.recipe_data import data_preprocessing, naive_of, splits_of
 
 VALUES = np.stack([np.arange(100), 1000 - 2 * np.arange(100)], axis=1)
 """Each value says when it was."""
@@ -130,9 +131,50 @@ def test_the_series_of_mackey_and_glass() -> None:
     assert splits.test.fingerprint.startswith("50fbd93597978039")  # the same on every machine
 
 
+def test_the_temperatures_of_the_sea_are_the_published_ones() -> None:
+    """Of January and February 1950 and December 2010; 732 months, warmest in March and coldest in September."""
+    splits = splits_of(recipe_of({}, "el_nino"))
+    assert splits.train.samples[0, :2, 0].tolist() == [np.float32(23.11), np.float32(24.2)]
+    last = splits.test.targets
+    assert last is not None
+    assert last[-1, -1, 0] == np.float32(22.07)
+    year = splits.train.samples[::12, :12, 0].mean(axis=0)
+    assert (year.argmax(), year.argmin()) == (2, 8)
+    assert opened(recipe_of({}, "el_nino")).samples == (429, 63, 99)
+
+
+def test_the_licence_of_the_temperatures_is_shipped() -> None:
+    """Beside the data: that they need none, and whose they are."""
+    text = files("dlkit.datasets").joinpath("LICENSE-el-nino.md").read_text()
+    assert opened(recipe_of({}, "el_nino")).licence == "public domain"
+    assert "public domain" in text
+    assert "National Oceanic" in text
+
+
+def test_naive_errors_are_those_of_the_training_part(tmp_path: Path) -> None:
+    """Of a step, or of a season where there is one; each feature has its own."""
+    options = write_series(tmp_path)
+    assert opened(recipe_of(options)).naive_errors == (1.0, 2.0)
+    assert opened(recipe_of(options | {"season": 4})).naive_errors == (4.0, 8.0)
+    months = opened(recipe_of({"season": 0}, "el_nino")), opened(recipe_of({}, "el_nino"))
+    values = splits_of(recipe_of({"steps": 1, "horizon": 1, "season": 0}, "el_nino")).train.samples.ravel()
+    for dataset, lag in zip(months, (1, 12), strict=True):
+        assert dataset.naive_errors == pytest.approx([np.abs(values[lag:] - values[:-lag]).mean()], rel=0.01)
+
+
+def test_naive_errors_are_told_in_the_range_of_forecasts(tmp_path: Path) -> None:
+    """As the network reads them: in deviations of each feature."""
+    recipe = recipe_of(write_series(tmp_path) | {"season": 4})
+    naive = naive_of(recipe, data_preprocessing(recipe))
+    assert naive.season == 4
+    np.testing.assert_allclose(naive.errors, [4 / VALUES[:50, 0].std(), 8 / VALUES[:50, 1].std()])
+
+
 SPOILT: list[tuple[dict[str, Any], str]] = [
     ({"horizon": 0}, "data.options.horizon = 0 must be at least 1"),
     ({"steps": 19}, "of which validation has 20; a window takes 21, data.options.steps = 19 and data.options.horizon"),
+    ({"season": 6}, "data.options.season = 6 must be 0, for none, or from 2 to data.options.steps = 5"),
+    ({"season": 1}, "data.options.season = 1 must be 0, for none, or from 2 to"),
     ({"columns": ["lod"]}, "data.options.columns: no column is called 'lod'; did you mean 'load'?"),
     (
         {"columns": ["day"]},

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dlkit.metrics import Naive
 from dlkit.report import Comparison
 from dlkit.runtime.dtypes import TensorFormat
 from dlkit.runtime.inspection import Inspection
@@ -199,8 +200,11 @@ def test_a_detector_is_held_to_the_order_of_its_errors() -> None:
 def test_a_forecast_is_held_to_what_came_to_pass() -> None:
     """The naive error is 1; errors of 0.1 and 0.5 leave 0.01 and 0.25 of it."""
     given, wanted = np.zeros((3, 4, 2), np.float32), np.ones((3, 2, 2), np.float32)
-    found = compared(wanted + np.float32(0.1), wanted + np.float32(0.5), rebuilt=Forecast(wanted, given))
+    forecast = Forecast(wanted, given, Naive(2, np.array([0.25, 1.0])))
+    found = compared(wanted + np.float32(0.1), wanted + np.float32(0.5), rebuilt=forecast)
     assert (found.metric, found.agreement, found.exported, found.exported_mse) == ("skill", None, 0.75, 0.25)
+    assert (found.float_seasonal_skill, found.exported_seasonal_skill) == (found.float, 0.75)
+    assert (found.float_mase, found.exported_mase) == (pytest.approx(0.25), 1.25)
     assert found.float == pytest.approx(0.99)
     assert failed_gates(found, SCHEMES["int8"], 0.25) == []
     assert "the skill of its forecast fell from 0.9900 to 0.7500" in failed_gates(found, SCHEMES["int8"], 0.01)[0]

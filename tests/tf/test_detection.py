@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from dlkit.datasets import DATASETS
 from dlkit.metrics import auc
 from dlkit.pipeline import TrainingResult, export, run
 from dlkit.pipeline.evaluating import evaluate
+from dlkit.pipeline.finding import as_recipe_says
 from dlkit.recipe import Recipe
 from dlkit.recipe_data import splits_of
 from dlkit.report import Report
@@ -77,6 +79,18 @@ def test_the_threshold_is_that_of_the_exported_file(detector: Ran) -> None:
     assert (
         f"threshold    {bundle.detector.threshold:.5f}, the 0.9 quantile" in (bundle.folder / "report.txt").read_text()
     )
+
+
+def test_another_threshold_needs_no_training(detector: Ran, tmp_path: Path) -> None:
+    """The quantile that the recipe says now, of a model that was trained before."""
+    recipe = detector_of()
+    assert recipe.anomaly is not None
+    changed = dataclasses.replace(recipe, anomaly=dataclasses.replace(recipe.anomaly, false_alarms=0.5))
+    bundle, _ = export(as_recipe_says(detector[0].trained, changed), "float32", out=tmp_path)
+    validation = DATASETS["digits"].load().validation
+    scores = bundle.scores(validation.samples)
+    assert bundle.detector is not None
+    assert bundle.detector.threshold == pytest.approx(np.median(scores[validation.labels == 6]), rel=1e-6)
 
 
 def test_evaluate_repeats_the_reports_area(detector: Ran, dlkit) -> None:

@@ -167,6 +167,48 @@ def test_workers_that_end_well_end_with_their_exit_code() -> None:
     thread.join()
 
 
+def test_what_the_chief_has_trained_already_keeps_nobody_waiting(tmp_path: Path) -> None:
+    """All workers agree on meeting, and none starts a process."""
+    addresses, codes = _addresses(3), {}
+    command = ["touch", str(tmp_path / "started")]
+
+    def run(index: int) -> None:
+        codes[index] = supervise(command, Distribution(addresses, index), start_limit_s=10.0, is_over=index == 0)
+
+    threads = [threading.Thread(target=run, args=[index]) for index in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=20)
+    assert codes == {0: None, 1: None, 2: None}
+    assert not (tmp_path / "started").exists()
+
+
+@pytest.mark.tf
+@pytest.mark.slow
+def test_workers_that_go_on_with_what_is_trained_end_at_once(tmp_path: Path) -> None:
+    """The chief measures it again; the other says where it is. TensorFlow alone would wait for the chief."""
+    train = [sys.executable, "-m", "dlkit", "train", str(ROOT / "recipes" / "digits-tiny.toml"), "-q"]
+    train += ["--set", "training.epochs=1", "--out", str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run(train, env=environment, check=True, capture_output=True)
+    addresses, began = _addresses(2), time.monotonic()
+    workers = [
+        subprocess.Popen(
+            [*train, "--resume"],
+            env={**environment, "TF_CONFIG": _config(addresses, index)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for index in range(2)
+    ]
+    chief, other = (worker.communicate(timeout=100)[0] for worker in workers)
+    assert [worker.returncode for worker in workers] == [0, 0]
+    assert chief.startswith("trained digits-tiny: 1 epochs")
+    assert other == f"worker 1 ({addresses[1]}) has nothing to do; the model is where {addresses[0]} wrote it\n"
+    assert time.monotonic() - began < 90
+
+
 GOOD = {"cluster": {"chief": ["a:1"], "worker": ["b:1", "c:1"]}, "task": {"type": "worker", "index": 1}}
 
 

@@ -35,7 +35,7 @@ def recipe_of(at: Path) -> Recipe:
         data={
             "name": "series",
             "preprocessing": "standard",
-            "options": {"path": str(at / "hourly.csv"), "steps": 12, "horizon": 4},
+            "options": {"path": str(at / "hourly.csv"), "steps": 12, "horizon": 4, "season": 12},
         },
         training={"epochs": 8, "learning_rate": 0.02, "loss": "mae"},
         export={"calibration_samples": 100, "max_drop": 0.02},
@@ -77,6 +77,16 @@ def test_both_files_are_judged_by_their_skill(ran: Ran) -> None:
         assert report.test.float == pytest.approx(result.test.value, abs=1e-4)
 
 
+def test_a_season_is_another_forecast_to_be_held_against(ran: Ran) -> None:
+    """Half a day before, these are on the other side of their means: four times their variance."""
+    result, made = ran
+    for _, report in made.values():
+        assert report.test is not None
+        assert report.test.float_seasonal_skill == pytest.approx(result.test.besides["seasonal_skill"], abs=1e-4)
+        assert report.test.float_mase == pytest.approx(result.test.besides["mase"], abs=1e-4)
+        assert report.test.float_mse / (1 - report.test.float_seasonal_skill) == pytest.approx(4, rel=0.2)
+
+
 def test_evaluate_repeats_the_reports_skill(ran: Ran) -> None:
     """In a bundle without classes."""
     bundle, report = ran[1]["int8"]
@@ -85,6 +95,10 @@ def test_evaluate_repeats_the_reports_skill(ran: Ran) -> None:
     assert (again.metric, again.samples, again.agreement) == ("skill", report.test.samples, None)
     assert again.float == pytest.approx(report.test.float)
     assert again.exported == pytest.approx(report.test.exported, abs=1e-6)
+    assert again.besides == {
+        "seasonal_skill": pytest.approx(report.test.exported_seasonal_skill, abs=1e-6),
+        "mase": pytest.approx(report.test.exported_mase, abs=1e-6),
+    }
 
 
 @pytest.mark.parametrize("scheme", [pytest.param("float32", marks=pytest.mark.slow), "int8"])

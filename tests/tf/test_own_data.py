@@ -88,6 +88,25 @@ def test_classes_of_another_name_are_noticed(photos: Path, tmp_path: Path) -> No
         export(trained, "float32", out=tmp_path / "out")
 
 
+@pytest.mark.slow
+def test_an_export_reads_few_images_at_once(photos: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """However many are held out, and in parts that do not fit their number; 24 are in the test split."""
+    from dlkit.pipeline import exporting
+    from dlkit.runtime.lazy_images import LazyImages
+
+    export_part = {"calibration_samples": 6, "max_drop": 1.0}
+    result = train(recipe_of(photos, training={"epochs": 1}, export=export_part), tmp_path)
+    monkeypatch.setattr(exporting, "AT_ONCE", 10)
+    asked: list[int] = []
+    read = LazyImages.read
+    monkeypatch.setattr(LazyImages, "read", lambda rows, places: asked.append(len(places)) or read(rows, places))
+    _, report = export(result.trained, "float32", out=tmp_path)
+    assert max(asked) <= 10
+    assert report.test is not None
+    assert (report.gate.samples, report.test.samples) == (12, 24)
+    assert report.test.float == pytest.approx(result.test.value)
+
+
 def eager(splits: Splits) -> Splits:
     parts = ((split.samples, split.labels) for split in (splits.train, splits.validation, splits.test))
     return Splits(*(Split(np.asarray(samples), labels) for samples, labels in parts))
