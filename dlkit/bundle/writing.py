@@ -101,20 +101,7 @@ def write_bundle(
             streaming, streamed = _with_step(new, step, trained, samples)
             arrays |= streamed
         write_npz(new / "samples.npz", arrays, compress=True)
-        (new / "labels.txt").write_text("".join(f"{label}\n" for label in trained.labels), encoding="utf-8")
-        _write_json(new / "report.json", report.as_dict())
-        (new / "report.txt").write_text(report_text(trained.name, report), encoding="utf-8")
-        (new / "predict.py").write_text(flattened_runner(), encoding="utf-8")
-        if reference is not None:
-            table = dataclasses.asdict(reference)
-            if reference.classes is not None:
-                table["classes"] = reference.classes.tolist()
-            (new / "reference.json").write_text(json.dumps(table) + "\n", encoding="utf-8")
-        answers = _what_they_are(kept, outputs)
-        task = NETWORKS[trained.network].task if trained.network in NETWORKS else ""
-        picture = _picture(next(iter(session.outputs.values()))) if task == "generation" else None
-        if trained.makes is not None:
-            task, picture = "generation", trained.makes.as_dict()
+        _write_texts(new, trained, report, reference)
         manifest = {
             "format": FORMAT,
             "model": kept.name,
@@ -122,28 +109,17 @@ def write_bundle(
             "target": report.target,
             "scheme": report.scheme,
             "network": trained.network,
-            "task": task,
-            "picture": picture,
-            "forecast": _forecast(trained, task, next(iter(session.outputs.values()))),
-            "anomaly": dataclasses.asdict(report.detection) if report.detection else None,
+            **_task(trained, report, next(iter(session.outputs.values()))),
             "trained": trained.trained,
             "weights_sha256": weights_sha256,
             "inputs": {
                 name: dataclasses.asdict(end) | {"preprocessing": trained.inputs[name].as_dict()}
                 for name, end in session.inputs.items()
             },
-            "outputs": {
-                name: dataclasses.asdict(end)
-                | {
-                    "answers": answers[name],
-                    "tolerance": _tolerance(end, outputs[name], report.scheme),
-                }
-                for name, end in session.outputs.items()
-            },
+            "outputs": _outputs(kept, session.outputs, outputs, report.scheme),
             "streaming": streaming,
             "recipe": trained.recipe.as_dict() if trained.recipe else None,
-            "versions": {"dlkit": __version__}
-            | {name: importlib.metadata.version(name) for name in _versioned(report.scheme)},
+            "versions": _versions(report.scheme),
             "sha256": {path.relative_to(new).as_posix(): sha256_of(path) for path in files_in(new)},
         }
         _write_json(new / "manifest.json", manifest)
@@ -166,6 +142,44 @@ def _with_step(
         for end, key in described["outputs"].items()
     }
     return described | {"tolerance": tolerance}, {f"streamed {key}": values for key, values in answers.items()}
+
+
+def _write_texts(new: Path, trained: Trained, report: Report, reference: Reference | None) -> None:
+    """Labels, the report for reading and for programs, the runner, and what the float model said."""
+    (new / "labels.txt").write_text("".join(f"{label}\n" for label in trained.labels), encoding="utf-8")
+    _write_json(new / "report.json", report.as_dict())
+    (new / "report.txt").write_text(report_text(trained.name, report), encoding="utf-8")
+    (new / "predict.py").write_text(flattened_runner(), encoding="utf-8")
+    if reference is not None:
+        table = dataclasses.asdict(reference)
+        if reference.classes is not None:
+            table["classes"] = reference.classes.tolist()
+        (new / "reference.json").write_text(json.dumps(table) + "\n", encoding="utf-8")
+
+
+def _task(trained: Trained, report: Report, output: TensorFormat) -> dict[str, Any]:
+    """Entries of the manifest: what the model does, and how its output is to be read for that."""
+    task = NETWORKS[trained.network].task if trained.network in NETWORKS else ""
+    picture = _picture(output) if task == "generation" else None
+    if trained.makes is not None:
+        task, picture = "generation", trained.makes.as_dict()
+    return {
+        "task": task,
+        "picture": picture,
+        "forecast": _forecast(trained, task, output),
+        "anomaly": dataclasses.asdict(report.detection) if report.detection else None,
+    }
+
+
+def _outputs(
+    model: Path, ends: Mapping[str, TensorFormat], found: Mapping[str, NDArray[np.float32]], scheme: str
+) -> dict[str, Any]:
+    """Entry of the manifest: output name → its format, what its numbers are and how near to `found` they must be."""
+    answers = _what_they_are(model, found)
+    return {
+        name: dataclasses.asdict(end) | {"answers": answers[name], "tolerance": _tolerance(end, found[name], scheme)}
+        for name, end in ends.items()
+    }
 
 
 def report_text(name: str, report: Report) -> str:
@@ -300,8 +314,10 @@ def _forecast(trained: Trained, task: str, output: TensorFormat) -> dict[str, An
     return inputs.of_shape(output.shape[1:]).as_dict()
 
 
-def _versioned(scheme: str) -> tuple[str, ...]:
-    return (*VERSIONED, *ONNX_TOOLS) if SCHEMES[scheme].format == "onnx" else VERSIONED
+def _versions(scheme: str) -> dict[str, str]:
+    """Entry of the manifest: package → version."""
+    names = (*VERSIONED, *ONNX_TOOLS) if SCHEMES[scheme].format == "onnx" else VERSIONED
+    return {"dlkit": __version__} | {name: importlib.metadata.version(name) for name in names}
 
 
 def _smallest(raw: NDArray[Any]) -> NDArray[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from dlkit.errors import suggestion
 
 if TYPE_CHECKING:
     from dlkit.bundle.loading import Bundle
+    from dlkit.errors import DlkitError
     from dlkit.report import Report
 
 MODES = ("unit", "signed", "lite", "caffe", "torch", "none")
@@ -114,25 +116,12 @@ def command(
       dlkit export mine.keras --custom mypackage.layers --preprocessing unit --data photos/
     """
     from dlkit.pipeline import export_schemes
-    from dlkit.pipeline.finding import found_model, is_foreign
-    from dlkit.schemes import SCHEMES
-    from dlkit.targets import TARGETS
+    from dlkit.pipeline.finding import found_model
 
-    if quantize and names and "int8" not in names:
-        raise click.UsageError(f"--quantize means --scheme int8, but --scheme {names[0]} is given too")
-    chosen = names or (("int8",) if quantize else ())
-    for name in chosen:
-        SCHEMES[name]
-    if target:
-        TARGETS[target]
-    if decoder and data:
-        raise click.UsageError("--decoder is calibrated with noise; leave out --data")
-    if overrides and not (model or "").endswith(".toml"):
-        raise click.UsageError("--set changes a recipe; name a .toml file")
+    chosen = _schemes(quantize, names)
+    _check(model, target, data, decoder, overrides)
     preprocessing = _preprocessing(modes)
-    for option, given in (("--preprocessing", preprocessing), ("--custom", custom)):
-        if given and not (model and is_foreign(Path(model))):
-            raise click.UsageError(f"{option} is for a model from elsewhere; a model made here has its own")
+    _check_origin(model, {"--preprocessing": preprocessing, "--custom": custom})
     progress = progress_for(quiet)
     with found_model(model, Path(out), preprocessing, custom, overrides, progress) as trained:
         results = export_schemes(
@@ -148,16 +137,40 @@ def command(
             force=force,
             progress=progress,
         )
-    made = [result for result in results if isinstance(result, tuple)]
-    failed = [result for result in results if not isinstance(result, tuple)]
-    for number, (bundle, report) in enumerate(made):
-        if number:
-            click.echo()
-        print_bundle(bundle, report, quiet or len(results) > 1)
-    for error in failed[:-1]:
-        click.echo(f"error: {error}", err=True)
-    if failed:
-        raise failed[-1]
+    _print_results(results, quiet)
+
+
+def _schemes(quantize: bool, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The schemes asked for. Raises UsageError if the options disagree, UnknownName for what is no scheme."""
+    from dlkit.schemes import SCHEMES
+
+    if quantize and names and "int8" not in names:
+        raise click.UsageError(f"--quantize means --scheme int8, but --scheme {names[0]} is given too")
+    chosen = names or (("int8",) if quantize else ())
+    for name in chosen:
+        SCHEMES[name]
+    return chosen
+
+
+def _check(model: str | None, target: str | None, data: str | None, decoder: bool, overrides: tuple[str, ...]) -> None:
+    """Raise UsageError for options that do not go together, UnknownName for what is no target."""
+    from dlkit.targets import TARGETS
+
+    if target:
+        TARGETS[target]
+    if decoder and data:
+        raise click.UsageError("--decoder is calibrated with noise; leave out --data")
+    if overrides and not (model or "").endswith(".toml"):
+        raise click.UsageError("--set changes a recipe; name a .toml file")
+
+
+def _check_origin(model: str | None, of_foreign: Mapping[str, object]) -> None:
+    """Raise UsageError for what only a model from elsewhere has, option → what was given, where `model` is none."""
+    from dlkit.pipeline.finding import is_foreign
+
+    for option, given in of_foreign.items():
+        if given and not (model and is_foreign(Path(model))):
+            raise click.UsageError(f"{option} is for a model from elsewhere; a model made here has its own")
 
 
 def _preprocessing(modes: tuple[str, ...]) -> str | dict[str, str] | None:
@@ -173,6 +186,20 @@ def _preprocessing(modes: tuple[str, ...]) -> str | dict[str, str] | None:
     if not all(name for name, _ in pairs):
         raise click.UsageError("--preprocessing is given several times; say of which input each: INPUT=MODE")
     return dict(pairs)
+
+
+def _print_results(results: Sequence[tuple[Bundle, Report] | DlkitError], quiet: bool) -> None:
+    """Every bundle, then every error; the last of these is raised."""
+    made = [result for result in results if isinstance(result, tuple)]
+    failed = [result for result in results if not isinstance(result, tuple)]
+    for number, (bundle, report) in enumerate(made):
+        if number:
+            click.echo()
+        print_bundle(bundle, report, quiet or len(results) > 1)
+    for error in failed[:-1]:
+        click.echo(f"error: {error}", err=True)
+    if failed:
+        raise failed[-1]
 
 
 def print_bundle(bundle: Bundle, report: Report, quiet: bool) -> None:

@@ -156,28 +156,7 @@ def make_file(
     # GRU and SimpleRNN on the digits, 28 steps of 32 units, one layer and two: 35.8 and 36.1, 31.9
     # and 31.4 dB above their noise; by the TensorFlow converter 33.5 and 36.4, 30.7 and 31.9 dB.
     if can_quantize(ops, scheme):
-        ranges = converted.folder / "ranges.json"
-        if scheme.needs_calibration and not ranges.exists():
-            with progress.step("Measuring ranges on calibration samples") as advance:
-                run_task(
-                    "calibrate",
-                    advance,
-                    float_tflite=str(converted.file),
-                    calibration=str(samples),
-                    method=method,
-                    ranges=str(ranges),
-                )
-        with progress.step(f"Quantizing to {scheme.name}") as advance:
-            run_task(
-                "quantize_flatbuffer",
-                advance,
-                float_tflite=str(converted.file),
-                scheme=scheme.name,
-                ranges=str(ranges),
-                keep_float=json.dumps(list(keep_float)),
-                layer_names=json.dumps(list(names)),
-                tflite=str(file),
-            )
+        _quantize(converted, scheme, samples, file, progress, method, keep_float)
         how = f", {method} calibration" if scheme.needs_calibration else ""
         quantizer = f"litert-quantizer {_version('litert-quantizer')}{how}"
         return Made(file, converted.file, quantizer, names, tuple(keep_float))
@@ -187,6 +166,46 @@ def make_file(
             f"{scheme.name} of this network needs the TensorFlow converter (for {which}), which reads no .tflite "
             f"files; use --scheme {_without_converter(scheme)}, or export the Keras model it was made from"
         )
+    _quantize_by_tensorflow(converted, scheme, samples, file, progress)
+    return Made(file, converted.file, by_tensorflow, names, can_keep_float=False)
+
+
+def _quantize(
+    converted: Float,
+    scheme: Scheme,
+    samples: Path,
+    file: Path,
+    progress: Progress,
+    method: str,
+    keep_float: Sequence[str],
+) -> None:
+    """Write `file` by litert-quantizer, with ranges that are measured once for all schemes."""
+    ranges = converted.folder / "ranges.json"
+    if scheme.needs_calibration and not ranges.exists():
+        with progress.step("Measuring ranges on calibration samples") as advance:
+            run_task(
+                "calibrate",
+                advance,
+                float_tflite=str(converted.file),
+                calibration=str(samples),
+                method=method,
+                ranges=str(ranges),
+            )
+    with progress.step(f"Quantizing to {scheme.name}") as advance:
+        run_task(
+            "quantize_flatbuffer",
+            advance,
+            float_tflite=str(converted.file),
+            scheme=scheme.name,
+            ranges=str(ranges),
+            keep_float=json.dumps(list(keep_float)),
+            layer_names=json.dumps(list(converted.layer_names)),
+            tflite=str(file),
+        )
+
+
+def _quantize_by_tensorflow(converted: Float, scheme: Scheme, samples: Path, file: Path, progress: Progress) -> None:
+    """Write `file` by the TensorFlow converter."""
     with progress.step(f"Quantizing to {scheme.name}") as advance:
         run_task(
             "quantize_saved_model",
@@ -198,7 +217,6 @@ def make_file(
             calibration=str(samples),
             tflite=str(file),
         )
-    return Made(file, converted.file, by_tensorflow, names, can_keep_float=False)
 
 
 def check_possible(ops: Collection[str], scheme: Scheme) -> None:

@@ -245,7 +245,7 @@ def test_equal_numbers_are_equal_samples(tmp_path: Path) -> None:
     rows = np.arange(120.0).reshape(60, 2)
     given = {"x_train": rows[:40], "y_train": CLASSES[:40], "y_test": CLASSES[:2]}
     for same in (rows[3:5].astype(np.int16), rows[3:5].astype(">f4"), np.float64([[-0.0, 1.0], [500, 500]])):
-        with pytest.raises(DataError, match=r"samples are in two splits: train\[[03]\] is test\[0\] too"):
+        with pytest.raises(DataError, match=r"in two splits: train\[[03]\] is test\[0\] too"):
             recipe_of("npz", write_npz(tmp_path, **given, x_test=same), network="lstm", preprocessing="standard")
 
 
