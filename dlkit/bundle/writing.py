@@ -124,6 +124,7 @@ def write_bundle(
             "network": trained.network,
             "task": task,
             "picture": picture,
+            "conditions": trained.conditions,
             "forecast": _forecast(trained, task, next(iter(session.outputs.values()))),
             "anomaly": dataclasses.asdict(report.detection) if report.detection else None,
             "trained": trained.trained,

@@ -20,7 +20,7 @@ from dlkit.networks import NETWORKS
 from dlkit.pipeline.detecting import beyond
 from dlkit.progress import Advance, ignore
 from dlkit.recipe import Recipe, recipe_from
-from dlkit.recipe_data import anomalous, data_preprocessing, latent_noise, splits_of
+from dlkit.recipe_data import anomalous, asked_of, data_preprocessing, latent_noise, splits_of
 from dlkit.report import Number
 from dlkit.runtime.inputs import IMAGE_SUFFIXES, images_in, read_inputs
 
@@ -193,7 +193,8 @@ def _generated(bundle: Bundle, recipe: Recipe, advance: Advance) -> Evaluation:
     splits = splits_of(recipe)
     noise = latent_noise(recipe, GENERATED, recipe.seed + TEST_NOISE)
     images = bundle.session().run(bundle.preprocessing.apply(noise), advance)
-    found = Judge(recipe, splits, data_preprocessing(recipe)).judge(images, splits.test)
+    judge = Judge(recipe, splits, data_preprocessing(recipe))
+    found = judge.judge(images, splits.test, asked_of(recipe, GENERATED))
     return Evaluation(
         metric="feature_distance",
         float=None,

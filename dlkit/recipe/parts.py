@@ -274,6 +274,7 @@ class ExpectPart:
         float_gain_db: how far PSNR is above the peak signal-to-noise ratio of what it was given.
         float_feature_distance, exported_feature_distance: of a generator, at most.
         confident, entropy: of its images, float and exported; see `training.judging.Judgement`.
+        as_asked: of one that is told a class.
     """
 
     float_accuracy: float | None = None
@@ -289,6 +290,7 @@ class ExpectPart:
     exported_feature_distance: float | None = None
     confident: float | None = None
     entropy: float | None = None
+    as_asked: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dlkit.datasets import Split, Splits
 from dlkit.frameworks import keras
 from dlkit.metrics import accuracy, auc, confusion_matrix, mean_squared_error, psnr_db, skill, squared_errors
 from dlkit.recipe import Recipe
-from dlkit.recipe_data import anomalous, latent_noise
+from dlkit.recipe_data import anomalous, asked_of, latent_noise
 from dlkit.runtime.preprocessing import Preprocessing
 from dlkit.runtime.rows import Rows, batches_of
 from dlkit.training.input_pipeline import targets_of
@@ -116,7 +116,7 @@ def generated(
 
     def on(split: Split, seed: int) -> Quality:
         noise = latent_noise(recipe, GENERATED, seed)
-        found = judge.judge(model.predict(noise, batch_size=256, verbose=0), split)
+        found = judge.judge(model.predict(noise, batch_size=256, verbose=0), split, asked_of(recipe, GENERATED))
         return Quality("feature_distance", found.feature_distance, besides=found.besides)
 
     return on(splits.validation, recipe.seed + VALIDATION_NOISE), on(splits.test, recipe.seed + TEST_NOISE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dlkit.errors import RecipeError, UnknownName
@@ -279,7 +280,6 @@ def test_a_generator_makes_images_of_the_data(good: Path) -> None:
     ("override", "message"),
     [
         ("network.options.image_shape=[9, 9, 4]", "image_shape = [9, 9, 4], but digits has [8, 8, 1]; leave it out"),
-        ("network.name=conditional_dcgan_generator", "which no recipe trains; use dcgan28_generator"),
         ("adversarial.options.wdith=1", "unknown key 'adversarial.options.wdith'; did you mean 'width'?"),
         ("adversarial.options.input_shape=[9, 9, 1]", "adversarial.options.input_shape is decided by the training"),
         ("adversarial.options.activation=sigmoid", "adversarial.options.activation is decided by the training"),
@@ -298,6 +298,44 @@ def test_what_a_generator_cannot_be_trained_with(good: Path, override: str, mess
     with pytest.raises(RecipeError) as caught:
         read_recipe(good, [*GENERATOR, override])
     assert message in str(caught.value)
+
+
+CONDITIONAL = ["network.name=conditional_dcgan_generator", "data.preprocessing=signed"]
+
+
+def test_a_conditional_generator_is_told_the_classes_of_the_data(good: Path) -> None:
+    """And so is its discriminator, which sees a plane for each after the image's channels."""
+    recipe = read_recipe(good, [*CONDITIONAL, "network.options.input_shape=[26]", "adversarial.options.width=8"])
+    assert recipe.network.options == {"image_shape": [8, 8, 1], "classes": 10, "input_shape": [26]}
+    assert recipe.adversarial.options == {"input_shape": [8, 8, 11], "classes": 10, "width": 8}
+    assert recipe_from(recipe.as_dict(), "stored") == recipe
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (
+            "network.options.input_shape=[10]",
+            "input_shape = [10] leaves no noise beside 10 classes; give [42], of which",
+        ),
+        ("network.options.classes=7", "network.options.classes = 7, but digits has 10; leave it out"),
+        ("adversarial.options.classes=7", "adversarial.options.classes is decided by the training; leave it out"),
+        ("adversarial.options.input_shape=[8, 8, 1]", "adversarial.options.input_shape is decided by the training"),
+    ],
+)
+def test_what_a_conditional_generator_cannot_be_trained_with(good: Path, override: str, message: str) -> None:
+    """Each is told by its key."""
+    with pytest.raises(RecipeError) as caught:
+        read_recipe(good, [*CONDITIONAL, override])
+    assert message in str(caught.value)
+
+
+def test_of_one_class_there_is_nothing_to_tell(good: Path, tmp_path: Path) -> None:
+    """The generator without classes is named."""
+    np.savez(tmp_path / "same.npz", x=np.arange(64 * 100, dtype=np.uint8).reshape(100, 8, 8, 1), y=np.zeros(100, int))
+    data = f"data={{name = 'npz', preprocessing = 'signed', options = {{path = '{tmp_path / 'same.npz'}'}}}}"
+    with pytest.raises(RecipeError, match="is told one of several classes, and npz has 1; use dcgan28_generator"):
+        read_recipe(good, [*CONDITIONAL, data])
 
 
 FAMILIES = {
