@@ -152,4 +152,9 @@ def generated_text(besides: Mapping[str, float]) -> str:
     )
     if "as_asked" in besides:
         told += f"\nit takes {besides['as_asked']:.1%} for the class that was asked for"
+    if "frechet_distance" in besides:
+        told += (
+            f"\nFréchet distance {besides['frechet_distance']:.4g} by the features of the recipe's [measure]; training "
+            f"images are {besides['frechet_real_distance']:.4g} away"
+        )
     return told

@@ -25,6 +25,7 @@ from dlkit.cli._output import (
     training_options,
 )
 from dlkit.cli._stopping import Stopped
+from dlkit.errors import printable
 from dlkit.quantities import size
 
 if TYPE_CHECKING:
@@ -154,4 +155,6 @@ def print_training(result: TrainingResult) -> None:
         click.echo(f"{'':<9} {validation.given:.{places}f} validation, {test.given:.{places}f} test (the noisy input)")
     if test.besides:
         click.echo(generated_text(test.besides))
+    for warning in test.warnings:
+        click.echo(f"warning: {printable(warning)}")
     click.echo(f"wrote {result.trained.model} ({size(result.trained.model.stat().st_size)})")

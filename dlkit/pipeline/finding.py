@@ -103,8 +103,12 @@ def _in_a_file(model: keras.Model) -> Iterator[Path]:
 
 
 def as_recipe_says(trained: Trained, recipe: Recipe) -> Trained:
-    """`trained` with [export] and [expect] of `recipe`. Raises ModelFileError if the rest is not what trained it."""
-    different = different_keys(trained.recipe, recipe, ("export", "expect")) if trained.recipe else ["recipe"]
+    """`trained` with those tables of `recipe` that no training depends on: [export], [expect], [measure].
+
+    Raises ModelFileError if the rest is not what trained it.
+    """
+    without_effect = ("export", "expect", "measure")
+    different = different_keys(trained.recipe, recipe, without_effect) if trained.recipe else ["recipe"]
     if different:
         raise ModelFileError(
             f"{trained.model} was made with other values of {', '.join(different)}; train it again with --force, "

@@ -238,6 +238,31 @@ class AnomalyPart:
 
 
 @dataclasses.dataclass(frozen=True)
+class MeasurePart:
+    """[measure] a classifier by whose features a generator's images are measured, besides one trained for it.
+
+    Attributes:
+        features: a file of Keras with a whole classifier (.keras, .h5), from what whose last layer reads the Fréchet
+            distance is taken; or, with `network`, a file of weights, or "imagenet". "" measures none.
+        network: on the shelf, whose weights `features` are.
+        preprocessing: how its inputs are prepared; "" where that is known: of a network of the shelf, and of a
+            model.keras that was trained here.
+    """
+
+    features: str = ""
+    network: str = ""
+    preprocessing: Literal["", "unit", "signed", "lite", "caffe", "torch", "none"] = ""
+
+    def __post_init__(self) -> None:
+        for key in ("network", "preprocessing"):
+            _require(
+                bool(self.features) or not getattr(self, key), f"measure.{key}", self, "given with measure.features"
+            )
+        whole = self.features != "imagenet" or self.network
+        _require(bool(whole), "measure.features", self, "given with measure.network, of which there are such weights")
+
+
+@dataclasses.dataclass(frozen=True)
 class ExportPart:
     """[export] what file is made, and what it must keep.
 
@@ -306,6 +331,7 @@ class Recipe:
     transfer: TransferPart = TransferPart()
     adversarial: AdversarialPart = AdversarialPart()
     anomaly: AnomalyPart | None = None
+    measure: MeasurePart = MeasurePart()
     export: ExportPart = ExportPart()
     expect: ExpectPart | None = None
 
@@ -319,6 +345,8 @@ class Recipe:
         table: dict[str, Any] = dataclasses.asdict(self, dict_factory=_present)
         if not self.data.options:  # as recipes were stored before there were sources
             del table["data"]["options"]
+        if self.measure == MeasurePart():  # as they were before it was there
+            del table["measure"]
         return table
 
 

@@ -10,7 +10,7 @@ from dlkit.errors import RecipeError, suggestion
 from dlkit.networks import NETWORKS, Network
 from dlkit.reading import read_arguments
 from dlkit.recipe.opening import opened, read_data_options, shape_for
-from dlkit.recipe.parts import AdversarialPart, AugmentationPart, Recipe, TrainingPart, TransferPart
+from dlkit.recipe.parts import AdversarialPart, AugmentationPart, MeasurePart, Recipe, TrainingPart, TransferPart
 from dlkit.schemes import SCHEMES
 from dlkit.targets import TARGETS
 
@@ -166,9 +166,10 @@ def _check_task(recipe: Recipe, network: Network, where: str) -> None:
         ("augmentation.cutmix", recipe.augmentation.cutmix, 0.0, "classification", "classifiers"),
         ("transfer", recipe.transfer, TransferPart(), "classification", "classifiers"),
         ("adversarial", recipe.adversarial, AdversarialPart(), "generation", "generators"),
+        ("measure", recipe.measure, MeasurePart(), "generation", "generators"),
     ):
         if value != default and network.task != task:
-            shown = "" if key in ("adversarial", "transfer") else f" = {value!r}"
+            shown = "" if key in ("adversarial", "measure", "transfer") else f" = {value!r}"
             raise RecipeError(f"{where}: {key}{shown} is for {those}, and {network.name} is none; leave it out")
     loss, whose = recipe.training.loss, LOSSES[recipe.training.loss]
     if whose and network.task not in whose:
@@ -210,6 +211,8 @@ def _with_discriminator(recipe: Recipe, network: Network, image_shape: list[int]
 
     The discriminator of a generator that is told a class is told it too, by a plane for each after the image.
     """
+    if recipe.measure.network and NETWORKS[recipe.measure.network].task != "classification":
+        raise RecipeError(f"{where}: measure.network = {recipe.measure.network!r} is no classifier; name one that is")
     watched = TrainingPart(recipe.training.epochs)
     for key in ("keep", "patience", "precision"):
         value = getattr(recipe.training, key)

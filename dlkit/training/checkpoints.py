@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Arrays = list[NDArray[Any]]
 
-WITHOUT_EFFECT = ("export", "expect")
+WITHOUT_EFFECT = ("export", "expect", "measure")
 """Tables of a recipe that a training does not depend on."""
 
 

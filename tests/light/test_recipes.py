@@ -241,6 +241,19 @@ def test_what_a_detector_cannot_be(good: Path, override: str, message: str) -> N
     assert message in str(caught.value)
 
 
+def test_no_classifier_is_measured_by_features(good: Path) -> None:
+    """There is accuracy for those."""
+    with pytest.raises(RecipeError, match="measure is for generators, and cnn is none; leave it out"):
+        read_recipe(good, ["measure={features = 'a.keras', preprocessing = 'unit'}"])
+
+
+def test_a_recipe_without_a_measure_is_stored_as_it_was_before(good: Path) -> None:
+    """With one, it reads back as the same."""
+    assert "measure" not in read_recipe(good).as_dict()
+    recipe = read_recipe(good, [*GENERATOR, "measure={features = 'a.keras', preprocessing = 'unit'}"])
+    assert recipe_from(recipe.as_dict(), "stored") == recipe
+
+
 def test_a_classifier_needs_its_top(good: Path) -> None:
     """Without it there is nothing to hold against the labels."""
     with pytest.raises(RecipeError, match="include_top = false leaves nothing to train"):
@@ -291,6 +304,10 @@ def test_a_generator_makes_images_of_the_data(good: Path) -> None:
         ("training.precision=float16", "training.precision = 'float16' is not for generators; leave it out"),
         ("augmentation.mixup=0.2", "augmentation.mixup = 0.2 is for classifiers, and dcgan28_generator is none"),
         ("data.noise=0.1", "data.noise = 0.1 is for auto-encoders, and dcgan28_generator is none; leave it out"),
+        ("measure.network=cnn", "measure.network = 'cnn' must be given with measure.features"),
+        ("measure.features=imagenet", "measure.features = 'imagenet' must be given with measure.network"),
+        ("measure={features = 'a.h5', network = 'dcgan_generator'}", "measure.network = 'dcgan_generator' is no class"),
+        ("measure={features = 'a.h5', preprocessing = 'units'}", "measure.preprocessing = 'units' is not one of them"),
     ],
 )
 def test_what_a_generator_cannot_be_trained_with(good: Path, override: str, message: str) -> None:
