@@ -13,13 +13,14 @@ from short import short_recipe
 
 from dlkit.bundle.loading import Bundle
 from dlkit.calibration.samples import samples_of_recipe
+from dlkit.conversion.tflite import load_model
 from dlkit.datasets import DATASETS
 from dlkit.digest import sha256_of_arrays
 from dlkit.frameworks import make_deterministic
 from dlkit.networks import NETWORKS
-from dlkit.pipeline import TrainingResult, run
+from dlkit.pipeline import TrainingResult, run, train
 from dlkit.pipeline.evaluating import evaluate
-from dlkit.recipe import Recipe
+from dlkit.recipe import Recipe, read_recipe
 from dlkit.recipe_data import asked_of, data_preprocessing, latent_noise, splits_of
 from dlkit.report import Report
 from dlkit.training import adversarial
@@ -134,6 +135,27 @@ def test_the_same_seed_makes_the_same_generator(network: str) -> None:
     """Noise, order and weights are all of the seed."""
     first, second = (trained(recipe_of(network, epochs=1))[0] for _ in range(2))
     assert sha256_of_arrays(first.get_weights()) == sha256_of_arrays(second.get_weights())
+
+
+RECIPE = """
+name = "made"
+network = { name = "dcgan28_generator", options = { input_shape = [16], width = 8 } }
+data = { name = "digits", preprocessing = "signed" }
+training = { epochs = 2, learning_rate = 0.002 }
+adversarial = { options = { width = 8 } }
+"""
+
+
+@pytest.mark.slow
+def test_the_command_line_trains_the_same_generator_as_python(fresh, tmp_path: Path) -> None:
+    """A fresh process that draws pictures on the way, and this one, which has built and trained much before."""
+    (tmp_path / "made.toml").write_text(RECIPE)
+    trained(recipe_of(epochs=1))
+    here = train(read_recipe(tmp_path / "made.toml"), tmp_path / "python").trained.model
+    said = fresh("-m", "dlkit", "train", "made.toml", "--out", "cli", "--plot", "-q", cwd=tmp_path)
+    assert said.code == 0, said.err
+    ours, theirs = (load_model(path).get_weights() for path in (here, tmp_path / "cli" / "made" / "model.keras"))
+    assert sha256_of_arrays(ours) == sha256_of_arrays(theirs)
 
 
 @pytest.mark.slow
