@@ -12,6 +12,7 @@ from dlkit.metrics import Naive
 from dlkit.networks import NETWORKS
 from dlkit.recipe import Recipe, opened
 from dlkit.recipe.rules import agreeing
+from dlkit.runtime.conditions import told, told_each
 from dlkit.runtime.fitting import fitted_samples
 from dlkit.runtime.lazy_sounds import SoundFeatures
 from dlkit.runtime.preprocessing import Preprocessing, preprocessing_for
@@ -48,8 +49,30 @@ def _preprocessing(recipe: Recipe, dataset: Dataset) -> Preprocessing:
 
 
 def latent_noise(recipe: Recipe, count: int, seed: int) -> NDArray[np.float32]:
-    """(count, latent) standard normal numbers for the recipe's generator, inside the range of its inputs."""
-    return preprocessing_of(recipe).noise(count, seed)
+    """(count, *input) standard normal numbers for the recipe's generator, inside the range of its inputs.
+
+    One that is told a class is told each in turn; see `asked_of`.
+    """
+    noise, asked = preprocessing_of(recipe).noise(count, seed), asked_of(recipe, count)
+    return noise if asked is None else told(noise, asked, _classes_told(recipe))
+
+
+def latent_noise_of_each(recipe: Recipe, count: int, seed: int) -> NDArray[np.float32]:
+    """(classes · count, *input) the same noise for every class that the recipe's generator is told, class by class."""
+    classes = _classes_told(recipe)
+    return told_each(preprocessing_of(recipe).noise(count, seed), np.arange(classes), classes)
+
+
+def asked_of(recipe: Recipe, count: int) -> NDArray[np.int64] | None:
+    """(count,) classes that `latent_noise` asks for; None of a generator that is told none."""
+    classes = _classes_told(recipe)
+    return np.arange(count) % classes if classes else None
+
+
+def _classes_told(recipe: Recipe) -> int:
+    """How many classes the recipe's generator is told; 0 if none."""
+    conditional = NETWORKS[recipe.network.name].is_conditional
+    return int(recipe.network.options["classes"]) if conditional else 0
 
 
 def splits_of(recipe: Recipe) -> Splits:

@@ -33,6 +33,7 @@ class Trained:
         trained: False for random weights.
         custom: modules of the user's own code that a model from elsewhere is made of.
         makes: of a decoder, from raw values to the range of what it makes; None of other models.
+        conditions: names of the classes that a generator is told, in the order of the last numbers of its input.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Trained:
     trained: bool
     custom: tuple[str, ...] = ()
     makes: Preprocessing | None = None
+    conditions: tuple[str, ...] = ()
 
     @contextlib.contextmanager
     def new_model(self, history: list[dict[str, float]]) -> Iterator[Path]:
@@ -68,6 +70,7 @@ class Trained:
             "recipe": self.recipe.as_dict() if self.recipe else None,
             "contents": contents,
             "history": history,
+            "conditions": self.conditions,
         }
 
 
@@ -90,6 +93,7 @@ def load_trained(folder: Path) -> Trained:
             inputs={name: preprocessing_from(table) for name, table in facts["inputs"].items()},
             labels=tuple(facts["labels"]),
             trained=facts["trained"],
+            conditions=tuple(facts.get("conditions", ())),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ModelFileError(f"{path} is corrupt; build or train the model again with --force") from None

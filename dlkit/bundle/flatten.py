@@ -32,6 +32,7 @@ MODULES = (
     "runtime/preprocessing",
     "runtime/inputs",
     "runtime/pictures",
+    "runtime/conditions",
     "bundle/loading",
     "bundle/answers",
     "bundle/making",

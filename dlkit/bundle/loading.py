@@ -67,6 +67,8 @@ class Bundle:
         picture: from pixels to the range of what a generator makes; None of other models.
         detector: of an auto-encoder that detects anomalies; None of other models.
         forecast: from raw values to the range of what a forecaster gives; None of other models.
+        conditions: names of the classes that a generator is told, in the order of the last numbers of its input;
+            empty of other models.
     """
 
     folder: Path
@@ -76,6 +78,7 @@ class Bundle:
     picture: Preprocessing | None = None
     detector: Detector | None = None
     forecast: Preprocessing | None = None
+    conditions: tuple[str, ...] = ()
 
     @property
     def model(self) -> Path:
@@ -230,7 +233,8 @@ def load_bundle(folder: Path | str) -> Bundle:
         anomaly = manifest.get("anomaly")
         detector = Detector(tuple(anomaly["normal"]), float(anomaly["threshold"])) if anomaly else None
         forecast = preprocessing_from(manifest["forecast"]) if manifest.get("forecast") else None
-        return Bundle(folder, manifest, tuple(labels), inputs, picture, detector, forecast)
+        conditions = _conditions(manifest, inputs)
+        return Bundle(folder, manifest, tuple(labels), inputs, picture, detector, forecast, conditions)
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -264,6 +268,17 @@ def _check_types(manifest: dict[str, Any]) -> None:
         end["answers"] in ("probabilities", "scores") and 0 <= float(end["tolerance"]) < math.inf for end in ends
     ):
         raise ValueError
+
+
+def _conditions(manifest: Mapping[str, Any], inputs: Mapping[str, Preprocessing]) -> tuple[str, ...]:
+    """The classes that a generator is told. Raises ValueError unless they are names that its one input has room for."""
+    names = manifest.get("conditions", [])
+    if not names:
+        return ()
+    [[numbers]] = (preprocessing.shape for preprocessing in inputs.values())
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(names) >= numbers:
+        raise ValueError
+    return tuple(names)
 
 
 def _model_of(manifest: Mapping[str, Any]) -> str:

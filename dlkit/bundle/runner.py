@@ -52,6 +52,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, metavar="FILE", help="write what was made as .png or .npy")
     parser.add_argument("--count", type=_positive, metavar="N", help="of a generator: images to make of noise")
     parser.add_argument("--seed", type=_natural, metavar="N", help="of a generator: seed of the noise")
+    parser.add_argument("--class", action="append", dest="classes", metavar="NAME", help="of one told a class: this")
     return parser.parse_args()
 
 
@@ -74,7 +75,7 @@ def _whole(text: str, least: int) -> int:
 
 
 def _answer(bundle: Bundle, arguments: argparse.Namespace) -> int:
-    asked = (*arguments.inputs, arguments.output, arguments.count, arguments.seed)
+    asked = (*arguments.inputs, arguments.output, arguments.count, arguments.seed, arguments.classes)
     if arguments.check and all(given is None for given in asked):
         return 0
     if bundle.task == "generation":
@@ -90,9 +91,10 @@ def _answer(bundle: Bundle, arguments: argparse.Namespace) -> int:
 def _make(bundle: Bundle, arguments: argparse.Namespace) -> int:
     output = arguments.output or Path(f"{bundle.manifest['name']}.png")
     _check_free(output)
-    made = images_made(bundle, arguments.inputs, arguments.count, arguments.seed, arguments.threads)
+    classes = arguments.classes or ()
+    made = images_made(bundle, arguments.inputs, arguments.count, arguments.seed, arguments.threads, classes)
     output.write_bytes(content_of_made(output, bundle, made))
-    print(f"wrote {printable(str(output))}: {len(made)} images")
+    print(f"wrote {printable(str(output))}: {printable(made.text)}")
     return 0
 
 

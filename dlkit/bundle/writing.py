@@ -166,6 +166,7 @@ def _task(trained: Trained, report: Report, output: TensorFormat) -> dict[str, A
     return {
         "task": task,
         "picture": picture,
+        "conditions": trained.conditions,
         "forecast": _forecast(trained, task, output),
         "anomaly": dataclasses.asdict(report.detection) if report.detection else None,
     }

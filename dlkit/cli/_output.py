@@ -146,7 +146,15 @@ class _Bars:
 
 def generated_text(besides: Mapping[str, float]) -> str:
     """What is known of generated images beside their distance; see `training.judging.Judgement`."""
-    return (
+    told = (
         f"a classifier is sure of {besides['confident']:.1%} of the images; its classes are at "
         f"{besides['entropy']:.1%} of equal measure; training images are {besides['real_distance']:.2f} away"
     )
+    if "as_asked" in besides:
+        told += f"\nit takes {besides['as_asked']:.1%} for the class that was asked for"
+    if "frechet_distance" in besides:
+        told += (
+            f"\nFréchet distance {besides['frechet_distance']:.4g} by the features of the recipe's [measure]; training "
+            f"images are {besides['frechet_real_distance']:.4g} away"
+        )
+    return told

@@ -9,6 +9,7 @@ import click
 
 from dlkit.cli._completing import bundles
 from dlkit.cli._output import generated_text, json_option, print_json, progress_for, quiet_option
+from dlkit.errors import printable
 from dlkit.report import FORECASTS
 
 
@@ -53,5 +54,7 @@ def command(bundle: str, data: str | None, as_json: bool, quiet: bool) -> None:
             click.echo(f"{name:<10} {value:.4f} ({read})")
     elif result.besides:
         click.echo(generated_text(result.besides))
+    for warning in result.warnings:
+        click.echo(f"warning: {printable(warning)}")
     if result.agreement is not None:
         click.echo(f"agreement  {result.agreement:.4f}")

@@ -36,10 +36,20 @@ INSTEAD = "--output FILE"
     help="Of a generator or auto-encoder: the .png or .npy file to write.  [default: the model's name, .png]",
 )
 @click.option(
-    "--count", type=click.IntRange(min=1), metavar="N", help="Of a generator: images to make of noise.  [default: 64]"
+    "--count",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Of a generator: images to make of noise.  [default: 64; of one that is told a class 10 of each]",
 )
 @click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", help="Of a generator: seed of the noise.  [default: 0]"
+)
+@click.option(
+    "--class",
+    "classes",
+    multiple=True,
+    metavar="NAME",
+    help="Of a generator that is told a class: make this one. May be repeated.  [default: all]",
 )
 @force_option
 @json_option
@@ -53,6 +63,7 @@ def command(
     output: str | None,
     count: int | None,
     seed: int | None,
+    classes: tuple[str, ...],
     force: bool,
     as_json: bool,
 ) -> None:
@@ -65,16 +76,19 @@ def command(
     An auto-encoder's error is printed for each INPUT, and a picture written of what it made beside what it was given;
     one that detects anomalies says whether the error is beyond its threshold, and writes no picture unless asked.
     A forecaster's answer is in raw values, as what it was given.
-    A generator writes a picture of the images it makes, of noise that is drawn where no INPUT gives it.
+    A generator writes a picture of the images it makes, of noise that is drawn where no INPUT gives it; one that is
+    told a class, with a class in each row.
 
     \b
     Example:
       dlkit predict exported/digits-tiny/cpu-int8 digit.png --top 3
       dlkit predict exported/digits-gan/cpu-int8 --count 64 --seed 0 --output grid.png
+      dlkit predict exported/digits-conditional-gan/cpu-int8 --class 7 --output sevens.png
     """
     from dlkit.bundle.loading import load_bundle
 
-    asked = [name for name, value in (("--count", count), ("--seed", seed), ("--output", output)) if value is not None]
+    options = (("--count", count), ("--seed", seed), ("--class", classes or None), ("--output", output))
+    asked = [name for name, value in options if value is not None]
     named = Path(bundle)
     if not inputs and not check and not asked and not (named / "manifest.json").is_file():
         raise click.UsageError(_name_inputs(bundle))
@@ -89,7 +103,7 @@ def command(
         _stream(loaded, list(inputs), top, threads)
     elif loaded.task == "generation":
         if inputs or asked or not check:
-            _make(loaded, list(inputs), count, seed, threads, destination, force, as_json)
+            _make(loaded, list(inputs), count, seed, classes, threads, destination, force, as_json)
     elif inputs and loaded.task == "reconstruction":
         drawn = output or (loaded.preprocessing.image and not loaded.detector)
         _give_again(loaded, list(inputs), threads, destination if drawn else None, force, as_json)
@@ -132,6 +146,7 @@ def _make(
     inputs: list[str],
     count: int | None,
     seed: int | None,
+    classes: tuple[str, ...],
     threads: int | None,
     destination: Path,
     force: bool,
@@ -142,13 +157,15 @@ def _make(
 
     check_output(destination)
     refuse_existing(destination, replace=force)
-    made = images_made(loaded, inputs, count, seed, threads)
+    made = images_made(loaded, inputs, count, seed, threads, classes)
     write_bytes(destination, content_of_made(destination, loaded, made), INSTEAD)
     if as_json:
-        print_json({"output": str(destination), "images": len(made), "seed": None if inputs else seed or 0})
+        told: dict[str, object] = {"classes": made.classes} if made.classes else {}
+        seeded = None if inputs else seed or 0
+        print_json({"output": str(destination), "images": len(made.images), "seed": seeded} | told)
     else:
         of = "of the noise given" if inputs else f"of noise (seed {seed or 0})"
-        click.echo(f"wrote {printable(str(destination))}: {len(made)} images {of}")
+        click.echo(f"wrote {printable(str(destination))}: {printable(made.text)} {of}")
 
 
 def _give_again(

@@ -25,7 +25,7 @@ from dlkit.cli._output import (
     training_options,
 )
 from dlkit.cli._stopping import Stopped
-from dlkit.errors import DlkitError
+from dlkit.errors import DlkitError, printable
 from dlkit.quantities import size
 from dlkit.report import FORECASTS
 
@@ -175,4 +175,6 @@ def print_training(result: TrainingResult) -> None:
                 click.echo(f"{name:<9} {validation.besides[key]:.4f} validation, {test.besides[key]:.4f} test ({read})")
     elif test.besides:
         click.echo(generated_text(test.besides))
+    for warning in test.warnings:
+        click.echo(f"warning: {printable(warning)}")
     click.echo(f"wrote {result.trained.model} ({size(result.trained.model.stat().st_size)})")

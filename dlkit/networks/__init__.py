@@ -86,6 +86,11 @@ class Network:
         parameters = inspect.signature(self.builder).parameters.values()
         return {parameter.name: parameter.default for parameter in parameters}
 
+    @property
+    def is_conditional(self) -> bool:
+        """Whether it makes samples of a class that it is told, one-hot, by the last numbers of its input."""
+        return self.task == "generation" and "classes" in self.options
+
     def build(self, options: dict[str, Any], where: str = "network options") -> keras.Model:
         """The model. Raises what `read_options` does, and DataError for options that cannot be together."""
         arguments = self.read_options(options, where)

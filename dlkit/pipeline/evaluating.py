@@ -20,7 +20,7 @@ from dlkit.networks import NETWORKS
 from dlkit.pipeline.detecting import beyond
 from dlkit.progress import Advance, further, ignore
 from dlkit.recipe import Recipe, recipe_from
-from dlkit.recipe_data import anomalous, data_preprocessing, latent_noise, naive_of, splits_of
+from dlkit.recipe_data import anomalous, asked_of, data_preprocessing, latent_noise, naive_of, splits_of
 from dlkit.report import Number
 from dlkit.runtime.inputs import files_for, read_inputs
 
@@ -45,9 +45,10 @@ class Evaluation:
         agreement: fraction of samples on which both put the same class first; None likewise.
         samples: how many.
         data: which.
-        besides: what else is known: of generated images, see `training.judging.Judgement`; of an anomaly detector its
-            threshold, and the fraction of normal samples (false alarms) and of others (found) beyond it; of a
-            forecaster, see `metrics.beside_naive`.
+        besides: what else is known: of generated images, see `training.judging.Judgement` and `frechet.Frechet`; of an
+            anomaly detector its threshold, and the fraction of normal samples (false alarms) and of others (found)
+            beyond it; of a forecaster, see `metrics.beside_naive`.
+        warnings: why one of the numbers may mean less than it seems to, or is not there.
     """
 
     metric: str
@@ -57,6 +58,7 @@ class Evaluation:
     samples: int
     data: str
     besides: Mapping[str, Number] = dataclasses.field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 def evaluate(bundle: Bundle, data: Path | None = None, advance: Advance = ignore) -> Evaluation:
@@ -185,14 +187,27 @@ def _told_apart(
 
 
 def _generated(bundle: Bundle, recipe: Recipe, advance: Advance) -> Evaluation:
-    """What a classifier that is trained for it sees in images made of noise; the float model is not there."""
+    """What a classifier that is trained for it sees in images made of noise; the float model is not there.
+
+    That of the recipe's [measure] looks at them too. Bundles travel without its file; where it is not, that is told.
+    """
+    from dlkit.pipeline.features import is_missing, load_features
+    from dlkit.pipeline.frechet import frechet_of
     from dlkit.training.judging import Judge
     from dlkit.training.measuring import GENERATED, TEST_NOISE
 
-    splits = splits_of(recipe)
+    away = is_missing(recipe.measure)
+    features, splits = None if away else load_features(recipe.measure), splits_of(recipe)
     noise = latent_noise(recipe, GENERATED, recipe.seed + TEST_NOISE)
     images = bundle.session().run(bundle.preprocessing.apply(noise), advance)
-    found = Judge(recipe, splits, data_preprocessing(recipe)).judge(images, splits.test)
+    preprocessing = data_preprocessing(recipe)
+    found = Judge(recipe, splits, preprocessing).judge(images, splits.test, asked_of(recipe, GENERATED))
+    besides, warnings = found.besides, tuple[str, ...]()
+    if features is not None:
+        frechet = frechet_of(features, images, splits, preprocessing)
+        besides, warnings = besides | frechet.besides, frechet.warnings
+    elif away:
+        warnings = (f"there is no file {recipe.measure.features} here, so the Fréchet distance by it is left out",)
     return Evaluation(
         metric="feature_distance",
         float=None,
@@ -200,7 +215,8 @@ def _generated(bundle: Bundle, recipe: Recipe, advance: Advance) -> Evaluation:
         agreement=None,
         samples=GENERATED,
         data=f"noise, beside the test split of {recipe.data.name}",
-        besides=found.besides,
+        besides=besides,
+        warnings=warnings,
     )
 
 

@@ -56,7 +56,9 @@ def build_network(
         model = network.build(options)
     shape = tuple(model.inputs[0].shape[1:])
     preprocessing = _preprocessing_of_network(network, shape)
-    labels = tuple(str(i) for i in range(arguments.get("classes", network.classes)) if network.gives_scores(arguments))
+    numbers = tuple(str(i) for i in range(arguments.get("classes", network.classes)))
+    labels = numbers if network.gives_scores(arguments) else ()
+    conditions = numbers if network.is_conditional else ()
     if weights is not None:
         with progress.step(f"Loading weights: {weights}"):
             load_weights(model, network, arguments, weights)
@@ -64,7 +66,8 @@ def build_network(
                 labels = imagenet_labels()
     trained = weights is not None
     inputs = {input_names(model)[0]: preprocessing}
-    unsaved = Trained(name, out / name / "model.keras", name, None, inputs, labels, trained=trained)
+    place = out / name / "model.keras"
+    unsaved = Trained(name, place, name, None, inputs, labels, trained=trained, conditions=conditions)
     return save_model(model, unsaved, [], progress), model
 
 
@@ -119,4 +122,5 @@ def unsaved_model(recipe: Recipe, model: keras.Model, out: Path, *, trained: boo
         inputs={input_names(model)[0]: preprocessing_of(recipe)},
         labels=opened(recipe).labels if network.gives_scores(recipe.network.options) else (),
         trained=trained,
+        conditions=opened(recipe).labels if network.is_conditional else (),
     )

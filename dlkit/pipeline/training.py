@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import keras
 
     from dlkit.datasets import Splits
+    from dlkit.pipeline.features import Features
     from dlkit.training.measuring import Quality
     from dlkit.training.watching import History, Watch
 
@@ -83,7 +84,6 @@ def train(
     """
     from dlkit.training import loop
     from dlkit.training.checkpoints import Checkpoints
-    from dlkit.training.learning import learning_of
     from dlkit.training.watching import Watch
 
     folder = out / recipe.name
@@ -98,6 +98,7 @@ def train(
     check_destination(folder, force or begun)
     if not resume and not force:
         checkpoints.refuse()
+    features = _features_of(recipe, progress)
     if not begun:
         checkpoints.clear()
     watch = Watch(
@@ -107,9 +108,9 @@ def train(
         pictures=folder / "pictures" if plot else None,
     )
     fitted = _fitted(recipe, watch, distribution, progress)
-    _, measure = learning_of(recipe)
-    with progress.step("Measuring it"):
-        validation, test = measure(fitted.model, recipe, fitted.splits, fitted.preprocessing)
+    validation, test = _measured(
+        fitted.model, recipe, fitted.splits, fitted.preprocessing, features, "Measuring it", progress
+    )
     trained = save_model(fitted.model, unsaved_model(recipe, fitted.model, out, trained=True), fitted.history, progress)
     result = TrainingResult(trained, fitted.history, validation, test, damaged)
     _write_tables(result, progress if plot else None)
@@ -198,6 +199,41 @@ def _fitted(recipe: Recipe, watch: Watch, distribution: Distribution, progress: 
     return _Fitted(model, history, splits, preprocessing, strategy)
 
 
+def _features_of(recipe: Recipe, progress: Progress) -> Features | None:
+    """The network of [measure], read before the training: what is wrong with it is told before the work."""
+    from dlkit.pipeline.features import load_features
+
+    if not recipe.measure.features:
+        return None
+    with progress.step(f"Loading {recipe.measure.features}, by whose features images are measured"):
+        return load_features(recipe.measure)
+
+
+def _measured(
+    model: keras.Model,
+    recipe: Recipe,
+    splits: Splits,
+    preprocessing: Preprocessing,
+    features: Features | None,
+    label: str,
+    progress: Progress,
+) -> tuple[Quality, Quality]:
+    """What a float model is worth on the validation and the test split, on that by `features` too."""
+    from dlkit.pipeline.frechet import frechet_of
+    from dlkit.training.learning import learning_of
+    from dlkit.training.measuring import images_for_test
+
+    _, measure = learning_of(recipe)
+    with progress.step(label):
+        validation, test = measure(model, recipe, splits, preprocessing)
+    if features is None:
+        return validation, test
+    with progress.step(f"Measuring it by {features.name}") as advance:
+        found = frechet_of(features, images_for_test(model, recipe), splits, preprocessing, advance)
+    besides = {**test.besides, **found.besides}
+    return validation, dataclasses.replace(test, besides=besides, warnings=found.warnings)
+
+
 def _write_tables(result: TrainingResult, progress: Progress | None) -> None:
     """history.csv, confusion.csv and, with a progress, the picture of both beside the model."""
     from dlkit.training.histories import confusion_csv, csv_of
@@ -214,12 +250,12 @@ def _write_tables(result: TrainingResult, progress: Progress | None) -> None:
 def _measured_again(trained: Trained, progress: Progress) -> TrainingResult:
     """The result of a training that was over before."""
     from dlkit.conversion.tflite import load_model
-    from dlkit.training.learning import learning_of
 
     recipe, history = trained.recipe, history_of(trained.model.parent)
     assert recipe is not None  # as_recipe_says has compared it
-    with progress.step(f"Measuring {trained.model}, which is trained already"):
-        make_deterministic(recipe.seed)
-        _, measure = learning_of(recipe)
-        validation, test = measure(load_model(trained.model), recipe, splits_of(recipe), data_preprocessing(recipe))
+    features = _features_of(recipe, progress)
+    make_deterministic(recipe.seed)
+    model, splits, preprocessing = load_model(trained.model), splits_of(recipe), data_preprocessing(recipe)
+    label = f"Measuring {trained.model}, which is trained already"
+    validation, test = _measured(model, recipe, splits, preprocessing, features, label, progress)
     return TrainingResult(trained, history, validation, test)

@@ -121,8 +121,8 @@ def _fetched(what: str, fetch: Any, *arguments: Any, **options: Any) -> Any:
         return fetch(*arguments, **options)
     except Exception as error:  # Keras raises plain Exception for the network, ValueError for a checksum
         raise DataError(
-            f"cannot fetch the {what}: {_first_line(error)}; connect to the network, or build where there is one and "
-            "bring the file: --weights FILE"
+            f"cannot fetch the {what}: {_first_line(error)}; connect to the network, or fetch them where there is one "
+            "and name their file in place of 'imagenet'"
         ) from None
     finally:
         keras.utils.enable_interactive_logging()

@@ -21,6 +21,7 @@ from dlkit.recipe.parts import (
     DataPart,
     ExpectPart,
     ExportPart,
+    MeasurePart,
     NetworkPart,
     Recipe,
     TrainingPart,
@@ -35,6 +36,7 @@ __all__ = [
     "DataPart",
     "ExpectPart",
     "ExportPart",
+    "MeasurePart",
     "NetworkPart",
     "Recipe",
     "TrainingPart",
@@ -50,7 +52,8 @@ __all__ = [
 LARGEST_BYTES = 2**20
 """No recipe is longer; a device or a wrong file may be."""
 NO_TRAINING = (
-    "export", "expect", "anomaly.false_alarms", "data.options.season", "training.checkpoint_s", "training.checkpoints",
+    "export", "expect", "measure", "anomaly.false_alarms", "data.options.season", "training.checkpoint_s",
+    "training.checkpoints",
 )  # fmt: skip
 """Tables and keys that no weight depends on."""
 

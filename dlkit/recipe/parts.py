@@ -256,6 +256,31 @@ class AnomalyPart:
 
 
 @dataclasses.dataclass(frozen=True)
+class MeasurePart:
+    """[measure] a classifier by whose features a generator's images are measured, besides one trained for it.
+
+    Attributes:
+        features: a file of Keras with a whole classifier (.keras, .h5), from what whose last layer reads the Fréchet
+            distance is taken; or, with `network`, a file of weights, or "imagenet". "" measures none.
+        network: on the shelf, whose weights `features` are.
+        preprocessing: how its inputs are prepared; "" where that is known: of a network of the shelf, and of a
+            model.keras that was trained here.
+    """
+
+    features: str = ""
+    network: str = ""
+    preprocessing: Literal["", "unit", "signed", "lite", "caffe", "torch", "none"] = ""
+
+    def __post_init__(self) -> None:
+        for key in ("network", "preprocessing"):
+            _require(
+                bool(self.features) or not getattr(self, key), f"measure.{key}", self, "given with measure.features"
+            )
+        whole = self.features != "imagenet" or self.network
+        _require(bool(whole), "measure.features", self, "given with measure.network, of which there are such weights")
+
+
+@dataclasses.dataclass(frozen=True)
 class ExportPart:
     """[export] what file is made, and what it must keep.
 
@@ -293,6 +318,7 @@ class ExpectPart:
         float_gain_db: how far PSNR is above the peak signal-to-noise ratio of what it was given.
         float_feature_distance, exported_feature_distance: of a generator, at most.
         confident, entropy: of its images, float and exported; see `training.judging.Judgement`.
+        as_asked: of one that is told a class.
     """
 
     float_accuracy: float | None = None
@@ -310,6 +336,7 @@ class ExpectPart:
     exported_feature_distance: float | None = None
     confident: float | None = None
     entropy: float | None = None
+    as_asked: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -325,6 +352,7 @@ class Recipe:
     transfer: TransferPart = TransferPart()
     adversarial: AdversarialPart = AdversarialPart()
     anomaly: AnomalyPart | None = None
+    measure: MeasurePart = MeasurePart()
     export: ExportPart = ExportPart()
     expect: ExpectPart | None = None
 
@@ -338,6 +366,8 @@ class Recipe:
         table: dict[str, Any] = dataclasses.asdict(self, dict_factory=_present)
         if not self.data.options:  # as recipes were stored before there were sources
             del table["data"]["options"]
+        if self.measure == MeasurePart():  # as they were before it was there
+            del table["measure"]
         return table
 
 

@@ -10,13 +10,23 @@ from dlkit.errors import RecipeError, suggestion
 from dlkit.networks import NETWORKS, Network
 from dlkit.reading import read_arguments
 from dlkit.recipe.opening import opened, read_data_options, shape_for
-from dlkit.recipe.parts import OF_SOUNDS, AdversarialPart, AugmentationPart, Recipe, TrainingPart, TransferPart
+from dlkit.recipe.parts import (
+    OF_SOUNDS,
+    AdversarialPart,
+    AugmentationPart,
+    MeasurePart,
+    Recipe,
+    TrainingPart,
+    TransferPart,
+)
 from dlkit.runtime.front_end import FrontEnd
 from dlkit.schemes import SCHEMES
 from dlkit.targets import TARGETS
 
 TRAINED = ("classification", "forecasting", "reconstruction", "generation")
 """Tasks of networks that a recipe trains."""
+LATENT = 32
+"""Numbers of noise that are proposed beside the classes."""
 LOSSES: dict[str, dict[str, str]] = {
     "mse": {},
     "mae": {"reconstruction": "auto-encoders", "forecasting": "forecasters"},
@@ -166,9 +176,10 @@ def _check_task(recipe: Recipe, network: Network, where: str) -> None:
         ("augmentation.cutmix", recipe.augmentation.cutmix, 0.0, "classification", "classifiers"),
         ("transfer", recipe.transfer, TransferPart(), "classification", "classifiers"),
         ("adversarial", recipe.adversarial, AdversarialPart(), "generation", "generators"),
+        ("measure", recipe.measure, MeasurePart(), "generation", "generators"),
     ):
         if value != default and network.task != task:
-            shown = "" if key in ("adversarial", "transfer") else f" = {value!r}"
+            shown = "" if key in ("adversarial", "measure", "transfer") else f" = {value!r}"
             raise RecipeError(f"{where}: {key}{shown} is for {those}, and {network.name} is none; leave it out")
     loss, whose = recipe.training.loss, LOSSES[recipe.training.loss]
     if whose and network.task not in whose:
@@ -226,12 +237,12 @@ def _check_anomaly(recipe: Recipe, network: Network, dataset: Dataset, where: st
 
 
 def _with_discriminator(recipe: Recipe, network: Network, image_shape: list[int], where: str) -> Recipe:
-    """The recipe of a generator with the options of its discriminator that the images decide."""
-    if "classes" in network.options:
-        raise RecipeError(
-            f"{where}: {network.name} makes images of a class that it is told, which no recipe trains; "
-            f"use {network.name.removeprefix('conditional_').replace('dcgan_', 'dcgan28_')}"
-        )
+    """The recipe of a generator with the options of its discriminator that the data decide.
+
+    The discriminator of a generator that is told a class is told it too, by a plane for each after the image.
+    """
+    if recipe.measure.network and NETWORKS[recipe.measure.network].task != "classification":
+        raise RecipeError(f"{where}: measure.network = {recipe.measure.network!r} is no classifier; name one that is")
     watched = TrainingPart(recipe.training.epochs)
     for key in ("keep", "patience", "precision"):
         value = getattr(recipe.training, key)
@@ -242,12 +253,32 @@ def _with_discriminator(recipe: Recipe, network: Network, image_shape: list[int]
             f"{where}: data.preprocessing = {recipe.data.preprocessing!r}, but {network.name} makes images "
             "from -1 to 1: 'signed'"
         )
-    options = {"input_shape": image_shape} | recipe.adversarial.options
+    decided: dict[str, Any] = {"input_shape": image_shape}
+    if network.is_conditional:
+        classes = recipe.network.options["classes"]
+        decided = {"input_shape": [*image_shape[:2], image_shape[2] + classes], "classes": classes}
+        _check_latent(recipe, network, classes, where)
+    options = decided | recipe.adversarial.options
     read_arguments(NETWORKS[discriminator_of(network.name)].builder, options, where, "adversarial.options")
-    for name, value in (("input_shape", image_shape), ("activation", None)):
+    for name, value in (*decided.items(), ("activation", None)):
         if options.get(name) != value:
             raise RecipeError(f"{where}: adversarial.options.{name} is decided by the training; leave it out")
     return dataclasses.replace(recipe, adversarial=dataclasses.replace(recipe.adversarial, options=options))
+
+
+def _check_latent(recipe: Recipe, network: Network, classes: int, where: str) -> None:
+    """Raise RecipeError unless a generator that is told a class has classes, and numbers left for noise."""
+    if classes < 2:
+        raise RecipeError(
+            f"{where}: {network.name} is told one of several classes, and {recipe.data.name} has {classes}; "
+            f"use {network.name.removeprefix('conditional_').replace('dcgan_', 'dcgan28_')}"
+        )
+    numbers, *_ = recipe.network.options.get("input_shape", network.input)
+    if numbers <= classes:
+        raise RecipeError(
+            f"{where}: network.options.input_shape = [{numbers}] leaves no noise beside {classes} classes; "
+            f"give [{classes + LATENT}], of which {LATENT} are noise"
+        )
 
 
 def discriminator_of(generator: str) -> str:

@@ -37,15 +37,19 @@ def pixels_of(values: NDArray[np.float32], preprocessing: Preprocessing) -> NDAr
     return np.asarray(np.clip(np.round((raw - low) / (high - low) * 255.0), 0, 255), np.uint8)
 
 
-def png_grid(images: NDArray[np.uint8]) -> bytes:
-    """(N, H, W, 1 or 3) pixels as one PNG, row by row, about as wide as high; the same images give the same bytes."""
+def png_grid(images: NDArray[np.uint8], columns: int | None = None) -> bytes:
+    """(N, H, W, 1 or 3) pixels as one PNG, row by row; the same images give the same bytes.
+
+    Args:
+        columns: images a row; None makes it about as wide as high.
+    """
     require("PIL")
     from PIL import Image
 
     factor = max(1, round(SHOWN_PIXELS / images.shape[1]))
     large = images.repeat(factor, axis=1).repeat(factor, axis=2)
     count, height, width, channels = large.shape
-    columns = min(count, math.ceil(math.sqrt(count * height / width)))
+    columns = min(count, columns or math.ceil(math.sqrt(count * height / width)))
     rows = math.ceil(count / columns)
     down, right = height + GAP_PIXELS, width + GAP_PIXELS
     whole = np.full((rows * down + GAP_PIXELS, columns * right + GAP_PIXELS, channels), GAP_GREY, np.uint8)

@@ -14,7 +14,7 @@ import numpy as np
 
 from dlkit.datasets import Split, Splits
 from dlkit.frameworks import keras, make_deterministic
-from dlkit.metrics import frechet_distance
+from dlkit.metrics import accuracy, frechet_distance
 from dlkit.networks import NETWORKS
 from dlkit.recipe import Recipe, recipe_from
 from dlkit.runtime.preprocessing import Preprocessing
@@ -40,17 +40,20 @@ class Judgement:
         real_distance: of the training images to them; no generator that learnt from those can be expected below.
         confident: fraction that the classifier gives at least 0.9 for some class.
         entropy: of the classes it sees, as a fraction of the entropy of all in equal measure.
+        as_asked: fraction that it takes for the class that was asked for; None where none was.
     """
 
     feature_distance: float
     real_distance: float
     confident: float
     entropy: float
+    as_asked: float | None = None
 
     @property
     def besides(self) -> dict[str, float]:
-        """All but the distance."""
-        return {key: value for key, value in dataclasses.asdict(self).items() if key != "feature_distance"}
+        """All there is but the distance."""
+        known = {key: value for key, value in dataclasses.asdict(self).items() if value is not None}
+        return {key: value for key, value in known.items() if key != "feature_distance"}
 
 
 class Judge:
@@ -65,8 +68,12 @@ class Judge:
         self.features = keras.Model(self.model.inputs, self.model.get_layer("hidden").output)
         self.train = self._features_of(splits.train)
 
-    def judge(self, images: NDArray[np.float32], held_out: Split) -> Judgement:
-        """Of (N, H, W, C) images in the network's range, beside real ones."""
+    def judge(self, images: NDArray[np.float32], held_out: Split, asked: NDArray[np.int64] | None = None) -> Judgement:
+        """Of (N, H, W, C) images in the network's range, beside real ones.
+
+        Args:
+            asked: (N,) classes that the images are to be of; None where none was asked for.
+        """
         real = self._features_of(held_out)
         scores = self.model.predict(images, batch_size=256, verbose=0)
         share = np.bincount(scores.argmax(axis=1), minlength=scores.shape[1]) / len(scores)
@@ -76,6 +83,7 @@ class Judge:
             real_distance=frechet_distance(self.train, real),
             confident=float(np.mean(scores.max(axis=1) >= CONFIDENT)),
             entropy=float(-np.sum(seen * np.log(seen)) / np.log(len(share))),
+            as_asked=None if asked is None else accuracy(scores, asked),
         )
 
     def _features_of(self, split: Split) -> NDArray[np.float32]:

@@ -21,7 +21,7 @@ from dlkit.metrics import (
     squared_errors,
 )
 from dlkit.recipe import Recipe
-from dlkit.recipe_data import anomalous, latent_noise, naive_of
+from dlkit.recipe_data import anomalous, asked_of, latent_noise, naive_of
 from dlkit.runtime.preprocessing import Preprocessing
 from dlkit.runtime.rows import Rows, batches_of
 from dlkit.training.input_pipeline import targets_of
@@ -50,6 +50,7 @@ class Quality:
         besides: what else is known of generated images, see `judging.Judgement`; or of a forecast, see
             `metrics.beside_naive`.
         confusion: of a classifier, how many samples of each class (a row) are taken for each (a column).
+        warnings: why one of the numbers may mean less than it seems to.
     """
 
     metric: str
@@ -57,6 +58,7 @@ class Quality:
     given: float | None = None
     besides: Mapping[str, float] = dataclasses.field(default_factory=dict)
     confusion: tuple[tuple[int, ...], ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def classified(
@@ -127,11 +129,19 @@ def generated(
     judge = Judge(recipe, splits, preprocessing)
 
     def on(split: Split, seed: int) -> Quality:
-        noise = latent_noise(recipe, GENERATED, seed)
-        found = judge.judge(model.predict(noise, batch_size=256, verbose=0), split)
+        found = judge.judge(_made(model, recipe, seed), split, asked_of(recipe, GENERATED))
         return Quality("feature_distance", found.feature_distance, besides=found.besides)
 
     return on(splits.validation, recipe.seed + VALIDATION_NOISE), on(splits.test, recipe.seed + TEST_NOISE)
+
+
+def images_for_test(model: keras.Model, recipe: Recipe) -> NDArray[np.float32]:
+    """(GENERATED, H, W, C) what a generator makes of the noise by which it is measured beside the test split."""
+    return _made(model, recipe, recipe.seed + TEST_NOISE)
+
+
+def _made(model: keras.Model, recipe: Recipe, seed: int) -> NDArray[np.float32]:
+    return _outputs(model, latent_noise(recipe, GENERATED, seed))
 
 
 def _inputs(samples: Rows, preprocessing: Preprocessing) -> Iterator[NDArray[np.float32]]:

@@ -1,6 +1,6 @@
 """Draws recipes/pictures/: what bundles of the recipes make, by the commands a user would type (they take minutes).
 
-python tests/golden/make_pictures.py [digits-gan] [digits-vae]
+python tests/golden/make_pictures.py [digits-gan] [digits-conditional-gan] [digits-vae]
 """
 
 from __future__ import annotations
@@ -36,6 +36,12 @@ def generated(folder: str) -> None:
     drawn("digits-gan", f"{folder}/digits-gan/cpu-int8", "--count", "64", "--seed", "0")
 
 
+def generated_to_order(folder: str) -> None:
+    """What the conditional GAN makes of noise and each class."""
+    dlkit("run", "recipes/digits-conditional-gan.toml", "--out", folder, "-q")
+    drawn("digits-conditional-gan", f"{folder}/digits-conditional-gan/cpu-int8", "--count", "10", "--seed", "0")
+
+
 def variational(folder: str) -> None:
     """What the VAE gives again, and what its decoder makes of noise."""
     dlkit("run", "recipes/digits-vae.toml", "--out", folder, "-q")
@@ -45,7 +51,7 @@ def variational(folder: str) -> None:
     drawn("digits-vae-decoder", f"{folder}/digits-vae-decoder/cpu-int8", "--count", "64", "--seed", "0")
 
 
-MADE = {"digits-gan": generated, "digits-vae": variational}
+MADE = {"digits-gan": generated, "digits-conditional-gan": generated_to_order, "digits-vae": variational}
 
 
 def main(wanted: list[str]) -> None:

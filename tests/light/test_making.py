@@ -74,6 +74,16 @@ def generator(bundle: Path, vouch: Callable, monkeypatch: pytest.MonkeyPatch, pl
     return bundle
 
 
+@pytest.fixture
+def conditional(bundle: Path, vouch: Callable, monkeypatch: pytest.MonkeyPatch, place: Path) -> Path:
+    """A bundle whose model makes 8×8 images of a number and one of three classes."""
+    (bundle / "labels.txt").write_text("")
+    inputs = {"noise": {"preprocessing": NOISE}}
+    vouch(bundle, task="generation", picture=SIGNED, inputs=inputs, conditions=["cat", "dog", "owl"])
+    monkeypatch.setattr(loading, "open_model", lambda model, threads: StandIn((4,)))
+    return bundle
+
+
 def opened(path: Path) -> Image.Image:
     return Image.open(io.BytesIO(path.read_bytes()))
 
@@ -188,6 +198,83 @@ def test_force_replaces_a_picture(dlkit, generator: Path, place: Path) -> None:
     assert opened(place / "digits-tiny.png").format == "PNG"
 
 
+# --- generators that are told a class ---
+
+
+def columns_of(made: np.ndarray) -> np.ndarray:
+    """(N, 4) what the stand-in was given, of what it made."""
+    return np.arctanh(made[:, ::2, 0, 0])
+
+
+def test_a_picture_has_a_class_in_each_row(dlkit, conditional: Path, place: Path) -> None:
+    """Ten of each, unless a number is given."""
+    said = dlkit("predict", conditional)
+    wanted = "wrote digits-tiny.png: 10 images of each of 3 classes (cat, dog, owl) of noise (seed 0)\n"
+    assert (said.code, said.out, said.err) == (0, wanted, "")
+    cell = SHOWN_PIXELS + GAP_PIXELS
+    assert opened(place / "digits-tiny.png").size == (10 * cell + GAP_PIXELS, 3 * cell + GAP_PIXELS)
+
+
+def test_each_class_is_told_with_the_same_noise(dlkit, conditional: Path, place: Path) -> None:
+    """One-hot, behind it; in the order in which they are named, once each."""
+    arguments = ("--count", "2", "--output", "made.npy", "--json")
+    said = dlkit("predict", conditional, "--class", "owl", "--class", "cat", "--class", "owl", *arguments)
+    assert json.loads(said.out) == {"output": "made.npy", "images": 4, "seed": 0, "classes": ["owl", "cat"]}
+    given = columns_of(np.load(place / "made.npy"))
+    clipped = np.minimum(given[:, 1:], 1.0)  # far beyond it tanh has no inverse in float32
+    assert clipped == pytest.approx(np.array([[0, 0, 1], [0, 0, 1], [1, 0, 0], [1, 0, 0]], np.float32), abs=1e-6)
+    assert given[:2, 0].tolist() == given[2:, 0].tolist()
+    assert given[0, 0] != given[1, 0]
+
+
+def test_one_class_alone_fills_a_square(dlkit, conditional: Path, place: Path) -> None:
+    """There is no other to be beside."""
+    said = dlkit("predict", conditional, "--class", "dog", "--count", "9")
+    assert said.out == "wrote digits-tiny.png: 9 images of class dog of noise (seed 0)\n"
+    side = 3 * (SHOWN_PIXELS + GAP_PIXELS) + GAP_PIXELS
+    assert opened(place / "digits-tiny.png").size == (side, side)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--class", "dgo"], 1, "is told no class of that name; did you mean 'dog'?"),
+        (
+            ["noise.npy", "--class", "dog"],
+            2,
+            "--class is of noise that is drawn, but noise.npy is given; leave one out",
+        ),
+        (["--count", "4000"], 1, "4000 images of each of 3 classes are more than are made at once; at most 3333"),
+    ],
+)
+def test_what_a_conditional_generator_refuses(
+    dlkit, conditional: Path, place: Path, arguments: list[str], code: int, message: str
+) -> None:
+    """One line, and nothing is written."""
+    said = dlkit("predict", conditional, *arguments)
+    assert (said.code, said.out) == (code, "")
+    assert message in said.err.splitlines()[-1]
+    assert list(place.iterdir()) == []
+
+
+def test_no_other_generator_is_told_a_class(dlkit, generator: Path, place: Path) -> None:
+    """Said, not passed over."""
+    said = dlkit("predict", generator, "--class", "7")
+    assert (said.code, said.out) == (1, "")
+    assert "--class is for generators that are told a class, and digits-tiny/cpu-int8 is none; leave it" in said.err
+
+
+@pytest.mark.parametrize("conditions", ["cat", [1, 2], ["a", "b", "c", "d"], {"a": 1}])
+def test_a_manifest_with_broken_classes_is_refused(
+    dlkit, conditional: Path, vouch: Callable, conditions: object
+) -> None:
+    """Also where its input has no room for them beside noise."""
+    vouch(conditional, conditions=conditions)
+    said = dlkit("predict", conditional, "--check")
+    assert (said.code, said.out) == (1, "")
+    assert "is not a dlkit manifest, or is corrupt; export the bundle again" in said.err
+
+
 # --- auto-encoders ---
 
 
@@ -292,6 +379,7 @@ def test_evaluating_a_detector_on_a_folder(dlkit, detector: Path, digit_png: byt
     ("option", "message"),
     [
         (("--count", "3"), "--count is for generators, and digits-tiny/cpu-int8 is none; leave it out"),
+        (("--class", "3"), "--class is for generators, and digits-tiny/cpu-int8 is none; leave it out"),
         (("--output", "x.png"), "--output is for generators and auto-encoders, and digits-tiny/cpu-int8 is none"),
     ],
 )

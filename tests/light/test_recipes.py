@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dlkit.errors import RecipeError, UnknownName
@@ -241,6 +242,19 @@ def test_what_a_detector_cannot_be(good: Path, override: str, message: str) -> N
     assert message in str(caught.value)
 
 
+def test_no_classifier_is_measured_by_features(good: Path) -> None:
+    """There is accuracy for those."""
+    with pytest.raises(RecipeError, match="measure is for generators, and cnn is none; leave it out"):
+        read_recipe(good, ["measure={features = 'a.keras', preprocessing = 'unit'}"])
+
+
+def test_a_recipe_without_a_measure_is_stored_as_it_was_before(good: Path) -> None:
+    """With one, it reads back as the same."""
+    assert "measure" not in read_recipe(good).as_dict()
+    recipe = read_recipe(good, [*GENERATOR, "measure={features = 'a.keras', preprocessing = 'unit'}"])
+    assert recipe_from(recipe.as_dict(), "stored") == recipe
+
+
 def test_a_classifier_needs_its_top(good: Path) -> None:
     """Without it there is nothing to hold against the labels."""
     with pytest.raises(RecipeError, match="include_top = false leaves nothing to train"):
@@ -280,7 +294,6 @@ def test_a_generator_makes_images_of_the_data(good: Path) -> None:
     ("override", "message"),
     [
         ("network.options.image_shape=[9, 9, 4]", "image_shape = [9, 9, 4], but digits has [8, 8, 1]; leave it out"),
-        ("network.name=conditional_dcgan_generator", "which no recipe trains; use dcgan28_generator"),
         ("adversarial.options.wdith=1", "unknown key 'adversarial.options.wdith'; did you mean 'width'?"),
         ("adversarial.options.input_shape=[9, 9, 1]", "adversarial.options.input_shape is decided by the training"),
         ("adversarial.options.activation=sigmoid", "adversarial.options.activation is decided by the training"),
@@ -292,6 +305,10 @@ def test_a_generator_makes_images_of_the_data(good: Path) -> None:
         ("training.precision=float16", "training.precision = 'float16' is not for generators; leave it out"),
         ("augmentation.mixup=0.2", "augmentation.mixup = 0.2 is for classifiers, and dcgan28_generator is none"),
         ("data.noise=0.1", "data.noise = 0.1 is for auto-encoders, and dcgan28_generator is none; leave it out"),
+        ("measure.network=cnn", "measure.network = 'cnn' must be given with measure.features"),
+        ("measure.features=imagenet", "measure.features = 'imagenet' must be given with measure.network"),
+        ("measure={features = 'a.h5', network = 'dcgan_generator'}", "measure.network = 'dcgan_generator' is no class"),
+        ("measure={features = 'a.h5', preprocessing = 'units'}", "measure.preprocessing = 'units' is not one of them"),
     ],
 )
 def test_what_a_generator_cannot_be_trained_with(good: Path, override: str, message: str) -> None:
@@ -299,6 +316,44 @@ def test_what_a_generator_cannot_be_trained_with(good: Path, override: str, mess
     with pytest.raises(RecipeError) as caught:
         read_recipe(good, [*GENERATOR, override])
     assert message in str(caught.value)
+
+
+CONDITIONAL = ["network.name=conditional_dcgan_generator", "data.preprocessing=signed"]
+
+
+def test_a_conditional_generator_is_told_the_classes_of_the_data(good: Path) -> None:
+    """And so is its discriminator, which sees a plane for each after the image's channels."""
+    recipe = read_recipe(good, [*CONDITIONAL, "network.options.input_shape=[26]", "adversarial.options.width=8"])
+    assert recipe.network.options == {"image_shape": [8, 8, 1], "classes": 10, "input_shape": [26]}
+    assert recipe.adversarial.options == {"input_shape": [8, 8, 11], "classes": 10, "width": 8}
+    assert recipe_from(recipe.as_dict(), "stored") == recipe
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (
+            "network.options.input_shape=[10]",
+            "input_shape = [10] leaves no noise beside 10 classes; give [42], of which",
+        ),
+        ("network.options.classes=7", "network.options.classes = 7, but digits has 10; leave it out"),
+        ("adversarial.options.classes=7", "adversarial.options.classes is decided by the training; leave it out"),
+        ("adversarial.options.input_shape=[8, 8, 1]", "adversarial.options.input_shape is decided by the training"),
+    ],
+)
+def test_what_a_conditional_generator_cannot_be_trained_with(good: Path, override: str, message: str) -> None:
+    """Each is told by its key."""
+    with pytest.raises(RecipeError) as caught:
+        read_recipe(good, [*CONDITIONAL, override])
+    assert message in str(caught.value)
+
+
+def test_of_one_class_there_is_nothing_to_tell(good: Path, tmp_path: Path) -> None:
+    """The generator without classes is named."""
+    np.savez(tmp_path / "same.npz", x=np.arange(64 * 100, dtype=np.uint8).reshape(100, 8, 8, 1), y=np.zeros(100, int))
+    data = f"data={{name = 'npz', preprocessing = 'signed', options = {{path = '{tmp_path / 'same.npz'}'}}}}"
+    with pytest.raises(RecipeError, match="is told one of several classes, and npz has 1; use dcgan28_generator"):
+        read_recipe(good, [*CONDITIONAL, data])
 
 
 FAMILIES = {

@@ -70,11 +70,13 @@ def of_others(test: Quality, report: Report) -> dict[str, list[float]]:
 def of_generator(test: Quality, bundle: Bundle) -> dict[str, list[float]]:
     """The same of generated images; what holds for the float model's holds for the exported file's."""
     exported = evaluate(bundle)
-    return {
+    both = (test.besides, exported.besides)
+    asked = {"as_asked": [found["as_asked"] for found in both]} if "as_asked" in test.besides else {}
+    return asked | {
         "float_feature_distance": [test.value],
         "exported_feature_distance": [exported.exported],
-        "confident": [test.besides["confident"], exported.besides["confident"]],
-        "entropy": [test.besides["entropy"], exported.besides["entropy"]],
+        "confident": [found["confident"] for found in both],
+        "entropy": [found["entropy"] for found in both],
     }
 
 

@@ -51,6 +51,15 @@ RECIPES: dict[str, dict[str, Any]] = {
         "training": {"epochs": 4, "batch_size": 256, **EACH},
         "adversarial": {"options": {"width": 8}, "ema": 0.9},
     },
+    "conditional": {
+        "network": {
+            "name": "conditional_dcgan_generator",
+            "options": {"input_shape": [26], "image_shape": [8, 8, 1], "width": 8},
+        },
+        "data": {"name": "digits", "preprocessing": "signed"},
+        "training": {"epochs": 4, "batch_size": 256, **EACH},
+        "adversarial": {"options": {"width": 8}, "ema": 0.9, "spectral_norm": True, "gradient_penalty": 1.0},
+    },
 }
 
 

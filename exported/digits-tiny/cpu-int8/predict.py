@@ -38,7 +38,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from collections.abc import Callable, Mapping
 from collections.abc import Iterable
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Iterator
 from collections.abc import Iterator, Mapping
 from collections.abc import Mapping
@@ -2118,15 +2118,19 @@ def pixels_of(values: NDArray[np.float32], preprocessing: Preprocessing) -> NDAr
     return np.asarray(np.clip(np.round((raw - low) / (high - low) * 255.0), 0, 255), np.uint8)
 
 
-def png_grid(images: NDArray[np.uint8]) -> bytes:
-    """(N, H, W, 1 or 3) pixels as one PNG, row by row, about as wide as high; the same images give the same bytes."""
+def png_grid(images: NDArray[np.uint8], columns: int | None = None) -> bytes:
+    """(N, H, W, 1 or 3) pixels as one PNG, row by row; the same images give the same bytes.
+
+    Args:
+        columns: images a row; None makes it about as wide as high.
+    """
     require("PIL")
     from PIL import Image
 
     factor = max(1, round(SHOWN_PIXELS / images.shape[1]))
     large = images.repeat(factor, axis=1).repeat(factor, axis=2)
     count, height, width, channels = large.shape
-    columns = min(count, math.ceil(math.sqrt(count * height / width)))
+    columns = min(count, columns or math.ceil(math.sqrt(count * height / width)))
     rows = math.ceil(count / columns)
     down, right = height + GAP_PIXELS, width + GAP_PIXELS
     whole = np.full((rows * down + GAP_PIXELS, columns * right + GAP_PIXELS, channels), GAP_GREY, np.uint8)
@@ -2143,6 +2147,22 @@ def npy_bytes(values: NDArray[Any]) -> bytes:
     stream = io.BytesIO()
     np.lib.format.write_array(stream, values, allow_pickle=False)
     return stream.getvalue()
+
+
+# --- runtime/conditions ---
+
+def told(noise: NDArray[np.float32], places: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
+    """(N, latent + classes) numbers with the last of them one-hot: the class of the number in `places` (N,)."""
+    one_hot = np.eye(classes, dtype=np.float32)[places]
+    return np.concatenate([noise[:, :-classes], one_hot], axis=1)
+
+
+def told_each(noise: NDArray[np.float32], places: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
+    """The same noise for every class in `places` (M,): (N, latent + classes) → (M · N, latent + classes).
+
+    Class by class, so that a picture with N images a row has a class in each row and a noise in each column.
+    """
+    return told(np.tile(noise, (len(places), 1)), np.repeat(places, len(noise)), classes)
 
 
 # --- bundle/loading ---
@@ -2187,6 +2207,8 @@ class Bundle:
         picture: from pixels to the range of what a generator makes; None of other models.
         detector: of an auto-encoder that detects anomalies; None of other models.
         forecast: from raw values to the range of what a forecaster gives; None of other models.
+        conditions: names of the classes that a generator is told, in the order of the last numbers of its input;
+            empty of other models.
     """
 
     folder: Path
@@ -2196,6 +2218,7 @@ class Bundle:
     picture: Preprocessing | None = None
     detector: Detector | None = None
     forecast: Preprocessing | None = None
+    conditions: tuple[str, ...] = ()
 
     @property
     def model(self) -> Path:
@@ -2350,7 +2373,8 @@ def load_bundle(folder: Path | str) -> Bundle:
         anomaly = manifest.get("anomaly")
         detector = Detector(tuple(anomaly["normal"]), float(anomaly["threshold"])) if anomaly else None
         forecast = preprocessing_from(manifest["forecast"]) if manifest.get("forecast") else None
-        return Bundle(folder, manifest, tuple(labels), inputs, picture, detector, forecast)
+        conditions = _conditions(manifest, inputs)
+        return Bundle(folder, manifest, tuple(labels), inputs, picture, detector, forecast, conditions)
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -2384,6 +2408,17 @@ def _check_types(manifest: dict[str, Any]) -> None:
         end["answers"] in ("probabilities", "scores") and 0 <= float(end["tolerance"]) < math.inf for end in ends
     ):
         raise ValueError
+
+
+def _conditions(manifest: Mapping[str, Any], inputs: Mapping[str, Preprocessing]) -> tuple[str, ...]:
+    """The classes that a generator is told. Raises ValueError unless they are names that its one input has room for."""
+    names = manifest.get("conditions", [])
+    if not names:
+        return ()
+    [[numbers]] = (preprocessing.shape for preprocessing in inputs.values())
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(names) >= numbers:
+        raise ValueError
+    return tuple(names)
 
 
 def _model_of(manifest: Mapping[str, Any]) -> str:
@@ -2472,8 +2507,10 @@ def check_numbers(outputs: NDArray[np.float32]) -> None:
 # --- bundle/making ---
 
 OUTPUT_SUFFIXES = (".png", ".npy")
-IMAGES_MADE, MOST_MADE = 64, 10_000
-"""Of noise that is drawn: unless their number is given, and the most there may be."""
+IMAGES_MADE, OF_EACH, MOST_MADE = 64, 10, 10_000
+"""Of noise that is drawn: unless their number is given; of each class, where one is told; and the most there may be."""
+NAMED = 10
+"""Classes are told by name where there are no more."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -2512,16 +2549,59 @@ class Again:
         return {"input": self.name, "mean_squared_error": self.error, "psnr_db": self.psnr_db}
 
 
-def images_made(
-    bundle: Bundle, names: list[str], count: int | None = None, seed: int | None = None, threads: int | None = None
-) -> NDArray[np.float32]:
-    """(N, ...) what a generator makes, in its range: of the noise in the files `names`; without any, of noise drawn.
+@dataclasses.dataclass(frozen=True)
+class Made:
+    """What a generator makes.
 
-    Raises DataError if the noise is not what the generator takes, or if it takes more than noise and gets none.
+    Attributes:
+        images: (N, ...) in its range.
+        classes: that it was told, as many images of each, one class after the other; empty where it was told none.
     """
-    count = IMAGES_MADE if count is None else count
-    if count > MOST_MADE:
-        raise DataError(f"{count} images are more than are made at once; at most {MOST_MADE}: --count {MOST_MADE}")
+
+    images: NDArray[np.float32]
+    classes: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> int | None:
+        """Images a row of a picture with a class in each row; None where there are not several classes."""
+        return len(self.images) // len(self.classes) if len(self.classes) > 1 else None
+
+    @property
+    def text(self) -> str:
+        """How many."""
+        count = len(self.images)
+        if not self.classes:
+            return f"{count} images"
+        if len(self.classes) == 1:
+            return f"{count} images of class {self.classes[0]}"
+        names = f" ({', '.join(self.classes)})" if len(self.classes) <= NAMED else ""
+        return f"{count // len(self.classes)} images of each of {len(self.classes)} classes{names}"
+
+
+def images_made(
+    bundle: Bundle,
+    names: list[str],
+    count: int | None = None,
+    seed: int | None = None,
+    threads: int | None = None,
+    classes: Sequence[str] = (),
+) -> Made:
+    """What a generator makes of the noise in the files `names`; without any, of noise drawn.
+
+    Args:
+        count: of images; of a generator that is told a class, of each.
+        classes: those that it is told, with the same noise for each; without any, all of them.
+
+    Raises DataError if the noise is not what the generator takes, if it takes more than noise and gets none, or if it
+    is told no class of that name.
+    """
+    if names and classes:
+        raise DataError(f"--class is of noise that is drawn, but {names[0]} is given; leave one out")
+    places = _places(bundle, classes) if not names else []
+    count = (OF_EACH if places else IMAGES_MADE) if count is None else count
+    if count * max(1, len(places)) > MOST_MADE:
+        most, each = MOST_MADE // max(1, len(places)), f" of each of {len(places)} classes" if places else ""
+        raise DataError(f"{count} images{each} are more than are made at once; at most {most}: --count {most}")
     if names:
         raws = [sample.raw for sample in read_samples(names, bundle.inputs)]
         noise = {name: np.stack([raw[name] for raw in raws]) for name in bundle.inputs}
@@ -2530,9 +2610,22 @@ def images_made(
         raise DataError(f"{bundle.folder}: makes images of {wanted}; give a .npz archive with an array for each")
     else:
         noise = {name: inputs.noise(count, seed or 0) for name, inputs in bundle.inputs.items()}
+    if places:
+        noise = {name: told_each(drawn, np.asarray(places), len(bundle.conditions)) for name, drawn in noise.items()}
     [made] = bundle.session(threads).run_named(bundle.prepared(noise)).values()
     check_numbers(made)
-    return made
+    return Made(made, tuple(bundle.conditions[place] for place in places))
+
+
+def _places(bundle: Bundle, classes: Sequence[str]) -> list[int]:
+    """The numbers of these classes, or of all of them. Raises DataError for one that the generator is not told."""
+    known = bundle.conditions
+    if classes and not known:
+        raise DataError(f"--class is for generators that are told a class, and {bundle.name} is none; leave it out")
+    for name in classes:
+        if name not in known:
+            raise DataError(f"--class {name}: {bundle.name} is told no class of that name; {suggestion(name, known)}")
+    return [known.index(name) for name in dict.fromkeys(classes or known)]
 
 
 def samples_again(bundle: Bundle, names: list[str], threads: int | None = None) -> Iterator[Again]:
@@ -2553,13 +2646,13 @@ def check_output(output: Path) -> None:
         raise DataError(f"--output {output}: call it NAME.png or, for the numbers themselves, NAME.npy")
 
 
-def content_of_made(output: Path, bundle: Bundle, made: NDArray[np.float32]) -> bytes:
+def content_of_made(output: Path, bundle: Bundle, made: Made) -> bytes:
     """A generator's images as the content of the file `output`: a grid, or the numbers in the network's range."""
     if output.suffix.lower() == ".npy":
-        return npy_bytes(made)
+        return npy_bytes(made.images)
     if bundle.picture is None:
         raise DataError(f"{bundle.folder}: does not say how its outputs become pixels: --output NAME.npy")
-    return png_grid(pixels_of(made, bundle.picture))
+    return png_grid(pixels_of(made.images, bundle.picture), made.columns)
 
 
 def content_of_again(output: Path, bundle: Bundle, samples: Iterable[Again]) -> bytes:
@@ -2604,6 +2697,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, metavar="FILE", help="write what was made as .png or .npy")
     parser.add_argument("--count", type=_positive, metavar="N", help="of a generator: images to make of noise")
     parser.add_argument("--seed", type=_natural, metavar="N", help="of a generator: seed of the noise")
+    parser.add_argument("--class", action="append", dest="classes", metavar="NAME", help="of one told a class: this")
     return parser.parse_args()
 
 
@@ -2626,7 +2720,7 @@ def _whole(text: str, least: int) -> int:
 
 
 def _answer(bundle: Bundle, arguments: argparse.Namespace) -> int:
-    asked = (*arguments.inputs, arguments.output, arguments.count, arguments.seed)
+    asked = (*arguments.inputs, arguments.output, arguments.count, arguments.seed, arguments.classes)
     if arguments.check and all(given is None for given in asked):
         return 0
     if bundle.task == "generation":
@@ -2642,9 +2736,10 @@ def _answer(bundle: Bundle, arguments: argparse.Namespace) -> int:
 def _make(bundle: Bundle, arguments: argparse.Namespace) -> int:
     output = arguments.output or Path(f"{bundle.manifest['name']}.png")
     _check_free(output)
-    made = images_made(bundle, arguments.inputs, arguments.count, arguments.seed, arguments.threads)
+    classes = arguments.classes or ()
+    made = images_made(bundle, arguments.inputs, arguments.count, arguments.seed, arguments.threads, classes)
     output.write_bytes(content_of_made(output, bundle, made))
-    print(f"wrote {printable(str(output))}: {len(made)} images")
+    print(f"wrote {printable(str(output))}: {printable(made.text)}")
     return 0
 
 
