@@ -120,6 +120,8 @@ class TrainingPart:
             "binary_crossentropy". A classifier has but one.
         keep: the weights of the "last" epoch, or of the "best", by the loss on the validation split.
         patience: epochs without a better loss on the validation split after which it ends; 0 waits for all.
+        with_validation: of a classifier: train on the validation split too, once all settings are chosen. It is then
+            no judge of the training, and says of an export only what the file loses against the float model.
         precision: of the numbers in training: "float32", or mixed with "bfloat16" or "float16"
             (Micikevicius et al. 2018, arXiv:1710.03740). Weights are float32, and so is what is exported.
         checkpoint_s: at least so many seconds lie between two checkpoints; 0 is one an epoch.
@@ -144,6 +146,7 @@ class TrainingPart:
     loss: Loss = "mse"
     keep: Literal["last", "best"] = "last"
     patience: int = 0
+    with_validation: bool = False
     precision: Precision = "float32"
     checkpoint_s: float = 5.0
     checkpoints: int = 2
@@ -161,6 +164,13 @@ class TrainingPart:
         steps = self.milestones
         rising = all(low < high for low, high in zip((0.0, *steps), (*steps, 1.0), strict=True))
         _require(rising, "training.milestones", self, "fractions of the training, rising, between 0 and 1")
+        watches = self.keep == "best" or self.patience > 0
+        _require(
+            not (self.with_validation and watches),
+            "training.with_validation",
+            self,
+            "false where 'keep' or 'patience' go by the validation split",
+        )
         _require((self.schedule == "step") == bool(steps), "training.milestones", self, "given with schedule = 'step'")
 
 

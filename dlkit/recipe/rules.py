@@ -160,6 +160,7 @@ def _check_task(recipe: Recipe, network: Network, where: str) -> None:
         ("data.noise", recipe.data.noise, 0.0, "reconstruction", "auto-encoders"),
         ("training.label_smoothing", recipe.training.label_smoothing, 0.0, "classification", "classifiers"),
         ("training.class_weights", recipe.training.class_weights, "none", "classification", "classifiers"),
+        ("training.with_validation", recipe.training.with_validation, False, "classification", "classifiers"),
         ("augmentation.mixup", recipe.augmentation.mixup, 0.0, "classification", "classifiers"),
         ("augmentation.cutmix", recipe.augmentation.cutmix, 0.0, "classification", "classifiers"),
         ("transfer", recipe.transfer, TransferPart(), "classification", "classifiers"),

@@ -13,6 +13,7 @@ from dlkit.errors import TrainingError
 from dlkit.frameworks import keras
 from dlkit.frameworks import tensorflow as tf
 from dlkit.recipe import Recipe
+from dlkit.recipe_data import trained_on
 from dlkit.runtime.preprocessing import Preprocessing
 from dlkit.training import loop
 from dlkit.training.distribution import Distribution
@@ -51,7 +52,8 @@ def fit(
         TrainingError: a loss is no longer a number, or a worker is gone.
         OutputError: a checkpoint cannot be written, or is of another training.
     """
-    part, steps, classes = recipe.training, steps_of(splits.train, recipe), model.output_shape[-1]
+    train = trained_on(recipe, splits)
+    part, steps, classes = recipe.training, steps_of(train, recipe), model.output_shape[-1]
     with replicas.strategy.scope():
         optimizer = optimizer_for(part, steps * part.epochs)
         optimizer.build(model.trainable_variables)
@@ -67,7 +69,7 @@ def fit(
         return over and replicas.distribution.is_chief  # others begin with an empty history where the chief goes on
 
     def batches(epoch: int) -> Any:
-        return labelled_batches(splits.train, preprocessing, recipe, classes, epoch).take(steps)
+        return labelled_batches(train, preprocessing, recipe, classes, epoch).take(steps)
 
     validation = held_out(splits.validation, preprocessing, recipe, classes)
     if isinstance(validation, tuple):

@@ -101,6 +101,14 @@ BAD = [
     ("training.milestones=[0.5]", "training.milestones = (0.5,) must be given with schedule = 'step'"),
     ("training.milestones=[0.5, 0.4]", "(0.5, 0.4) must be fractions of the training, rising, between 0 and 1"),
     ("training.patience=-1", "training.patience = -1 must be at least 0"),
+    (
+        "training={epochs = 1, with_validation = true, keep = 'best'}",
+        "with_validation = True must be false where 'keep' or 'patience' go by the validation split",
+    ),
+    (
+        "training={epochs = 1, with_validation = true, patience = 1}",
+        "with_validation = True must be false where 'keep' or 'patience' go by the validation split",
+    ),
     ("training.checkpoints=0", "training.checkpoints = 0 must be at least 1"),
     ("training.clip_norm=nan", "training.clip_norm = nan must be at least 0"),
     ("transfer.frozen_epochs=1", "transfer.frozen_epochs = 1 must be given with transfer.weights"),
