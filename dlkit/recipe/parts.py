@@ -57,7 +57,7 @@ class DataPart:
 
 @dataclasses.dataclass(frozen=True)
 class AugmentationPart:
-    """[augmentation] random changes to training samples; 0 is none. All but `noise` are of images.
+    """[augmentation] random changes to training samples; 0 is none. All but `noise` and `mixup` are of images.
 
     Attributes:
         shift: largest shift, as a fraction of height and width.
@@ -69,7 +69,7 @@ class AugmentationPart:
         brightness, contrast: largest change, as a fraction.
         saturation, hue: likewise; of images in colour.
         erasing: probability with which a rectangle is painted over; Zhong et al. 2020, arXiv:1708.04896.
-        mixup, cutmix: alpha of the Beta distribution by which two images, and their classes, are mixed.
+        mixup, cutmix: alpha of the Beta distribution by which two samples, and their classes, are mixed.
         noise: standard deviation of Gaussian noise, as a fraction of the raw range, at whose ends it is cut off.
     """
 

@@ -178,9 +178,10 @@ def _check_task(recipe: Recipe, network: Network, where: str) -> None:
 def _check_augmentation(recipe: Recipe, options: dict[str, Any], of_images: bool, where: str) -> None:
     """Raise RecipeError for changes that the samples do not allow."""
     part, default = recipe.augmentation, AugmentationPart()
-    if not of_images and dataclasses.replace(part, noise=0.0) != default:
+    if not of_images and dataclasses.replace(part, noise=0.0, mixup=0.0) != default:
         raise RecipeError(
-            f"{where}: augmentation is of images, and {recipe.data.name} has none; leave all but 'noise' out"
+            f"{where}: augmentation is of images, and {recipe.data.name} has none; "
+            "leave all but 'noise' and 'mixup' out"
         )
     shape = options.get("image_shape", options.get("input_shape"))
     if of_images and shape is not None and tuple(shape)[-1] != 3 and (part.saturation or part.hue):

@@ -259,9 +259,13 @@ def test_series_are_not_augmented_like_images(good: Path) -> None:
     series = ["data.name=japanese_vowels", "network.name=lstm"]
     assert read_recipe(good, series).network.options == {"input_shape": [29, 12], "classes": 9}
     with pytest.raises(
-        RecipeError, match="augmentation is of images, and japanese_vowels has none; leave all but 'noise'"
+        RecipeError, match="augmentation is of images, and japanese_vowels has none; leave all but 'noise' and 'mixup'"
     ):
         read_recipe(good, [*series, "augmentation.shift=0.1"])
+    with pytest.raises(RecipeError, match="augmentation is of images"):
+        read_recipe(good, [*series, "augmentation.cutmix=0.1"])
+    mixed = read_recipe(good, [*series, "augmentation.mixup=0.1", "augmentation.noise=0.1"])
+    assert (mixed.augmentation.mixup, mixed.augmentation.noise) == (0.1, 0.1)
 
 
 def test_series_are_not_for_networks_of_images(good: Path) -> None:
