@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlkit.datasets import Dataset, Split, Splits
+from dlkit.datasets._joining import joined
 from dlkit.metrics import Naive
 from dlkit.networks import NETWORKS
 from dlkit.recipe import Recipe, opened
@@ -101,6 +102,11 @@ def splits_of(recipe: Recipe) -> Splits:
         through_noise(validation, noise, raw_range, recipe.seed + 1),
         through_noise(test, noise, raw_range, recipe.seed + 2),
     )
+
+
+def trained_on(recipe: Recipe, splits: Splits) -> Split:
+    """What the recipe's network learns from: its training split, and the validation split after it if it says so."""
+    return joined(splits.train, splits.validation) if recipe.training.with_validation else splits.train
 
 
 def held_out_noise(recipe: Recipe) -> float:

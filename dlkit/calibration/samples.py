@@ -32,7 +32,7 @@ MINIMUM_SAMPLES, LEAST_HELD_OUT, MOST_HELD_OUT = 10, 3, 100
 
 @dataclasses.dataclass(frozen=True)
 class HeldOut:
-    """Samples no one has trained on or calibrated with.
+    """Samples no one has trained on or calibrated with, unless the recipe trains with the validation split.
 
     Attributes:
         name: for the report.
@@ -103,12 +103,13 @@ def samples_of_recipe(recipe: Recipe, name: str) -> ExportSamples:
     splits, raw_range = splits_of(recipe), preprocessing_of(recipe).raw_range
     train = splits.train.rows(stratified(splits.train.labels, recipe.export.calibration_samples, recipe.seed))
     calibration = through_noise(train, held_out_noise(recipe), raw_range, recipe.seed)
+    gate = "validation, trained on too" if recipe.training.with_validation else "validation"
     of = f", {' and '.join(recipe.anomaly.classes)} alone" if recipe.anomaly is not None else ""
     return ExportSamples(
         calibration=Samples(
             {name: np.asarray(calibration.samples)}, train.labels, f"training split of {recipe.data.name}{of}"
         ),
-        gate=_held_out("validation", splits.validation, name),
+        gate=_held_out(gate, splits.validation, name),
         test=_held_out("test", splits.test, name),
         asked_for=True,
     )

@@ -166,7 +166,11 @@ def print_training(result: TrainingResult) -> None:
         click.echo(f"note: the checkpoint {path.name} was damaged and passed over")
     validation, test = result.validation, result.test
     places = 4 if test.metric in ("accuracy", "auc", "skill") else 2
-    click.echo(f"{test.metric:<9} {validation.value:.{places}f} validation, {test.value:.{places}f} test (float model)")
+    recipe = result.trained.recipe
+    validated = "validation (trained on too)" if recipe and recipe.training.with_validation else "validation"
+    click.echo(
+        f"{test.metric:<9} {validation.value:.{places}f} {validated}, {test.value:.{places}f} test (float model)"
+    )
     if validation.given is not None and test.given is not None:
         click.echo(f"{'':<9} {validation.given:.{places}f} validation, {test.given:.{places}f} test (the noisy input)")
     if test.metric == "skill":

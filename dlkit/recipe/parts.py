@@ -59,7 +59,8 @@ class DataPart:
 
 @dataclasses.dataclass(frozen=True)
 class AugmentationPart:
-    """[augmentation] random changes to training samples; 0 is none. `noise` is of all, others of images or sounds.
+    """[augmentation] random changes to training samples; 0 is none. `noise` and `mixup` are of all, others of images or
+    sounds.
 
     Attributes:
         shift: largest shift, as a fraction of height and width.
@@ -71,7 +72,7 @@ class AugmentationPart:
         brightness, contrast: largest change, as a fraction.
         saturation, hue: likewise; of images in colour.
         erasing: probability with which a rectangle is painted over; Zhong et al. 2020, arXiv:1708.04896.
-        mixup, cutmix: alpha of the Beta distribution by which two images, and their classes, are mixed.
+        mixup, cutmix: alpha of the Beta distribution by which two samples, and their classes, are mixed.
         noise: standard deviation of Gaussian noise, as a fraction of the raw range, at whose ends it is cut off.
         time_shift: of sounds: largest shift to earlier or later, in seconds; silence moves in.
         background: of sounds: largest standard deviation of white noise that is laid over the waveform, as a fraction
@@ -138,6 +139,8 @@ class TrainingPart:
             "binary_crossentropy". A classifier has but one.
         keep: the weights of the "last" epoch, or of the "best", by the loss on the validation split.
         patience: epochs without a better loss on the validation split after which it ends; 0 waits for all.
+        with_validation: of a classifier: train on the validation split too, once all settings are chosen. It is then
+            no judge of the training, and says of an export only what the file loses against the float model.
         precision: of the numbers in training: "float32", or mixed with "bfloat16" or "float16"
             (Micikevicius et al. 2018, arXiv:1710.03740). Weights are float32, and so is what is exported.
         checkpoint_s: at least so many seconds lie between two checkpoints; 0 is one an epoch.
@@ -162,6 +165,7 @@ class TrainingPart:
     loss: Loss = "mse"
     keep: Literal["last", "best"] = "last"
     patience: int = 0
+    with_validation: bool = False
     precision: Precision = "float32"
     checkpoint_s: float = 5.0
     checkpoints: int = 2
@@ -179,6 +183,13 @@ class TrainingPart:
         steps = self.milestones
         rising = all(low < high for low, high in zip((0.0, *steps), (*steps, 1.0), strict=True))
         _require(rising, "training.milestones", self, "fractions of the training, rising, between 0 and 1")
+        watches = self.keep == "best" or self.patience > 0
+        _require(
+            not (self.with_validation and watches),
+            "training.with_validation",
+            self,
+            "false where 'keep' or 'patience' go by the validation split",
+        )
         _require((self.schedule == "step") == bool(steps), "training.milestones", self, "given with schedule = 'step'")
 
 

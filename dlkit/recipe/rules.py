@@ -172,6 +172,7 @@ def _check_task(recipe: Recipe, network: Network, where: str) -> None:
         ("data.noise", recipe.data.noise, 0.0, "reconstruction", "auto-encoders"),
         ("training.label_smoothing", recipe.training.label_smoothing, 0.0, "classification", "classifiers"),
         ("training.class_weights", recipe.training.class_weights, "none", "classification", "classifiers"),
+        ("training.with_validation", recipe.training.with_validation, False, "classification", "classifiers"),
         ("augmentation.mixup", recipe.augmentation.mixup, 0.0, "classification", "classifiers"),
         ("augmentation.cutmix", recipe.augmentation.cutmix, 0.0, "classification", "classifiers"),
         ("transfer", recipe.transfer, TransferPart(), "classification", "classifiers"),
@@ -194,9 +195,9 @@ def _check_augmentation(recipe: Recipe, options: dict[str, Any], dataset: Datase
         _check_changes_of_sounds(part, dataset.sound, where)
     elif asked := next((key for key in OF_SOUNDS if getattr(part, key)), ""):
         raise RecipeError(f"{where}: augmentation.{asked} is of sounds, and {recipe.data.name} has none; leave it out")
-    if not of_images and dataclasses.replace(part.without_sounds, noise=0.0) != default:
-        others = ["noise", *(OF_SOUNDS if dataset.sound is not None else ())]
-        kept = " and ".join([", ".join(map(repr, others[:-1])), repr(others[-1])]) if others[1:] else repr(others[0])
+    if not of_images and dataclasses.replace(part.without_sounds, noise=0.0, mixup=0.0) != default:
+        others = ["noise", "mixup", *(OF_SOUNDS if dataset.sound is not None else ())]
+        kept = f"{', '.join(map(repr, others[:-1]))} and {others[-1]!r}"
         raise RecipeError(
             f"{where}: augmentation is of images, and {recipe.data.name} has none; leave all but {kept} out"
         )

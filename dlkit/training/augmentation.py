@@ -134,10 +134,12 @@ def _of_pairs(part: AugmentationPart) -> list[Change]:
 
     def mixing(layer: Any) -> Change:
         def change(raw: Any, targets: Any, seeds: Any) -> tuple[Any, Any]:
-            both = {"images": raw, "labels": targets}
-            drawn = layer.get_random_transformation(both, training=True, seed=seeds)
-            mixed = layer.transform_images(raw, drawn, training=True)
-            return mixed, layer.transform_labels(targets, drawn, training=True)
+            shape = tf.shape(raw)
+            # Keras knows no samples but images: values of a sequence become images one pixel high.
+            images = raw if raw.shape.rank == 4 else tf.reshape(raw, (shape[0], 1, 1, -1))
+            drawn = layer.get_random_transformation({"images": images, "labels": targets}, training=True, seed=seeds)
+            mixed = layer.transform_images(images, drawn, training=True)
+            return tf.reshape(mixed, shape), layer.transform_labels(targets, drawn, training=True)
 
         return change
 

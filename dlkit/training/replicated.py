@@ -18,7 +18,7 @@ from dlkit.frameworks import keras
 from dlkit.frameworks import tensorflow as tf
 from dlkit.networks import NETWORKS
 from dlkit.recipe import Recipe
-from dlkit.recipe_data import normal_samples
+from dlkit.recipe_data import normal_samples, trained_on
 from dlkit.runtime.preprocessing import Preprocessing
 from dlkit.training import loop
 from dlkit.training.input_pipeline import (
@@ -61,7 +61,7 @@ def fit(
         TrainingError: a loss is no longer a number, or a worker is gone.
         OutputError: a checkpoint cannot be written, or is of another training.
     """
-    part, steps = recipe.training, steps_of(splits.train, recipe)
+    part, steps = recipe.training, steps_of(trained_on(recipe, splits), recipe)
     task = TASKS[NETWORKS[recipe.network.name].task](model, recipe, splits, preprocessing)
     with replicas.strategy.scope():
         optimizer = optimizer_for(part, steps * part.epochs)
@@ -105,10 +105,11 @@ class Task:
 
 def _classification(model: keras.Model, recipe: Recipe, splits: Splits, preprocessing: Preprocessing) -> Task:
     part, classes = recipe.training, model.output_shape[-1]
+    train = trained_on(recipe, splits)
     loss = keras.losses.CategoricalCrossentropy(gives_logits(model), part.label_smoothing, reduction=None)
 
     def batches(epoch: int) -> Any:
-        found = labelled_batches(splits.train, preprocessing, recipe, classes, epoch)
+        found = labelled_batches(train, preprocessing, recipe, classes, epoch)
         return found.map(lambda inputs, *wanted: (inputs, wanted if len(wanted) > 1 else wanted[0]))
 
     def weighted(wanted: Any, given: Any) -> Any:

@@ -10,6 +10,7 @@ from dlkit.datasets import Splits
 from dlkit.errors import TrainingError
 from dlkit.frameworks import keras
 from dlkit.recipe import Recipe
+from dlkit.recipe_data import trained_on
 from dlkit.runtime.preprocessing import Preprocessing
 from dlkit.training.fitting import Phase, fit_epochs
 from dlkit.training.input_pipeline import held_out, labelled_batches, steps_of
@@ -18,13 +19,14 @@ from dlkit.training.watching import History, Watch
 
 
 def fit(model: keras.Model, recipe: Recipe, splits: Splits, preprocessing: Preprocessing, watch: Watch) -> History:
-    """Train `model` in place on the training split; the validation split is only watched.
+    """Train `model` in place on the training split; the validation split is only watched, unless the recipe says so.
 
     Raises:
         TrainingError: the loss is no longer a number, or the network does not end as a classifier does.
         OutputError: a checkpoint cannot be written, or is of another training.
     """
-    part, steps, classes = recipe.training, steps_of(splits.train, recipe), model.output_shape[-1]
+    train = trained_on(recipe, splits)
+    part, steps, classes = recipe.training, steps_of(train, recipe), model.output_shape[-1]
     validation = held_out(splits.validation, preprocessing, recipe, classes)
     loss = keras.losses.CategoricalCrossentropy(gives_logits(model), label_smoothing=part.label_smoothing)
 
@@ -35,7 +37,7 @@ def fit(model: keras.Model, recipe: Recipe, splits: Splits, preprocessing: Prepr
         return [model.optimizer]
 
     def batches(first: int) -> Any:
-        return labelled_batches(splits.train, preprocessing, recipe, classes, first)
+        return labelled_batches(train, preprocessing, recipe, classes, first)
 
     return fit_epochs(model, _phases(model, recipe, compiled), part, batches, steps, watch, validation)
 

@@ -173,8 +173,8 @@ def test_normal_samples_of_a_detector_stay_sounds(sounds: Path) -> None:
         ({"options": {"path": "no/where"}}, "data.options.path = 'no/where': there is no such folder"),
         ({"network": "dcgan28_generator"}, "dcgan28_generator makes images like (28, 28, 1), and audio has"),
         ({"augmentation": {"flip": "horizontal"}},
-         "x.toml: augmentation is of images, and audio has none; leave all but 'noise', 'time_shift', 'background', "
-         "'time_mask' and 'frequency_mask' out"),
+         "x.toml: augmentation is of images, and audio has none; leave all but 'noise', 'mixup', 'time_shift', "
+         "'background', 'time_mask' and 'frequency_mask' out"),
         ({"augmentation": {"time_shift": 0.5}},
          "x.toml: augmentation.time_shift = 0.5 must be less than data.options.seconds = 0.5"),
         ({"augmentation": {"frequency_mask": 0.2}},

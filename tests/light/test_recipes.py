@@ -102,6 +102,14 @@ BAD = [
     ("training.milestones=[0.5]", "training.milestones = (0.5,) must be given with schedule = 'step'"),
     ("training.milestones=[0.5, 0.4]", "(0.5, 0.4) must be fractions of the training, rising, between 0 and 1"),
     ("training.patience=-1", "training.patience = -1 must be at least 0"),
+    (
+        "training={epochs = 1, with_validation = true, keep = 'best'}",
+        "with_validation = True must be false where 'keep' or 'patience' go by the validation split",
+    ),
+    (
+        "training={epochs = 1, with_validation = true, patience = 1}",
+        "with_validation = True must be false where 'keep' or 'patience' go by the validation split",
+    ),
     ("training.checkpoints=0", "training.checkpoints = 0 must be at least 1"),
     ("training.clip_norm=nan", "training.clip_norm = nan must be at least 0"),
     ("transfer.frozen_epochs=1", "transfer.frozen_epochs = 1 must be given with transfer.weights"),
@@ -266,9 +274,13 @@ def test_series_are_not_augmented_like_images(good: Path) -> None:
     series = ["data.name=japanese_vowels", "network.name=lstm"]
     assert read_recipe(good, series).network.options == {"input_shape": [29, 12], "classes": 9}
     with pytest.raises(
-        RecipeError, match="augmentation is of images, and japanese_vowels has none; leave all but 'noise'"
+        RecipeError, match="augmentation is of images, and japanese_vowels has none; leave all but 'noise' and 'mixup'"
     ):
         read_recipe(good, [*series, "augmentation.shift=0.1"])
+    with pytest.raises(RecipeError, match="augmentation is of images"):
+        read_recipe(good, [*series, "augmentation.cutmix=0.1"])
+    mixed = read_recipe(good, [*series, "augmentation.mixup=0.1", "augmentation.noise=0.1"])
+    assert (mixed.augmentation.mixup, mixed.augmentation.noise) == (0.1, 0.1)
 
 
 def test_series_are_not_for_networks_of_images(good: Path) -> None:

@@ -90,6 +90,19 @@ def test_classes_are_mixed_as_images_are(key: str) -> None:
         )
 
 
+def test_sequences_are_mixed_as_images_are() -> None:
+    """Every value of a sequence and of its target with the same share of one other sample's."""
+    sequences = np.random.default_rng(1).normal(0, 1, (9, 7, 5)).astype(np.float32)
+    classes = np.eye(9, dtype=np.float32)
+    preprocessing = preprocessing_for("none", (7, 5), None, (-9.0, 9.0), "crop")
+    step = tf.function(changes_of(AugmentationPart(mixup=1.0), preprocessing))
+    signature = tf.constant(sequences), tf.constant(classes), tf.constant([3, 1], tf.int64)
+    mixed, targets = (given.numpy() for given in step(*signature))
+    assert not np.array_equal(targets, classes)
+    assert np.allclose(targets.sum(axis=1), 1)
+    assert np.allclose(mixed, np.tensordot(targets, sequences, 1), atol=1e-5)
+
+
 def test_erasing_paints_with_the_ground() -> None:
     """A rectangle of each image is the lowest raw value, and the rest is as it was."""
     images, _ = changed({"erasing": 1.0})

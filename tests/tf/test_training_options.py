@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from short import short_recipe
 
+from dlkit.cli.train import print_training
 from dlkit.conversion.tflite import load_model
 from dlkit.errors import ExtraMissing
 from dlkit.pipeline import train
@@ -45,6 +47,16 @@ def test_the_history_is_a_table_too(tmp_path: Path) -> None:
         {"epoch": number, **entry} for number, entry in enumerate(result.history, 1)
     ]
     assert json.loads((folder / "model.json").read_text())["history"] == result.history
+
+
+@pytest.mark.slow
+def test_the_validation_split_is_trained_on_and_no_judge(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the recipe says so it changes what is learnt, and the line with the accuracies says it."""
+    apart, both = (trained(tmp_path / str(it), epochs=1, with_validation=it) for it in (False, True))
+    assert apart.history[0]["loss"] != both.history[0]["loss"]
+    for result, words in ((apart, "validation, "), (both, r"validation \(trained on too\), ")):
+        print_training(result)
+        assert re.search(rf"accuracy +0\.\d{{4}} {words}0\.\d{{4}} test \(", capsys.readouterr().out)
 
 
 def course(losses: list[float], **own: Any) -> tuple[Course, Any]:
