@@ -54,7 +54,7 @@ OF_EVERY_NETWORK = {"test_every_network.py": "built", "test_weights.py": "name"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What CI leaves out: deep networks where a shallower one of the family asks the same of the code."""
+    """What CI leaves out: deep networks where another of the family asks the same of the code."""
     for item in items:
         params: dict[str, object] = item.callspec.params if hasattr(item, "callspec") else {}
         for start, parameter in LEFT_OUT.items():
