@@ -14,6 +14,8 @@ Schedule = Literal["cosine", "linear", "step", "exponential", "constant"]
 Precision = Literal["float32", "bfloat16", "float16"]
 OF_SOUNDS = ("time_shift", "background", "time_mask", "frequency_mask")
 """Keys of [augmentation] that are of sounds alone."""
+NOT_DIFFERENTIABLE = "zoom", "saturation", "hue"
+"""Keys of [augmentation] whose gradient TensorFlow does not have, or, of a zoom, has off by its area."""
 
 
 def _require(holds: bool, key: str, part: Any, wanted: str) -> None:
@@ -226,6 +228,9 @@ class AdversarialPart:
         gradient_penalty: weight of the discriminator's squared slope at real samples; 0 is none.
         spectral_norm: keep the largest singular value of each of the discriminator's kernels at 1; Miyato et al. 2018,
             arXiv:1802.05957.
+        differentiable_augmentation: make the changes of [augmentation] to the generator's images too, before the
+            discriminator sees them, and not to real ones alone, whose changes it would learn to make; Zhao et al. 2020,
+            arXiv:2006.10738. It helps where there are few images.
         ema: how slowly the average of the generator's weights that is kept follows them; 0 keeps the last ones.
     """
 
@@ -233,6 +238,7 @@ class AdversarialPart:
     smoothing: float = 0.1
     gradient_penalty: float = 0.0
     spectral_norm: bool = False
+    differentiable_augmentation: bool = False
     ema: float = 0.999
 
     def __post_init__(self) -> None:

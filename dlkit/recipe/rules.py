@@ -11,6 +11,7 @@ from dlkit.networks import NETWORKS, Network
 from dlkit.reading import read_arguments
 from dlkit.recipe.opening import opened, read_data_options, shape_for
 from dlkit.recipe.parts import (
+    NOT_DIFFERENTIABLE,
     OF_SOUNDS,
     AdversarialPart,
     AugmentationPart,
@@ -207,6 +208,17 @@ def _check_augmentation(recipe: Recipe, options: dict[str, Any], dataset: Datase
             f"{where}: augmentation.saturation and augmentation.hue are of images in colour, and "
             f"{recipe.network.name} has {shape[-1]} channel; leave them out"
         )
+    if recipe.adversarial.differentiable_augmentation:
+        _check_differentiable(part, where)
+
+
+def _check_differentiable(part: AugmentationPart, where: str) -> None:
+    """Raise RecipeError unless there are changes through which a generator can learn."""
+    asked = f"{where}: adversarial.differentiable_augmentation makes the changes of [augmentation] to made images too"
+    if part == AugmentationPart():
+        raise RecipeError(f"{asked}, and there are none; give some, such as augmentation.shift = 0.125")
+    if kept := next((key for key in NOT_DIFFERENTIABLE if getattr(part, key)), ""):
+        raise RecipeError(f"{asked}, and TensorFlow has no right gradient of augmentation.{kept}; leave it out")
 
 
 def _check_changes_of_sounds(part: AugmentationPart, sound: FrontEnd, where: str) -> None:

@@ -3,11 +3,13 @@
 Goodfellow et al. 2014, arXiv:1406.2661, with the loss for the generator that does not saturate; one-sided label
 smoothing as in Salimans et al. 2016, arXiv:1606.03498, section 3.4; the penalty on the slope at real samples of
 Mescheder et al. 2018, arXiv:1801.04406, section 4.1 (R1); the spectral normalisation of Miyato et al. 2018,
-arXiv:1802.05957. Of a conditional pair both are told the class of the real samples; see `conditions`.
+arXiv:1802.05957; the changes to real and made images alike of Zhao et al. 2020, arXiv:2006.10738. Of a conditional pair
+both are told the class of the real samples; see `conditions`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from dlkit.runtime.pictures import pixels_of, png_grid
 from dlkit.runtime.preprocessing import Preprocessing
 from dlkit.training.conditions import with_class, with_planes
 from dlkit.training.fitting import Phase, fit_epochs
-from dlkit.training.input_pipeline import labelled_batches, real_batches, steps_of
+from dlkit.training.input_pipeline import changes_of_prepared, labelled_batches, real_batches, steps_of
 from dlkit.training.optimizing import optimizer_for
 from dlkit.training.watching import History, Watch
 from dlkit.writing import write_bytes
@@ -51,7 +53,8 @@ def fit(model: keras.Model, recipe: Recipe, splits: Splits, preprocessing: Prepr
     discriminator = builder.build({**own.options, "activation": "linear"}, recipe.name)
     if own.spectral_norm:
         discriminator = _spectrally_normalised(discriminator)
-    pair, steps = _pair(model, discriminator, own, recipe.seed, classes), steps_of(splits.train, recipe)
+    changed = changes_of_prepared(recipe.augmentation, preprocessing) if own.differentiable_augmentation else None
+    pair, steps = _pair(model, discriminator, own, recipe.seed, classes, changed), steps_of(splits.train, recipe)
     rates = [optimizer_for(part, steps * part.epochs, beta_1=BETA_1, ema=ema) for ema in (own.ema, 0.0)]
 
     def compiled() -> list[Any]:
@@ -104,12 +107,18 @@ def _painter(generator: keras.Model, recipe: Recipe, preprocessing: Preprocessin
 
 
 def _pair(
-    generator: keras.Model, discriminator: keras.Model, part: AdversarialPart, seed: int, classes: int = 0
+    generator: keras.Model,
+    discriminator: keras.Model,
+    part: AdversarialPart,
+    seed: int,
+    classes: int,
+    changed: Callable[[Any, Any], Any] | None,
 ) -> Any:
     """Both as one Keras model whose step trains each against the other.
 
     Args:
         classes: that both are told; batches are then (real samples, classes one-hot), else real samples alone.
+        changed: what is made of the generator's images, by a seed, before the discriminator sees them.
     """
     losses, ops = keras.losses.BinaryCrossentropy(from_logits=True), keras.ops
 
@@ -118,6 +127,8 @@ def _pair(
             super().__init__()
             self.generator, self.discriminator = generator, discriminator
             self.noise = keras.random.SeedGenerator(seed)
+            if changed:
+                self.changes = keras.random.SeedGenerator(seed)
             self.means = [keras.metrics.Mean(name) for name in ("loss", "discriminator_loss")]
 
         @property
@@ -137,6 +148,10 @@ def _pair(
             """Samples of new noise, of the classes `told`; None where there are none."""
             return generator(with_class(self.drawn(count), told), training=True)
 
+        def shown(self, made: Any) -> Any:
+            """What the discriminator sees of them; real samples are changed in their batches."""
+            return made if changed is None else changed(made, ops.cast(self.changes.next(), "int64"))
+
         def judged(self, samples: Any, told: Any) -> Any:
             return discriminator(with_planes(samples, told), training=True)
 
@@ -145,7 +160,7 @@ def _pair(
             count = ops.shape(real)[0]
             with tf.GradientTape() as tape:
                 made = self.made(count, told)
-                of_real, of_made = self.judged(real, told), self.judged(made, told)
+                of_real, of_made = self.judged(real, told), self.judged(self.shown(made), told)
                 loss = losses((1.0 - part.smoothing) * ops.ones_like(of_real), of_real)
                 loss += losses(ops.zeros_like(of_made), of_made)
                 if part.gradient_penalty:
@@ -153,7 +168,7 @@ def _pair(
             gradients = tape.gradient(loss, discriminator.trainable_variables)
             self.of_discriminator.apply(gradients, discriminator.trainable_variables)
             with tf.GradientTape() as tape:
-                judged = self.judged(self.made(count, told), told)
+                judged = self.judged(self.shown(self.made(count, told)), told)
                 fooled = losses(ops.ones_like(judged), judged)
             gradients = tape.gradient(fooled, generator.trainable_variables)
             self.of_generator.apply(gradients, generator.trainable_variables)

@@ -117,6 +117,19 @@ def real_batches(split: Split, preprocessing: Preprocessing, recipe: Recipe, fir
     return rebuilt_batches(split, preprocessing, recipe, first).map(lambda given, wanted: wanted)
 
 
+def changes_of_prepared(part: AugmentationPart, preprocessing: Preprocessing) -> Callable[[Any, Any], Any]:
+    """(images (B, *shape) as a network makes them, seed (2,) int64) → the same, changed; gradients go through it."""
+    changed, scale, offset = changes_of(part, preprocessing), preprocessing.scale, preprocessing.offset
+
+    def change(prepared: Any, seed: Any) -> Any:
+        raw = (tf.reshape(prepared, (-1, *preprocessing.raw_shape)) - tf.constant(offset)) / tf.constant(scale)
+        if preprocessing.color == "bgr":
+            raw = raw[..., ::-1]
+        return _preprocessed(changed(raw, tf.zeros((tf.shape(raw)[0], 1)), seed)[0], preprocessing)
+
+    return change
+
+
 def _one_hot(split: Split, classes: int) -> Callable[[Any], Any]:
     """places (B,) → (B, classes) float32."""
     labels = tf.constant(split.labels)

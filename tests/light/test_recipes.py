@@ -10,6 +10,7 @@ import pytest
 from dlkit.errors import RecipeError, UnknownName
 from dlkit.networks import NETWORKS
 from dlkit.recipe import different_keys, find_recipes, otherwise_trained, read_recipe, recipe_from
+from dlkit.recipe.parts import NOT_DIFFERENTIABLE
 from dlkit.recipe.rules import TRAINED
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -317,6 +318,7 @@ def test_a_generator_makes_images_of_the_data(good: Path) -> None:
         ("training.precision=float16", "training.precision = 'float16' is not for generators; leave it out"),
         ("augmentation.mixup=0.2", "augmentation.mixup = 0.2 is for classifiers, and dcgan28_generator is none"),
         ("data.noise=0.1", "data.noise = 0.1 is for auto-encoders, and dcgan28_generator is none; leave it out"),
+        ("adversarial.differentiable_augmentation=true", "and there are none; give some, such as augmentation.shift"),
         ("measure.network=cnn", "measure.network = 'cnn' must be given with measure.features"),
         ("measure.features=imagenet", "measure.features = 'imagenet' must be given with measure.network"),
         ("measure={features = 'a.h5', network = 'dcgan_generator'}", "measure.network = 'dcgan_generator' is no class"),
@@ -331,6 +333,16 @@ def test_what_a_generator_cannot_be_trained_with(good: Path, override: str, mess
 
 
 CONDITIONAL = ["network.name=conditional_dcgan_generator", "data.preprocessing=signed"]
+
+
+@pytest.mark.parametrize("key", NOT_DIFFERENTIABLE)
+def test_made_images_are_not_changed_without_a_gradient(good: Path, key: str) -> None:
+    """What a generator could not learn through; real ones alone may be changed so."""
+    overrides = ["network.name=dcgan_generator", "data.name=cifar10", "data.preprocessing=signed"]
+    overrides.append(f"augmentation.{key}=0.1")
+    assert getattr(read_recipe(good, overrides).augmentation, key) == 0.1
+    with pytest.raises(RecipeError, match=f"TensorFlow has no right gradient of augmentation.{key}; leave it out"):
+        read_recipe(good, [*overrides, "adversarial.differentiable_augmentation=true"])
 
 
 def test_a_conditional_generator_is_told_the_classes_of_the_data(good: Path) -> None:

@@ -9,8 +9,10 @@ import pytest
 
 from dlkit.frameworks import tensorflow as tf
 from dlkit.recipe import AugmentationPart
+from dlkit.recipe.parts import NOT_DIFFERENTIABLE
 from dlkit.runtime.preprocessing import preprocessing_for
 from dlkit.training.augmentation import changes_of
+from dlkit.training.input_pipeline import changes_of_prepared
 
 pytestmark = pytest.mark.tf
 
@@ -33,6 +35,9 @@ CHANGES: list[dict[str, Any]] = [
     {"cutmix": 1.0},
     {"noise": 0.1},
 ]
+OF_ONE = [part for part in CHANGES if not {"mixup", "cutmix"} & part.keys()]
+"""Those that make nothing of two samples."""
+DIFFERENTIABLE = [part for part in OF_ONE if not set(NOT_DIFFERENTIABLE) & part.keys()]
 IMAGES = np.random.default_rng(0).uniform(0, 255, (12, *SHAPE)).astype(np.float32)
 TARGETS = np.eye(3, dtype=np.float32)[np.arange(12) % 3]
 
@@ -56,6 +61,34 @@ def test_a_change_is_of_its_seed(part: dict[str, Any]) -> None:
     assert images.min() >= -1e-3
     assert images.max() <= 255.001
     assert targets.sum(axis=1) == pytest.approx(np.ones(12))
+
+
+@pytest.mark.parametrize("mode", ["signed", "caffe"])
+@pytest.mark.parametrize("part", OF_ONE, ids=lambda part: "-".join(part))
+def test_images_of_a_network_are_changed_as_raw_ones(part: dict[str, Any], mode: str) -> None:
+    """In the range and order of channels that the network has, by the same seed."""
+    prepared = preprocessing_for(mode, SHAPE, SHAPE, (0.0, 255.0), "crop")
+    step = tf.function(changes_of_prepared(AugmentationPart(**part), prepared))
+    got = step(tf.constant(prepared.apply(IMAGES)), tf.constant([0, 1], tf.int64)).numpy()
+    raw = prepared.raw_of(got)
+    raw = raw[..., ::-1] if prepared.color == "bgr" else raw
+    assert raw == pytest.approx(changed(part)[0], abs=0.01)
+
+
+@pytest.mark.parametrize("part", DIFFERENTIABLE, ids=lambda part: "-".join(part))
+def test_a_generator_learns_through_a_change(part: dict[str, Any]) -> None:
+    """The gradient of every image arrives, and is that of the difference that a step makes."""
+    step, seed = changes_of_prepared(AugmentationPart(**part), PREPROCESSING), tf.constant([0, 1], tf.int64)
+    images = tf.constant(PREPROCESSING.apply(IMAGES) * 0.6 + 0.2)
+    weights = tf.constant(np.random.default_rng(1).normal(size=(12, *SHAPE)).astype(np.float32))
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        seen = tf.reduce_sum(step(images, seed) * weights)
+    gradient = tape.gradient(seen, images)
+    assert np.abs(gradient.numpy()).reshape(12, -1).max(axis=1).min() > 0
+    along = gradient / tf.norm(gradient) * 0.01
+    rise = tf.reduce_sum((step(images + along, seed) - step(images - along, seed)) * weights)
+    assert rise.numpy() / 0.02 == pytest.approx(tf.norm(gradient).numpy(), rel=0.05)
 
 
 def test_nothing_asked_for_changes_nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from dlkit.frameworks import make_deterministic
 from dlkit.networks import NETWORKS
 from dlkit.pipeline import TrainingResult, run, train
 from dlkit.pipeline.evaluating import evaluate
-from dlkit.recipe import Recipe, read_recipe
+from dlkit.recipe import AugmentationPart, Recipe, read_recipe
 from dlkit.recipe_data import asked_of, data_preprocessing, latent_noise, splits_of
 from dlkit.report import Report
 from dlkit.training import adversarial
@@ -30,6 +31,7 @@ from dlkit.training.watching import Watch
 pytestmark = pytest.mark.tf
 
 CONDITIONAL = "conditional_dcgan_generator"
+BOTH = {"differentiable_augmentation": True}
 
 
 def recipe_of(
@@ -81,6 +83,16 @@ def test_both_losses_are_watched(network: str, own: dict[str, float]) -> None:
     _, history = trained(recipe_of(network, **own))
     assert [entry.keys() for entry in history] == [{"loss", "discriminator_loss"}] * 2
     assert all(np.isfinite(list(entry.values())).all() for entry in history)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", ["dcgan28_generator", CONDITIONAL])
+def test_made_images_are_changed_as_real_ones(network: str) -> None:
+    """Where both are asked for; the same real ones then lead to another generator, and again to that."""
+    recipe = dataclasses.replace(recipe_of(network, epochs=1), augmentation=AugmentationPart(shift=0.25))
+    both = dataclasses.replace(recipe, adversarial=dataclasses.replace(recipe.adversarial, **BOTH))
+    weights = [sha256_of_arrays(trained(each)[0].get_weights()) for each in (recipe, both, both)]
+    assert weights[0] != weights[1] == weights[2]
 
 
 @pytest.mark.slow

@@ -49,7 +49,8 @@ RECIPES: dict[str, dict[str, Any]] = {
         },
         "data": {"name": "digits", "preprocessing": "signed"},
         "training": {"epochs": 4, "batch_size": 256, **EACH},
-        "adversarial": {"options": {"width": 8}, "ema": 0.9},
+        "adversarial": {"options": {"width": 8}, "ema": 0.9, "differentiable_augmentation": True},
+        "augmentation": {"shift": 0.2},
     },
     "conditional": {
         "network": {
