@@ -25,10 +25,15 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), _PARENT: str(os.getpid())}
 
 
-def end_with_parent() -> None:
-    """Called by a child: the system kills it when its parent ends, whatever ended that (Linux only)."""
+def end_with_parent(parent: int | None = None) -> None:
+    """Called by a child: the system kills it when its parent ends, whatever ended that (Linux only).
+
+    Args:
+        parent: its id; None is the process that made the `environment`.
+    """
     if sys.platform == "linux":
         set_parent_death_signal = 1  # PR_SET_PDEATHSIG
         ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
-    if os.environ.get(_PARENT, str(os.getppid())) != str(os.getppid()):
+    expected = os.environ.get(_PARENT, str(os.getppid())) if parent is None else str(parent)
+    if expected != str(os.getppid()):
         sys.exit(1)  # it ended before it could be watched

@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 
 import dlkit.errors
-from dlkit import children
 from dlkit.conversion.causes import plain_cause
+from dlkit.conversion.starting import start
 from dlkit.errors import ConversionError, DlkitError
 from dlkit.progress import Advance
 from dlkit.writing import temporary_folder
@@ -49,25 +49,20 @@ def run_task(task: str, advance: Advance, time_limit_s: float = TIME_LIMIT_S, **
 def _run(task: str, arguments: dict[str, str], log: Path, result: Path, advance: Advance, time_limit_s: float) -> int:
     """The child's exit code; negative is the signal that ended it."""
     read_end, write_end = os.pipe()
-    request = json.dumps({"task": task, "arguments": arguments, "progress": write_end, "result": str(result)})
+    request = {"task": task, "arguments": arguments, "result": str(result)}
     with os.fdopen(read_end, "rb", buffering=0) as pipe, log.open("wb") as noise:
-        process = subprocess.Popen(
-            children.command("dlkit.conversion.worker", request),
-            stdin=subprocess.DEVNULL,
-            stdout=noise,
-            stderr=noise,
-            pass_fds=[write_end],
-            env=children.environment(),
-        )
         try:
+            process = start(request, noise.fileno(), write_end)
+        finally:
             os.close(write_end)  # the child has its own; the pipe ends with it
+        try:
             _follow(pipe.fileno(), advance, time.monotonic() + time_limit_s)
             return process.wait(timeout=30)
         except (TimeoutError, subprocess.TimeoutExpired):
             raise ConversionError(f"{task}: no result after {time_limit_s:.0f} s; it was stopped") from None
         finally:
             process.kill()
-            process.wait()
+            process.wait(timeout=30)
 
 
 def _follow(pipe: int, advance: Advance, deadline: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -30,6 +31,15 @@ def _tasks() -> dict[str, Callable[..., None]]:
         "answer_served": serving.answer_served,
         "layer_errors": layer_errors.measure,
     }
+
+
+def prepare() -> None:
+    """Import what most tasks need, and run nothing of it."""
+    quieten()
+    _tasks()
+    importlib.import_module("tensorflow")
+    importlib.import_module("keras")
+    importlib.import_module("litert_quantizer.quantizer")
 
 
 def main(request: dict[str, Any]) -> int:

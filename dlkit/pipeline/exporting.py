@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dlkit.bundle.loading import Bundle
 from dlkit.calibration.observers import observer_of
 from dlkit.calibration.samples import ExportSamples, calibrated_with, samples_of_data, samples_of_recipe
+from dlkit.conversion import starting
 from dlkit.conversion.batches import count_of_samples, mapped_batch, write_rows
 from dlkit.conversion.making import convert_model
 from dlkit.errors import (
@@ -146,6 +147,7 @@ def export_schemes(
     Raises:
         As `export` does for what concerns all of them.
     """
+    starting.prepare()
     modules = (custom,) if isinstance(custom, str) else tuple(custom)
     with found_model(model, Path(out), preprocessing, modules, progress=progress) as trained:
         if not decoder:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import os
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from dlkit.conversion import starting
 from dlkit.conversion.child import run_task
 from dlkit.conversion.making import Float, convert_model, make_file
 from dlkit.conversion.without_loops import MOST_STEPS
@@ -20,6 +24,14 @@ pytestmark = pytest.mark.tf
 
 
 SHAPE = (MOST_STEPS + 1, 4)
+
+
+@pytest.fixture(params=[pytest.param(True, id="forked"), pytest.param(False, id="new")])
+def however_started(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forked from a process that has imported the frameworks, and new, as where there is no fork."""
+    if request.param and not starting.FORKS:
+        pytest.skip("processes are not forked here")
+    monkeypatch.setattr(starting, "FORKS", request.param)
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +56,7 @@ def _convert(model: Path, folder: Path) -> None:
     run_task("convert", ignore, model=str(model), **{key: str(folder / name) for key, name in names.items()})
 
 
+@pytest.mark.usefixtures("however_started")
 def test_a_segmentation_fault_becomes_an_error(loop: Path, tmp_path: Path) -> None:
     """Quantizing a loop kills the converter's process (tensorflow 2.21); this one lives on to say so."""
     _convert(loop, tmp_path)
@@ -79,13 +92,16 @@ def test_a_loop_has_every_scheme_without_ranges(loop_in_float: Float, scheme: st
     assert np.allclose(Session(made.file).run(_inputs()), loop_in_float.reference["output"], atol=gap)
 
 
+@pytest.mark.usefixtures("however_started")
 def test_a_child_that_hangs_is_stopped(tmp_path: Path, loop: Path) -> None:
     """The time limit holds, and the error names it."""
-    files = dict.fromkeys(("inputs", "saved_model", "tflite", "reference", "weights_sha256"), "")
+    os.mkfifo(tmp_path / "inputs")  # nobody writes into it
+    files = {name: str(tmp_path / name) for name in ("inputs", "saved_model", "tflite", "reference", "weights_sha256")}
     with pytest.raises(ConversionError, match="no result after 1 s"):
         run_task("convert", ignore, 1.0, model=str(loop), **files)
 
 
+@pytest.mark.usefixtures("however_started")
 def test_an_error_of_ours_comes_back_as_itself(tmp_path: Path) -> None:
     """What the task raised on purpose keeps its type and its text."""
     bad = tmp_path / "bad.keras"
@@ -94,7 +110,76 @@ def test_an_error_of_ours_comes_back_as_itself(tmp_path: Path) -> None:
         _convert(bad, tmp_path)
 
 
+@pytest.mark.usefixtures("however_started")
 def test_nothing_is_printed(loop: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """The converter's pages of notices stay in the child."""
     _convert(loop, tmp_path)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("however_started")
+def test_a_child_works_in_the_callers_folder_and_environment(
+    loop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As they are when it is started, not as they were for the one before."""
+    _convert(loop, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "modules"))
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "ai_edge_litert.py").write_text("raise RuntimeError('the users own')")
+    write_npz(tmp_path / "calibration.npz", {"x": _inputs()})
+    with pytest.raises(ConversionError, match="the users own"):
+        run_task(
+            "calibrate",
+            ignore,
+            float_tflite="f.tflite",
+            calibration="calibration.npz",
+            method="minmax",
+            ranges="r.json",
+        )
+
+
+@pytest.mark.skipif(not starting.FORKS, reason="processes are not forked here")
+def test_a_server_that_was_killed_is_followed_by_another(loop: Path, tmp_path: Path) -> None:
+    """By the system, short of memory, between two tasks."""
+    _convert(loop, tmp_path)
+    starting._one[0].process.kill()
+    starting._one[0].process.wait()
+    _convert(loop, tmp_path)
+
+
+@pytest.mark.skipif(not starting.FORKS, reason="processes are not forked here")
+def test_a_server_that_is_killed_over_its_work_is_told_of(loop: Path, tmp_path: Path) -> None:
+    """Its child ends with it; the error says what happened."""
+    os.mkfifo(tmp_path / "inputs")
+    files = {name: str(tmp_path / name) for name in ("inputs", "saved_model", "tflite", "reference", "weights_sha256")}
+    starting.prepare()
+    killing = threading.Timer(1.0, starting._one[0].process.kill)
+    killing.start()
+    with pytest.raises(ConversionError, match=r"convert crashed \(SIGKILL\)"):
+        run_task("convert", ignore, 60.0, model=str(loop), **files)
+
+
+@pytest.mark.skipif(not starting.FORKS, reason="processes are not forked here")
+def test_several_children_at_once_are_told_apart(loop: Path, tmp_path: Path) -> None:
+    """Each caller gets its own child's end."""
+    folders = [tmp_path / str(number) for number in range(3)]
+    for folder in folders:
+        folder.mkdir()
+    (folders[1] / "bad.keras").write_text("no archive")
+    models = [loop, folders[1] / "bad.keras", loop]
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        waiting = [pool.submit(_convert, *each) for each in zip(models, folders, strict=True)]
+        ends = [each.exception() for each in waiting]
+    assert [type(end) for end in ends] == [type(None), ModelFileError, type(None)]
+    assert (folders[0] / "f.tflite").read_bytes() == (folders[2] / "f.tflite").read_bytes()
+
+
+@pytest.mark.skipif(not starting.FORKS, reason="processes are not forked here")
+def test_time_may_be_up_before_there_is_a_child(loop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a server, here one of a new environment, still imports; the next task has another."""
+    _convert(loop, tmp_path)
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    with pytest.raises(ConversionError, match="no result after 0 s; it was stopped"):
+        run_task("convert", ignore, 0.1, model=str(loop))
+    _convert(loop, tmp_path)

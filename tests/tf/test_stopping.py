@@ -39,18 +39,24 @@ def exporting(models: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[s
     process.communicate()
 
 
+def parents() -> dict[int, int]:
+    """Of every process the id of its parent."""
+    found = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            found[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+        except OSError:  # it ended while it was looked at
+            continue
+    return found
+
+
 def child_of(parent: int) -> int:
-    """The id of the worker that `parent` has started, once it is up."""
+    """The id of the worker that the fork server of `parent` has started, once it is up."""
     for _ in range(600):
-        for status in Path("/proc").glob("[0-9]*/status"):
-            try:
-                if (
-                    f"\nPPid:\t{parent}\n" in status.read_text()
-                    and b"worker" in status.with_name("cmdline").read_bytes()
-                ):
-                    return int(status.parent.name)
-            except OSError:  # it ended while it was looked at
-                continue
+        of = parents()
+        for child in of:
+            if of.get(of[child]) == parent:
+                return child
         time.sleep(0.05)
     raise AssertionError("no child was started")
 
@@ -80,11 +86,11 @@ def test_asked_to_stop(exporting: tuple[subprocess.Popen[str], int], tmp_path: P
 def test_killed(exporting: tuple[subprocess.Popen[str], int]) -> None:
     """kill -9 gives no time to clear up, but the converter does not go on alone."""
     process, child = exporting
-    time.sleep(1)  # Python has started in it
+    server = parents()[child]
     process.kill()
     process.communicate()
     for _ in range(100):
-        if not alive(child):
+        if not alive(child) and not alive(server):
             return
         time.sleep(0.05)
     raise AssertionError("the converter goes on")

@@ -1,0 +1,152 @@
+"""Starting the process of one task: forked from one that has imported the frameworks, or new where there is no fork."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+import threading
+from typing import Any, Protocol
+
+from dlkit import children
+from dlkit.frameworks import quieten
+
+FORKS = sys.platform == "linux"
+"""Elsewhere a process that has imported the frameworks cannot safely be forked, or not at all."""
+OF_THE_MOMENT = frozenset({"COLUMNS", "LINES", "OLDPWD", "PWD", "PYTEST_CURRENT_TEST", "SHLVL", "_"})
+"""Variables that change while a program runs, and that decide nothing of how the frameworks are imported."""
+
+
+TO_BE_KILLED_S = 1.0
+"""How long a server that is not busy may take to end a child."""
+
+
+class Process(Protocol):
+    """A process that has been started."""
+
+    def wait(self, timeout: float) -> int:
+        """Its exit code; negative is the signal that ended it. Raises subprocess.TimeoutExpired."""
+
+    def kill(self) -> None:
+        """End it, if it runs yet."""
+
+
+def prepare() -> None:
+    """Have the frameworks imported beside what the caller does until it first calls `start`."""
+    if FORKS:
+        _server()
+
+
+def start(request: dict[str, Any], log: int, progress: int) -> Process:
+    """Start the worker of `request`, which prints to `log` and reports to `progress`; both stay the caller's to close.
+
+    Raises:
+        OSError: no process can be started.
+    """
+    return _Forked(request, log, progress) if FORKS else _new(request, log, progress)
+
+
+def _new(request: dict[str, Any], log: int, progress: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        children.command("dlkit.conversion.worker", json.dumps({**request, "progress": progress})),
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        pass_fds=[progress],
+        env=children.environment(),
+    )
+
+
+class _Server:
+    """The process that forks, as its client sees it."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self.environment, self.owner = environment, os.getpid()
+        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        by = "main thread" if threading.current_thread() is threading.main_thread() else "another thread"
+        with theirs:
+            self.process = subprocess.Popen(
+                children.command("dlkit.conversion.fork_server", str(theirs.fileno()), by),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                env=environment,
+            )
+
+    def serves(self, environment: dict[str, str]) -> bool:
+        """Whether it is this process's own, is alive, and imported what would be imported now."""
+        if self.owner != os.getpid() or self.process.poll() is not None:
+            return False
+        different = {key for key, _ in self.environment.items() ^ environment.items()}
+        return different <= OF_THE_MOMENT
+
+    def close(self) -> None:
+        """End it, and its children with it."""
+        self.control.close()
+        if self.owner == os.getpid():
+            self.process.kill()
+            self.process.wait()
+
+
+_one: list[_Server] = []
+_lock = threading.Lock()
+
+
+def _server() -> _Server:
+    """The one that serves this process; another one when the environment has changed."""
+    quieten()  # what is set by that is no change
+    environment = children.environment()
+    with _lock:
+        if not (_one and _one[0].serves(environment)):
+            _close()
+            _one.append(_Server(environment))
+        return _one[0]
+
+
+def _close() -> None:
+    while _one:
+        _one.pop().close()
+
+
+atexit.register(_close)
+
+
+class _Forked:
+    """A child of the server."""
+
+    def __init__(self, request: dict[str, Any], log: int, progress: int) -> None:
+        self.server = _server()
+        self.code: int | None = None
+        self.answer, theirs = socket.socketpair()
+        folder = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            with theirs, contextlib.suppress(BrokenPipeError, ConnectionResetError):  # told by `wait`
+                message = json.dumps(request).encode()
+                socket.send_fds(self.server.control, [message], [log, progress, folder, theirs.fileno()])
+        finally:
+            os.close(folder)
+
+    def wait(self, timeout: float) -> int:
+        if self.code is None:
+            if not select.select([self.answer], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired("worker", timeout)
+            answer = self.answer.recv(64)
+            self.code = int(answer) if answer else self.server.process.wait()
+            self.answer.close()
+        return self.code
+
+    def kill(self) -> None:
+        if self.code is not None:
+            return
+        self.answer.shutdown(socket.SHUT_WR)
+        try:
+            self.wait(TO_BE_KILLED_S)
+        except subprocess.TimeoutExpired:  # the server still imports, and there is no child yet
+            self.server.process.kill()
+            self.wait(TO_BE_KILLED_S)
