@@ -14,6 +14,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import dlkit.errors
 from dlkit.conversion.causes import plain_cause
@@ -34,7 +35,8 @@ def run_task(task: str, advance: Advance, time_limit_s: float = TIME_LIMIT_S, **
     """
     with temporary_folder() as folder:
         log, result = folder / "log.txt", folder / "result.json"
-        code = _run(task, arguments, log, result, advance, time_limit_s)
+        request = {"task": task, "arguments": arguments, "result": str(result), "temporary": str(folder)}
+        code = _run(request, log, advance, time_limit_s)
         if code == 0:
             return
         noise = log.read_text(errors="replace")
@@ -46,10 +48,9 @@ def run_task(task: str, advance: Advance, time_limit_s: float = TIME_LIMIT_S, **
         raise ConversionError(_failure(task, code, told["text"] if told else "", noise))
 
 
-def _run(task: str, arguments: dict[str, str], log: Path, result: Path, advance: Advance, time_limit_s: float) -> int:
+def _run(request: dict[str, Any], log: Path, advance: Advance, time_limit_s: float) -> int:
     """The child's exit code; negative is the signal that ended it."""
     read_end, write_end = os.pipe()
-    request = {"task": task, "arguments": arguments, "result": str(result)}
     with os.fdopen(read_end, "rb", buffering=0) as pipe, log.open("wb") as noise:
         try:
             process = start(request, noise.fileno(), write_end)
@@ -59,7 +60,7 @@ def _run(task: str, arguments: dict[str, str], log: Path, result: Path, advance:
             _follow(pipe.fileno(), advance, time.monotonic() + time_limit_s)
             return process.wait(timeout=30)
         except (TimeoutError, subprocess.TimeoutExpired):
-            raise ConversionError(f"{task}: no result after {time_limit_s:.0f} s; it was stopped") from None
+            raise ConversionError(f"{request['task']}: no result after {time_limit_s:.0f} s; it was stopped") from None
         finally:
             process.kill()
             process.wait(timeout=30)

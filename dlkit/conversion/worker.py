@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -45,6 +46,7 @@ def prepare() -> None:
 def main(request: dict[str, Any]) -> int:
     """Run the requested task; on failure leave its type and text in the result file. Returns the exit code."""
     quieten()
+    tempfile.tempdir = os.environ["TMPDIR"] = request["temporary"]  # what it leaves goes with the caller's folder
 
     def advance(done: int, total: int) -> None:
         os.write(request["progress"], f"{done} {total}\n".encode())

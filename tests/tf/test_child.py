@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import os
+import tempfile
 import threading
 from pathlib import Path
 
@@ -115,6 +116,16 @@ def test_nothing_is_printed(loop: Path, tmp_path: Path, capfd: pytest.CaptureFix
     """The converter's pages of notices stay in the child."""
     _convert(loop, tmp_path)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("however_started")
+def test_nothing_is_left_behind(loop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the folder for temporary files: what TensorFlow puts there would stay when its process is killed."""
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    _convert(loop, tmp_path)
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 @pytest.mark.usefixtures("however_started")
