@@ -22,8 +22,8 @@ OF_THE_MOMENT = frozenset({"COLUMNS", "LINES", "OLDPWD", "PWD", "PYTEST_CURRENT_
 """Variables that change while a program runs, and that decide nothing of how the frameworks are imported."""
 
 
-TO_BE_KILLED_S = 1.0
-"""How long a server that is not busy may take to end a child."""
+TO_BE_KILLED_S, GONE_S = 1.0, 30.0
+"""How long a server that is not busy may take to end a child; and a killed one to be gone, with much memory."""
 
 
 class Process(Protocol):
@@ -149,4 +149,4 @@ class _Forked:
             self.wait(TO_BE_KILLED_S)
         except subprocess.TimeoutExpired:  # the server still imports, and there is no child yet
             self.server.process.kill()
-            self.wait(TO_BE_KILLED_S)
+            self.wait(GONE_S)
