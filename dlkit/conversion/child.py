@@ -63,7 +63,7 @@ def _run(request: dict[str, Any], log: Path, advance: Advance, time_limit_s: flo
             raise ConversionError(f"{request['task']}: no result after {time_limit_s:.0f} s; it was stopped") from None
         finally:
             process.kill()
-            process.wait(timeout=30)
+            process.wait(timeout=None)
 
 
 def _follow(pipe: int, advance: Advance, deadline: float) -> None:

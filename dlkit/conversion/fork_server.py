@@ -20,8 +20,8 @@ from typing import Any
 from dlkit import children
 from dlkit.conversion import worker
 
-LARGEST_BYTES = 2**16
-"""No request is longer; it holds names of files."""
+LARGEST_BYTES = 2**18
+"""No request is longer, of names of files and of layers; Linux sends none above 212,992 bytes unless told to."""
 DESCRIPTORS = 4
 """That come with a request: for what the child prints, for its progress, the folder it works in, and to answer by."""
 

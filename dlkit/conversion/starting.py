@@ -16,21 +16,35 @@ from typing import Any, Protocol
 from dlkit import children
 from dlkit.frameworks import quieten
 
-FORKS = sys.platform == "linux"
-"""Elsewhere a process that has imported the frameworks cannot safely be forked, or not at all."""
+
+def _can_fork() -> bool:
+    """Whether a process that has imported the frameworks can safely be forked, and be told when its child has ended.
+
+    The former only on Linux; the latter from 5.3 on, and not where a container forbids it.
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except OSError:
+        return False
+    return True
+
+
+FORKS = _can_fork()
 OF_THE_MOMENT = frozenset({"COLUMNS", "LINES", "OLDPWD", "PWD", "PYTEST_CURRENT_TEST", "SHLVL", "_"})
 """Variables that change while a program runs, and that decide nothing of how the frameworks are imported."""
 
 
-TO_BE_KILLED_S, GONE_S = 1.0, 30.0
-"""How long a server that is not busy may take to end a child; and a killed one to be gone, with much memory."""
+TO_BE_KILLED_S = 1.0
+"""How long a server that is not busy may take to end a child."""
 
 
 class Process(Protocol):
     """A process that has been started."""
 
-    def wait(self, timeout: float) -> int:
-        """Its exit code; negative is the signal that ended it. Raises subprocess.TimeoutExpired."""
+    def wait(self, timeout: float | None) -> int:
+        """Its exit code; negative is the signal that ended it. Raises subprocess.TimeoutExpired; None has no end."""
 
     def kill(self) -> None:
         """End it, if it runs yet."""
@@ -132,9 +146,9 @@ class _Forked:
         finally:
             os.close(folder)
 
-    def wait(self, timeout: float) -> int:
+    def wait(self, timeout: float | None) -> int:
         if self.code is None:
-            if not select.select([self.answer], [], [], timeout)[0]:
+            if timeout is not None and not select.select([self.answer], [], [], timeout)[0]:
                 raise subprocess.TimeoutExpired("worker", timeout)
             answer = self.answer.recv(64)
             self.code = int(answer) if answer else self.server.process.wait()
@@ -149,4 +163,4 @@ class _Forked:
             self.wait(TO_BE_KILLED_S)
         except subprocess.TimeoutExpired:  # the server still imports, and there is no child yet
             self.server.process.kill()
-            self.wait(GONE_S)
+            self.wait(None)

@@ -37,38 +37,29 @@ def lstm_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-LEFT_OUT = {
-    "test_the_file_of_every_scheme": "built",
-    "test_networks_of_the_shelf_become_the_same_file": "name",
-}
-"""Start of a test's name → its parameter that names a network."""
-
-
 STILL_IN_CI = {
     "densenet121", "efficientnet_lite1", "inception_resnet_v1", "inception_resnet_v2", "inception_v1_bn",
     "inception_v3", "inception_v4", "mobilenet_v3_large", "resnet152", "resnet32", "resnet34", "resnext50_32x4d",
 }  # fmt: skip
 """The deep networks that stand for their families in the tests of every network and of its weights."""
-OF_EVERY_NETWORK = {"test_every_network.py": "built", "test_weights.py": "name"}
-"""File → the parameter that names a network."""
-
-
 OF_ONE_MAKE = {
     "bidirectional_rnn", "conditional_dcgan_discriminator", "dcgan28_discriminator", "deep_autoencoder",
     "denoising_autoencoder", "dense_autoencoder", "gru_forecaster", "inception_v2", "lstm_forecaster", "mobilenet_v1",
     "mobilenet_v1_025_96", "resnet18", "resnet20", "resnet50", "simple_rnn_forecaster", "vgg11", "vgg13", "vgg19",
 }  # fmt: skip
 """Networks of the same layers as one that stays in CI, for what is asked of a conversion layer by layer."""
+LEFT_OUT = (
+    ("test_every_network.py::", "built", DEEP - STILL_IN_CI),
+    ("test_every_network.py::test_the_file_of_every_scheme", "built", DEEP),
+    ("test_weights.py::", "name", DEEP - STILL_IN_CI),
+    ("test_thin.py::test_networks_of_the_shelf_become_the_same_file", "name", DEEP | OF_ONE_MAKE),
+)
+"""Tests, their parameter that names a network, and the networks that CI leaves out of them."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What CI leaves out: deep networks where another of the family asks the same of the code."""
+    """What CI leaves out: networks where another of the family asks the same of the code."""
     for item in items:
         params: dict[str, object] = item.callspec.params if hasattr(item, "callspec") else {}
-        for start, parameter in LEFT_OUT.items():
-            if item.name.startswith(start) and params[parameter] in DEEP:
-                item.add_marker(pytest.mark.full)
-        if item.name.startswith("test_networks_of_the_shelf_become_the_same_file") and params["name"] in OF_ONE_MAKE:
-            item.add_marker(pytest.mark.full)
-        if params.get(OF_EVERY_NETWORK.get(item.path.name, "")) in DEEP - STILL_IN_CI:
+        if any(tests in item.nodeid and params.get(name) in networks for tests, name, networks in LEFT_OUT):
             item.add_marker(pytest.mark.full)
