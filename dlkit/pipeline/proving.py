@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dlkit.archive import gzip_bytes
 from dlkit.bundle.writing import Reference
 from dlkit.calibration.samples import ExportSamples, HeldOut
 from dlkit.conversion.answering import judged_export
@@ -41,6 +43,11 @@ class FloatAnswers:
         self.converted = converted
         self._inputs, self._gate = inputs, gate
         self._known: dict[str, Judged] = {}
+
+    @functools.cached_property
+    def float_gzip_bytes(self) -> int:
+        """See `Report`."""
+        return gzip_bytes(self.converted.file)
 
     def inputs(self, held_out: HeldOut) -> Batch:
         """What the network reads of them."""
@@ -113,6 +120,8 @@ def prove(
         calibration_source=samples.calibration.source if scheme.needs_calibration else "",
         bytes=len(content),
         float_bytes=made.float_file.stat().st_size,
+        gzip_bytes=gzip_bytes(made.file),
+        float_gzip_bytes=answers.float_gzip_bytes,
         ops=inspection.ops,
         tensors=inspection.tensors,
         warnings=answers.converted.notes + _warnings(gates[0], _first(after), inspection) + unmeasured,
