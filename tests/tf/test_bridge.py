@@ -1,4 +1,4 @@
-"""A Keras 3 model and its twin in tf_keras answer alike, weights go both ways, and what cannot be is refused by name."""
+"""A Keras 3 model and its twin in tf_keras answer alike; weights go both ways; what cannot be is refused by name."""
 
 from __future__ import annotations
 

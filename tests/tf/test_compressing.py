@@ -59,7 +59,7 @@ OUTPUTS = {"Conv2DTranspose": -2}
 def recipe_for(name: str, **compression: Any) -> Recipe:
     """A recipe that fits the network, small, to the digits again for an epoch of six batches."""
     network = NETWORKS[name]
-    options = dict(network.small)
+    options = {key: value for key, value in network.small.items() if key != "classes"}
     if network.task == "generation":
         options = {"input_shape": [16], "image_shape": [8, 8, 1], "width": 8}
     elif len(options.get("input_shape", ())) == 3:
