@@ -36,17 +36,38 @@ MAX_DROP = 0.01
 class FloatAnswers:
     """What the float file answers to held-out samples; asked once, however many files are held against it."""
 
-    def __init__(self, converted: Float, inputs: Batch, gate: HeldOut) -> None:
-        """`inputs` are those that `converted` was made with: of the gate first, then of the test split."""
+    def __init__(
+        self,
+        converted: Float,
+        inputs: Batch,
+        gate: HeldOut,
+        original: FloatAnswers | None = None,
+    ) -> None:
+        """
+        Args:
+            inputs: those that `converted` was made with: of the gate first, then of the test split.
+            original: of a compressed model, the answers of the one it was made from; they are what is wanted of it.
+        """
         self.converted = converted
-        self._inputs, self._gate = inputs, gate
+        self._inputs, self._gate, self._original = inputs, gate, original
         self._known: dict[str, Judged] = {}
+
+    @property
+    def original(self) -> FloatAnswers:
+        """Those of the model that a user trained."""
+        return self._original or self
+
+    def wanted(self, held_out: HeldOut) -> dict[str, NDArray[np.float32]]:
+        """Output name → (N, ...) what the Keras model itself answers to them."""
+        return {name: outputs[self._rows(held_out)] for name, outputs in self.converted.reference.items()}
 
     def inputs(self, held_out: HeldOut) -> Batch:
         """What the network reads of them."""
+        return {name: values[self._rows(held_out)] for name, values in self._inputs.items()}
+
+    def _rows(self, held_out: HeldOut) -> slice:
         count = count_of_samples(self._gate.raw)
-        rows = slice(count) if held_out is self._gate else slice(count, None)
-        return {name: values[rows] for name, values in self._inputs.items()}
+        return slice(count) if held_out is self._gate else slice(count, None)
 
     def on(self, held_out: HeldOut, advance: Advance) -> Judged:
         """Raises VerificationRefused if the runtime refuses the file."""
@@ -74,22 +95,24 @@ def prove(
     inspection = inspect_model(content, made.file.name)
     promised = mixed(scheme) if made.kept_float else scheme
     refuse_broken(inspection, promised, target)  # before the runtime stumbles over it, with less to say
-    count = count_of_samples(samples.gate.raw)
 
     def judged(held_out: HeldOut) -> tuple[Judged, Judged]:
         after = judged_export(made.file, answers.inputs(held_out), advance)
         return after if scheme.quantizer == "none" else answers.on(held_out, advance), after
 
-    def compared(
-        held_out: HeldOut, wanted: dict[str, NDArray[np.float32]], before: Judged, after: Judged
-    ) -> tuple[Comparison, ...]:
+    def compared(held_out: HeldOut, before: Judged, after: Judged) -> tuple[Comparison, ...]:
+        wanted = answers.original.wanted(held_out)
         labels = held_out.labels if trained.labels or is_one_score(wanted) else None
-        return compare(held_out.name, wanted, before, after, labels, wanted_of(trained, held_out))
+        again = wanted_of(trained, held_out)
+        if (
+            answers.original is not answers and labels is None and again is None
+        ):  # nothing else says what the fitting again cost
+            before = answers.original.on(held_out, advance)
+        return compare(held_out.name, wanted, before, after, labels, again)
 
     before, after = judged(samples.gate)
-    wanted = {name: outputs[:count] for name, outputs in answers.converted.reference.items()}
-    check_conversion(wanted, before)
-    gates = compared(samples.gate, wanted, before, after)
+    check_conversion(answers.wanted(samples.gate), before)
+    gates = compared(samples.gate, before, after)
     max_drop = trained.recipe.export.max_drop if trained.recipe else MAX_DROP
     layers, keep, unmeasured = _layers(made, answers.inputs(samples.gate), scheme, advance)
     try:
@@ -99,10 +122,9 @@ def prove(
     tests: tuple[Comparison, ...] = ()
     remembered = on_test = None
     if samples.test is not None:
-        wanted = {name: outputs[count:] for name, outputs in answers.converted.reference.items()}
         before_test, after_test = judged(samples.test)
-        tests, on_test = compared(samples.test, wanted, before_test, after_test), _first(after_test)
-        remembered = remember(samples.test, next(iter(wanted.values())), tests[0])
+        tests, on_test = compared(samples.test, before_test, after_test), _first(after_test)
+        remembered = remember(samples.test, next(iter(answers.original.wanted(samples.test).values())), tests[0])
     report = Report(
         scheme=scheme.name,
         target=target.name,
@@ -112,7 +134,7 @@ def prove(
         calibration_samples=len(samples.calibration) if scheme.needs_calibration else 0,
         calibration_source=samples.calibration.source if scheme.needs_calibration else "",
         bytes=len(content),
-        float_bytes=made.float_file.stat().st_size,
+        float_bytes=answers.original.converted.file.stat().st_size,
         ops=inspection.ops,
         tensors=inspection.tensors,
         warnings=answers.converted.notes + _warnings(gates[0], _first(after), inspection) + unmeasured,
