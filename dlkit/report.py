@@ -127,6 +127,8 @@ class Report:
         calibration_source: where they are from; "" where none were needed.
         bytes: size of the model.
         float_bytes: size of the float file it was made from; 0 where it was made from none.
+        gzip_bytes, float_gzip_bytes: of both compressed by gzip at level 9, as a download or an update over the air
+            is: what pruning and clustering make smaller. 0 of a folder and of what is larger than 64 MiB.
         ops: operation → count.
         tensors: dtype → count.
         warnings: what a user should know before relying on the file; empty if nothing.
@@ -161,6 +163,8 @@ class Report:
     keep_float: tuple[str, ...] = ()
     kept_float: tuple[str, ...] = ()
     detection: Detection | None = None
+    gzip_bytes: int = 0
+    float_gzip_bytes: int = 0
 
     @property
     def gate(self) -> Comparison:

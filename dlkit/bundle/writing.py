@@ -192,7 +192,7 @@ def report_text(name: str, report: Report) -> str:
         f"calibration  {report.calibration_samples} samples ({report.calibration_source})"
         if report.calibration_samples
         else "calibration  none needed",
-        f"size         {report.bytes:,} bytes{_beside_float(report)}",
+        *_size_lines(report),
         *([f"kept float   {', '.join(report.kept_float)}"] if report.kept_float else []),
         f"operations   {_counts(report.ops)}",
         f"{'tensors' if report.runtime == TFLITE else 'weights'}      {_counts(report.tensors)}",
@@ -252,8 +252,16 @@ def _detection_lines(detection: Detection) -> list[str]:
     ]
 
 
-def _beside_float(report: Report) -> str:
-    return f", {report.bytes / report.float_bytes:.2f} of the float file" if report.float_bytes else ""
+def _size_lines(report: Report) -> list[str]:
+    lines = [f"size         {report.bytes:,} bytes{_beside_float(report.bytes, report.float_bytes)}"]
+    if report.gzip_bytes:
+        beside = _beside_float(report.gzip_bytes, report.float_gzip_bytes)
+        lines.append(f"compressed   {report.gzip_bytes:,} bytes by gzip{beside}")
+    return lines
+
+
+def _beside_float(count: int, of_float: int) -> str:
+    return f", {count / of_float:.2f} of the float file" if of_float else ""
 
 
 def _runtime(report: Report) -> str:

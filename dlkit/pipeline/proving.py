@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dlkit.archive import gzip_bytes
 from dlkit.bundle.writing import Reference
 from dlkit.calibration.samples import ExportSamples, HeldOut
 from dlkit.conversion.answering import judged_export
@@ -60,6 +62,11 @@ class FloatAnswers:
     def wanted(self, held_out: HeldOut) -> dict[str, NDArray[np.float32]]:
         """Output name → (N, ...) what the Keras model itself answers to them."""
         return {name: outputs[self._rows(held_out)] for name, outputs in self.converted.reference.items()}
+
+    @functools.cached_property
+    def float_gzip_bytes(self) -> int:
+        """See `Report`."""
+        return gzip_bytes(self.converted.file)
 
     def inputs(self, held_out: HeldOut) -> Batch:
         """What the network reads of them."""
@@ -135,6 +142,8 @@ def prove(
         calibration_source=samples.calibration.source if scheme.needs_calibration else "",
         bytes=len(content),
         float_bytes=answers.original.converted.file.stat().st_size,
+        gzip_bytes=gzip_bytes(made.file),
+        float_gzip_bytes=answers.original.float_gzip_bytes,
         ops=inspection.ops,
         tensors=inspection.tensors,
         warnings=answers.converted.notes + _warnings(gates[0], _first(after), inspection) + unmeasured,
