@@ -10,17 +10,20 @@ import numpy as np
 from dlkit.archive import gzip_bytes
 from dlkit.bundle.writing import Reference
 from dlkit.calibration.samples import ExportSamples, HeldOut
+from dlkit.compression.compressing import Compressed
 from dlkit.conversion.answering import judged_export
 from dlkit.conversion.batches import Batch, count_of_samples
 from dlkit.conversion.keeping import mixed
+from dlkit.conversion.kept_compression import broken_compression
 from dlkit.conversion.layer_errors import MOST_SAMPLES, layer_errors, worth_keeping
 from dlkit.conversion.making import Float, Made
 from dlkit.errors import ConversionError, VerificationRefused
 from dlkit.pipeline.detecting import detection_of
 from dlkit.pipeline.rebuilding import wanted_of
 from dlkit.progress import Advance
-from dlkit.report import Comparison, LayerError, Report, keep_float_advice
+from dlkit.report import Comparison, Compression, LayerError, Report, keep_float_advice
 from dlkit.runtime.inspection import Inspection, inspect_model
+from dlkit.runtime.stored_weights import stored_weights
 from dlkit.schemes import Scheme
 from dlkit.targets import Target
 from dlkit.trained import Trained
@@ -44,13 +47,15 @@ class FloatAnswers:
         inputs: Batch,
         gate: HeldOut,
         original: FloatAnswers | None = None,
+        compressed: Compressed | None = None,
     ) -> None:
         """
         Args:
             inputs: those that `converted` was made with: of the gate first, then of the test split.
             original: of a compressed model, the answers of the one it was made from; they are what is wanted of it.
+            compressed: how it was.
         """
-        self.converted = converted
+        self.converted, self.compressed = converted, compressed
         self._inputs, self._gate, self._original = inputs, gate, original
         self._known: dict[str, Judged] = {}
 
@@ -67,6 +72,11 @@ class FloatAnswers:
     def float_gzip_bytes(self) -> int:
         """See `Report`."""
         return gzip_bytes(self.converted.file)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of how the float file came about."""
+        return self.converted.notes + (self.compressed.notes if self.compressed else ())
 
     def inputs(self, held_out: HeldOut) -> Batch:
         """What the network reads of them."""
@@ -102,6 +112,7 @@ def prove(
     inspection = inspect_model(content, made.file.name)
     promised = mixed(scheme) if made.kept_float else scheme
     refuse_broken(inspection, promised, target)  # before the runtime stumbles over it, with less to say
+    compression = _compression(answers.compressed, content, scheme) if answers.compressed else None
 
     def judged(held_out: HeldOut) -> tuple[Judged, Judged]:
         after = judged_export(made.file, answers.inputs(held_out), advance)
@@ -146,15 +157,36 @@ def prove(
         float_gzip_bytes=answers.original.float_gzip_bytes,
         ops=inspection.ops,
         tensors=inspection.tensors,
-        warnings=answers.converted.notes + _warnings(gates[0], _first(after), inspection) + unmeasured,
+        warnings=answers.notes + _warnings(gates[0], _first(after), inspection) + unmeasured,
         minimum_runtime=inspection.minimum_runtime,
         unknown_versions=inspection.unknown_versions,
         layers=layers[:MOST_LAYERS],
         keep_float=keep,
         kept_float=made.kept_float,
+        compression=compression,
         detection=detection_of(trained, samples.gate, _first(after), samples.test, on_test),
     )
     return report, remembered
+
+
+def _compression(compressed: Compressed, content: bytes, scheme: Scheme) -> Compression:
+    """What it came to in the file. Raises VerificationRefused if that is not what was promised."""
+    weights = stored_weights(content, scheme.name)
+    if broken := broken_compression(compressed.promises, weights):
+        raise VerificationRefused(
+            f"the {scheme.name} file was refused and no bundle was written: {'; '.join(broken)}; "
+            f"use --scheme {scheme.instead}"
+        )
+    total = sum(each.values.size for each in weights)
+    zeros = total - sum(int(np.count_nonzero(each.values)) for each in weights)
+    return Compression(
+        steps=tuple(step.name for step in compressed.steps),
+        epochs=sum(len(step.history) for step in compressed.steps),
+        kernels=len(compressed.promises),
+        pattern=compressed.pattern if compressed.pruned else "",
+        clusters=compressed.clusters,
+        sparsity=zeros / total if total else 0.0,
+    )
 
 
 def _first(judged: Judged) -> NDArray[np.float32]:
