@@ -31,11 +31,13 @@ class Clustered:
     Attributes:
         layer: name of the Keras layer.
         kernel: which of its kernels.
+        shape: of the kernel, in Keras' layout.
         clusters: largest number of distinct weights in an output channel.
     """
 
     layer: str
     kernel: str
+    shape: tuple[int, ...]
     clusters: int
 
 
@@ -64,7 +66,7 @@ class Clusterer:
             count = distinct(kernel.cube(kernel.values))
             if not count <= self.part.clusters:
                 raise TrainingError(f"{kernel.full_name} has {count} distinct weights after clustering")
-            found.append(Clustered(kernel.layer, kernel.name, count))
+            found.append(Clustered(kernel.layer, kernel.name, tuple(kernel.variable.shape), count))
         return found
 
 

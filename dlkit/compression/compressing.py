@@ -9,7 +9,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from dlkit.compression.clustering import Clustered
 from dlkit.compression.pruning import Pruned
@@ -17,6 +17,7 @@ from dlkit.conversion.child import run_task
 from dlkit.conversion.custom_code import as_argument
 from dlkit.errors import IllegalCombination
 from dlkit.progress import Advance, Progress, further
+from dlkit.promises import Promise
 from dlkit.recipe import Recipe, recipe_from
 
 STEPS = {"pruned": "Pruning", "clustered": "Clustering", "quantization_aware": "Training for 8-bit integers"}
@@ -44,8 +45,8 @@ class Compressed:
         model: the new .keras file.
         pruned: kernels that were pruned; () if none were to be.
         clustered: kernels that were clustered; () if none were to be.
-        pattern: of the pruning, `CompressionPart.pruning`; "" without one.
-        block: rows and columns of a block, for the pattern "block".
+        pattern: of the pruning, `CompressionPart.pruning`.
+        block: inputs and outputs of a block, for the pattern "block"; (1, 1) for others.
         clusters: distinct weights that are promised of an output of a clustered kernel, at most; 0 without clustering.
         steps: that were taken, in order.
         notes: what a user should know.
@@ -54,11 +55,25 @@ class Compressed:
     model: Path
     pruned: tuple[Pruned, ...] = ()
     clustered: tuple[Clustered, ...] = ()
-    pattern: str = ""
-    block: tuple[int, ...] = ()
+    pattern: Literal["unstructured", "2:4", "block"] = "unstructured"
+    block: tuple[int, int] = (1, 1)
     clusters: int = 0
     steps: tuple[FittedStep, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def promises(self) -> tuple[Promise, ...]:
+        """What must still hold of its kernels in the file that is made of it."""
+        found = {
+            (each.layer, each.kernel): Promise(each.layer, each.kernel, each.shape, clusters=self.clusters)
+            for each in self.clustered
+        }
+        for each in self.pruned:
+            known = found.get((each.layer, each.kernel), Promise(each.layer, each.kernel, each.shape))
+            found[each.layer, each.kernel] = dataclasses.replace(
+                known, sparsity=each.asked, pattern=self.pattern, block=self.block
+            )
+        return tuple(found.values())
 
 
 def compress_model(
@@ -170,8 +185,8 @@ def prepared(network: Any, recipe: Recipe, preparation: Sequence[str], advance: 
         Path(),
         tuple(pruner.found()) if pruner else (),
         tuple(clusterer.found()) if clusterer else (),
-        part.pruning if pruner else "",
-        part.block if pruner and part.pruning == "block" else (),
+        part.pruning,
+        part.block if part.pruning == "block" else (1, 1),
         part.clusters if clusterer else 0,
         tuple(steps),
         tuple(notes),
@@ -199,10 +214,10 @@ def _notes(twin: Any, kernels: Sequence[Any], recipe: Recipe, preparation: Seque
 def _read(model: Path, told: dict[str, Any]) -> Compressed:
     return Compressed(
         model,
-        tuple(Pruned(**each) for each in told["pruned"]),
-        tuple(Clustered(**each) for each in told["clustered"]),
+        tuple(Pruned(**each | {"shape": tuple(each["shape"])}) for each in told["pruned"]),
+        tuple(Clustered(**each | {"shape": tuple(each["shape"])}) for each in told["clustered"]),
         told["pattern"],
-        tuple(told["block"]),
+        (told["block"][0], told["block"][1]),
         told["clusters"],
         tuple(FittedStep(each["name"], tuple(each["history"])) for each in told["steps"]),
         tuple(told["notes"]),

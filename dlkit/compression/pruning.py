@@ -34,12 +34,14 @@ class Pruned:
     Attributes:
         layer: name of the Keras layer.
         kernel: which of its kernels: "kernel", "recurrent_kernel", "forward_kernel" …
-        asked: fraction of weights that were to be zero.
+        shape: of the kernel, in Keras' layout.
+        asked: fraction of weights that were to be zero, or of blocks of them.
         reached: fraction that are.
     """
 
     layer: str
     kernel: str
+    shape: tuple[int, ...]
     asked: float
     reached: float
 
@@ -100,13 +102,13 @@ class Pruner:
         """
         found = []
         for kernel in self.kernels:
-            zeros = float(np.mean(kernel.values == 0.0))
-            wanted = expected_sparsity(kernel.cube(kernel.values).shape, self.part)
+            cube = kernel.cube(kernel.values)
+            zeros, wanted = found_sparsity(cube, self.part), expected_sparsity(cube.shape, self.part)
             if not zeros >= wanted - 1e-9:
                 raise TrainingError(
                     f"{kernel.full_name} has {zeros:.1%} zeros after pruning, and {wanted:.1%} were asked for"
                 )
-            found.append(Pruned(kernel.layer, kernel.name, wanted, zeros))
+            found.append(Pruned(kernel.layer, kernel.name, tuple(kernel.variable.shape), wanted, zeros))
         return found
 
 
@@ -120,32 +122,39 @@ def kept_weights(cube: NDArray[np.float32], part: CompressionPart, sparsity: flo
         return _largest_of_fours(np.abs(cube))
     if part.pruning == "unstructured":
         return _all_but_smallest(np.abs(cube), sparsity)
-    rows, columns = part.block
-    matrix = np.abs(cube).reshape(-1, cube.shape[-1])
-    height, width = (math.ceil(side / block) for side, block in zip(matrix.shape, part.block, strict=True))
-    padded = np.full((height * rows, width * columns), np.nan, np.float32)
-    padded[: matrix.shape[0], : matrix.shape[1]] = matrix
-    means = np.nanmean(padded.reshape(height, rows, width, columns), axis=(1, 3))
-    kept = _all_but_smallest(means, sparsity).repeat(rows, axis=0).repeat(columns, axis=1)
-    return kept[: matrix.shape[0], : matrix.shape[1]].reshape(cube.shape)
+    _, inputs, outputs = cube.shape
+    kept = _all_but_smallest(np.nanmean(_blocks(np.abs(cube), part.block), axis=(2, 4)), sparsity)
+    kept = kept.repeat(part.block[0], axis=1).repeat(part.block[1], axis=2)
+    return kept[:, :inputs, :outputs]
+
+
+def _blocks(cube: NDArray[np.float32], block: tuple[int, ...]) -> NDArray[np.float32]:
+    """(positions, inputs, outputs) → (positions, blocks, rows, blocks, columns), filled up with NaN at the edges."""
+    rows, columns = block
+    positions, inputs, outputs = cube.shape
+    padded = np.pad(cube, [(0, 0), (0, -inputs % rows), (0, -outputs % columns)], constant_values=np.nan)
+    return padded.reshape(positions, padded.shape[1] // rows, rows, padded.shape[2] // columns, columns)
 
 
 def expected_sparsity(shape: tuple[int, ...], part: CompressionPart) -> float:
-    """The fraction of zeros that a kernel (positions, inputs, outputs) has at the least once it is pruned."""
+    """The fraction of zeros, or of blocks of them, that a kernel (positions, inputs, outputs) has once it is pruned."""
     positions, inputs, outputs = shape
     if part.pruning == "2:4":
         return (
             sum(min(FOUR - KEPT_OF_FOUR, max(0, inputs - at - KEPT_OF_FOUR)) for at in range(0, inputs, FOUR)) / inputs
         )
     size = positions * inputs * outputs
-    if part.pruning == "unstructured":
-        return _count(size, part.sparsity) / size
-    rows, columns = part.block
-    height, width = math.ceil(positions * inputs / rows), math.ceil(outputs / columns)
-    whole = _count(height * width, part.sparsity)
-    # The blocks at two edges may be smaller.
-    partial = (height if outputs % columns else 0) + (width if positions * inputs % rows else 0)
-    return max(0, whole - partial) * rows * columns / size
+    if part.pruning == "block":
+        rows, columns = part.block
+        size = positions * math.ceil(inputs / rows) * math.ceil(outputs / columns)
+    return _count(size, part.sparsity) / size
+
+
+def found_sparsity(cube: NDArray[np.float32], part: CompressionPart) -> float:
+    """The fraction of zeros, or of blocks of them, that it has."""
+    if part.pruning != "block":
+        return float(np.mean(cube == 0.0))
+    return float(np.mean(np.nanmax(_blocks(np.abs(cube), part.block), axis=(2, 4)) == 0.0))
 
 
 def _count(size: int, sparsity: float) -> int:

@@ -19,7 +19,7 @@ from dlkit.frameworks import quieten
 
 def _tasks() -> dict[str, Callable[..., None]]:
     from dlkit.compression import compressing
-    from dlkit.conversion import answering, layer_errors, quantizer, serving, stepwise, tflite
+    from dlkit.conversion import answering, arena, layer_errors, quantizer, serving, stepwise, tflite
 
     return {
         "convert": tflite.convert,
@@ -32,6 +32,7 @@ def _tasks() -> dict[str, Callable[..., None]]:
         "run_stream": stepwise.run_stream,
         "answer_served": serving.answer_served,
         "layer_errors": layer_errors.measure,
+        "arena": arena.measure,
         "compress": compressing.compress,
     }
 
