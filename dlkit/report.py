@@ -115,6 +115,27 @@ class Detection:
 
 
 @dataclasses.dataclass(frozen=True)
+class Compression:
+    """How a network was fitted again before it was exported, and what is in the file of that.
+
+    Attributes:
+        steps: "pruned", "clustered", "quantization_aware", as far as they were taken, in order.
+        epochs: of all steps together.
+        kernels: how many were pruned or clustered; each was found so in the file.
+        pattern: of the zeros: "unstructured", "2:4" or "block"; "" without pruning.
+        clusters: different weights that an output channel has at the most; 0 without clustering.
+        sparsity: fraction of the weights in the file that are 0, those of kernels that were left as they are too.
+    """
+
+    steps: tuple[str, ...]
+    epochs: int
+    kernels: int
+    pattern: str
+    clusters: int
+    sparsity: Number
+
+
+@dataclasses.dataclass(frozen=True)
 class Report:
     """All that was measured on one exported file.
 
@@ -141,6 +162,7 @@ class Report:
         keep_float: layers that stand out among them, with what feeds them; what to keep float.
         kept_float: the patterns of layers that were.
         detection: of an anomaly detector; None of other models.
+        compression: of a scheme that fits the network again; None of others.
     """
 
     scheme: str
@@ -165,6 +187,7 @@ class Report:
     detection: Detection | None = None
     gzip_bytes: int = 0
     float_gzip_bytes: int = 0
+    compression: Compression | None = None
 
     @property
     def gate(self) -> Comparison:

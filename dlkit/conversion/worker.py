@@ -18,6 +18,7 @@ from dlkit.frameworks import quieten
 
 
 def _tasks() -> dict[str, Callable[..., None]]:
+    from dlkit.compression import compressing
     from dlkit.conversion import answering, arena, layer_errors, quantizer, serving, stepwise, tflite
 
     return {
@@ -32,6 +33,7 @@ def _tasks() -> dict[str, Callable[..., None]]:
         "answer_served": serving.answer_served,
         "layer_errors": layer_errors.measure,
         "arena": arena.measure,
+        "compress": compressing.compress,
     }
 
 
