@@ -91,7 +91,8 @@ class _Trial:
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if said is None:
             raise ConversionError(
-                f"TensorFlow Lite Micro has not ended after {self._time_limit_s:g} s: a loop for ever, or too large a network"
+                f"TensorFlow Lite Micro has not ended after {self._time_limit_s:g} s: a loop for ever, or too large a "
+                "network"
             )
         if code < 0:
             return f"it crashed ({signal.Signals(-code).name})"

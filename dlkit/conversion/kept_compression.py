@@ -10,16 +10,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Collection, Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dlkit.conversion.layer_names import layer_of
-from dlkit.errors import VerificationRefused
 from dlkit.promises import Promise
 from dlkit.runtime.inspection import FUSED_LSTM
-from dlkit.runtime.stored_weights import StoredWeights, stored_weights
+from dlkit.runtime.stored_weights import StoredWeights
 from dlkit.runtime.weight_statistics import RUN, block_sparsity, most_values
 
 if TYPE_CHECKING:
@@ -57,13 +55,6 @@ def broken_compression(promises: Iterable[Promise], weights: Sequence[StoredWeig
         left -= set(taken)
         broken += [f"{_called(promise)} {each}" for each in what]
     return broken
-
-
-def refuse_lost_compression(promises: Iterable[Promise], tflite: Path, scheme: str) -> None:
-    """Raise VerificationRefused, naming every promise of the compression that a file of `scheme` breaks, if any."""
-    if broken := broken_compression(promises, stored_weights(tflite.read_bytes(), tflite.name)):
-        found = "; ".join(broken)
-        raise VerificationRefused(f"the {scheme} file was refused and no bundle was written: {found}")
 
 
 def _layer(weights: StoredWeights, known: Collection[str]) -> str:
@@ -133,14 +124,15 @@ def _stored_dimensions(promise: Promise) -> list[int]:
 
 def _broken(promise: Promise, parts: Sequence[StoredWeights]) -> list[str]:
     """What is not as promised in the constants that one kernel became."""
-    matrix = np.concatenate([each.channels for each in parts])  # (outputs, inputs), as before it was cut into gates
+    kernel = np.concatenate([each.by_output for each in parts])  # (outputs, …, inputs), as before it was cut into gates
     broken = []
     if promise.pattern == "block":
-        found, of = block_sparsity(matrix, promise.block[::-1]), " in whole blocks"
+        cube = kernel.reshape(len(kernel), -1, kernel.shape[-1])
+        found, of = block_sparsity(cube, promise.block), "blocks"
     else:
-        found, of = float(np.mean(matrix == 0)), ""
+        found, of = float(np.mean(kernel == 0)), "weights"
     if not found >= promise.sparsity - ROUNDING:
-        broken.append(f"has {found:.1%} of its weights at 0{of}, of {promise.sparsity:.1%} that were pruned")
+        broken.append(f"has {found:.1%} of its {of} at 0, of {promise.sparsity:.1%} that were pruned")
     if promise.pattern == "2:4":
         full = sum(int((np.count_nonzero(_fours(each), axis=1) > RUN // 2).sum()) for each in parts)
         if full:

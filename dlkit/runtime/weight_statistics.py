@@ -108,10 +108,13 @@ def runs_of_inputs(weights: StoredWeights) -> NDArray[Any] | None:
     return values.reshape(-1, RUN)
 
 
-def block_sparsity(matrix: NDArray[Any], block: tuple[int, int]) -> float:
-    """Fraction of the numbers of a matrix that lie in blocks which are 0 altogether; at its edges these are smaller."""
-    rows, columns = block
-    padded = np.pad(matrix != 0, [(0, -matrix.shape[0] % rows), (0, -matrix.shape[1] % columns)])
-    blocks = padded.reshape(padded.shape[0] // rows, rows, padded.shape[1] // columns, columns)
-    zero = np.broadcast_to(~blocks.any(axis=(1, 3), keepdims=True), blocks.shape).reshape(padded.shape)
-    return float(np.mean(zero[: matrix.shape[0], : matrix.shape[1]]))
+def block_sparsity(cube: NDArray[Any], block: tuple[int, int]) -> float:
+    """Fraction of blocks that are 0 altogether, of (outputs, places, inputs); those at the edges are smaller.
+
+    Args:
+        block: inputs and outputs of one.
+    """
+    columns, rows = block
+    padded = np.pad(cube != 0, [(0, -cube.shape[0] % rows), (0, 0), (0, -cube.shape[2] % columns)])
+    blocks = padded.reshape(padded.shape[0] // rows, rows, cube.shape[1], padded.shape[2] // columns, columns)
+    return float(np.mean(~blocks.any(axis=(1, 4))))

@@ -192,14 +192,14 @@ def test_of_a_depthwise_kernel_there_is_no_pattern() -> None:
 
 
 def test_zeros_in_blocks() -> None:
-    """Of whole ones, smaller at the edges; a zero elsewhere is in none."""
-    matrix = np.ones((5, 6))
-    matrix[:2, :4] = 0  # a block
-    matrix[4, 4:] = 0  # a smaller one, in the corner
-    matrix[3, 3] = 0
-    assert block_sparsity(matrix, (2, 4)) == (8 + 2) / 30
-    assert block_sparsity(matrix, (1, 1)) == 11 / 30
-    assert block_sparsity(matrix, (4, 2)) == 2 / 30
+    """Of whole ones, smaller at the edges, at each place; a zero elsewhere is in none."""
+    cube = np.ones((5, 2, 6))
+    cube[:2, 0, :4] = 0  # a block of 4 inputs and 2 outputs
+    cube[4, 1, 4:] = 0  # a smaller one, in the corner of another place
+    cube[3, 1, 3] = 0
+    assert block_sparsity(cube, (4, 2)) == 2 / 12
+    assert block_sparsity(cube, (1, 1)) == 11 / 60
+    assert block_sparsity(cube, (2, 4)) == 1 / 12
 
 
 def test_plain_weights_are_not_noteworthy(content: bytes) -> None:

@@ -110,13 +110,11 @@ def compressed(layer: str, values: np.ndarray, pattern: str, rng: np.random.Gene
         )
     elif pattern == "block":
         rows, columns = PATTERNS["block"]["block"]
-        # (positions × inputs, outputs), then back
-        matrix = np.swapaxes(moved, -1, -2).reshape(-1, moved.shape[-2])
-        blocks = (-(-matrix.shape[0] // rows), -(-matrix.shape[1] // columns))
-        chosen = np.zeros(blocks[0] * blocks[1], bool)
-        chosen[rng.permutation(chosen.size)[: chosen.size // 2]] = True
-        whole = chosen.reshape(blocks).repeat(rows, 0).repeat(columns, 1)[: matrix.shape[0], : matrix.shape[1]]
-        kept = np.swapaxes(whole.reshape(np.swapaxes(moved, -1, -2).shape), -1, -2)
+        *places, outputs, inputs = moved.shape
+        grid = (*places, -(-outputs // columns), -(-inputs // rows))
+        chosen = np.arange(np.prod(grid)) < np.prod(grid) // 2
+        whole = rng.permutation(chosen).reshape(grid).repeat(columns, -2).repeat(rows, -1)
+        kept = whole[..., :outputs, :inputs]
     else:
         kept.reshape(-1)[rng.permutation(kept.size)[: kept.size // 2]] = True
     return np.asarray(inputs_last(layer, np.where(kept, moved, 0)))
@@ -135,7 +133,7 @@ def make(name: str, pattern: str, folder: Path) -> tuple[Taken, list[Promise]]:
         values = compressed(layer, np.asarray(variable), pattern, rng)
         variable.assign(values)
         promise = Promise(layer, kernel, tuple(values.shape), clusters=CLUSTERS, **PATTERNS[pattern])
-        promises.append(dataclasses.replace(promise, sparsity=float(np.mean(values == 0))))
+        promises.append(promise)
     for layer in model.layers:
         if "norm" in layer.name:
             layer.set_weights([rng.uniform(0.5, 1.5, weight.shape) for weight in layer.get_weights()])
