@@ -18,7 +18,7 @@ from dlkit.frameworks import quieten
 
 
 def _tasks() -> dict[str, Callable[..., None]]:
-    from dlkit.conversion import answering, layer_errors, quantizer, serving, stepwise, tflite
+    from dlkit.conversion import answering, layer_errors, quantizer, serving, stepwise, tflite, variants
 
     return {
         "convert": tflite.convert,
@@ -31,6 +31,7 @@ def _tasks() -> dict[str, Callable[..., None]]:
         "run_stream": stepwise.run_stream,
         "answer_served": serving.answer_served,
         "layer_errors": layer_errors.measure,
+        "variants": variants.make_and_ask,
     }
 
 

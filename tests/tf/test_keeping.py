@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from litert_quantizer import recipe
 from litert_quantizer.utils import tfl_flatbuffer_utils
 
 from dlkit.calibration.samples import ExportSamples, samples_of_recipe
-from dlkit.conversion.keeping import kept_operations, left_to_quantize, mixed, recipe_for
+from dlkit.conversion.keeping import kept_operations, left_to_quantize, mixed
 from dlkit.conversion.layer_errors import layer_errors, worth_keeping
 from dlkit.conversion.layer_names import layer_names, operations
 from dlkit.conversion.making import Float, convert_model, make_file
@@ -116,7 +115,7 @@ def test_patterns_name_layers(uneven: Trained, float_file: Path) -> None:
 def test_a_pattern_that_names_no_layer_is_an_error(uneven: Trained, float_file: Path) -> None:
     """With the nearest names."""
     with pytest.raises(UnknownName, match=r"--keep-float: unknown layer 'cnv1'; did you mean 'conv1'"):
-        recipe_for(recipe.static_wi8_ai8(), ["conv2", "cnv1"], float_file, layer_names(uneven.model))
+        kept_operations(float_file, ["conv2", "cnv1"], layer_names(uneven.model))
 
 
 def test_scopes_are_those_that_the_quantizers_rules_match(uneven: Trained, float_file: Path) -> None:
