@@ -114,7 +114,8 @@ def _change(found: Sensitivity, difference: float) -> str:
 
 
 def _signed(value: float, places: int) -> str:
-    return f"{'−' if value < 0 else '+'}{abs(value):.{places}f}"
+    text = f"{abs(value):.{places}f}"
+    return f"{'−' if value < 0 and float(text) else '+'}{text}"
 
 
 def _metric(found: Sensitivity) -> str:
