@@ -15,8 +15,8 @@ GAIN_DB = 6.0
 """By which, where `SOUND_DB` are out of reach: half of the noise's amplitude."""
 SAME_DB = 0.5
 """A layer that brings less is not kept float for it."""
-SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
-"""Of the sets that are tried, up to half of all layers."""
+SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48)
+"""Of the sets that are tried, up to half of all layers, which is one more."""
 
 Sets = Callable[[Sequence[tuple[str, ...]]], Sequence[Tried[Measured]]]
 """Files in which these layers stay float, made and measured."""
@@ -94,11 +94,12 @@ def _sets(layers: Sequence[LayerSensitivity]) -> Iterator[tuple[str, ...]]:
     by_cost = [entry.layer for entry in layers if entry.alone_sqnr_db is not None]
     known = [(entry.kept_sqnr_db, entry.layer) for entry in layers if entry.kept_sqnr_db is not None]
     by_gain = [layer for _, layer in sorted(known, key=lambda pair: -pair[0])]
-    seen = set()
-    for size in SIZES:
+    half = -(-len(layers) // 2)
+    seen = {frozenset[str]()}
+    for size in [*(size for size in SIZES if size < half), half]:
         for ranked in (by_cost, by_gain):
             names = tuple(ranked[:size])
-            if size <= max(1, -(-len(layers) // 2)) and len(names) == size and frozenset(names) not in seen:
+            if frozenset(names) not in seen:
                 seen.add(frozenset(names))
                 yield names
 

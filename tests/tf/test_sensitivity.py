@@ -22,7 +22,7 @@ from dlkit.conversion.making import convert_model, measure_ranges
 from dlkit.conversion.variants import Asked, Variant, kept_by, try_variants
 from dlkit.errors import DataError, IllegalCombination, UnknownName
 from dlkit.layer_costs import LayerSensitivity, Sensitivity, noise_of
-from dlkit.pipeline import export
+from dlkit.pipeline import export, train
 from dlkit.pipeline.sensing import ENDS, sensitivity
 from dlkit.progress import SILENT
 from dlkit.runtime.arrays import write_npz
@@ -160,6 +160,18 @@ def test_a_fused_lstm_is_one_layer(lstm_models: Path) -> None:
     assert "UNIDIRECTIONAL_SEQUENCE_LSTM" in lstm.operations
     assert 20 < lstm.alone_sqnr_db < 100
     assert lstm.kept_bytes > 1000
+
+
+def test_both_directions_are_one_layer(tmp_path: Path) -> None:
+    """One of them reads the network's input, and no tensor around it bears a name."""
+    options = {"units": 16, "input_shape": [8, 8]}
+    recipe = short_recipe(name="both", network={"name": "bidirectional_lstm", "options": options}, training={"epochs": 1})
+    trained = train(recipe, tmp_path).trained
+    found = sensitivity(trained, "dynamic_int8")
+    [lstm] = [entry for entry in found.layers if entry.layer == "lstm1"]
+    assert lstm.operations.count("UNIDIRECTIONAL_SEQUENCE_LSTM") == 2
+    assert lstm.alone_sqnr_db == found.all_sqnr_db
+    assert lstm.kept_sqnr_db == 200.0
 
 
 def test_a_network_that_only_tensorflow_quantizes_is_refused(lstm_models: Path) -> None:
