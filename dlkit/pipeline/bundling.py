@@ -14,9 +14,8 @@ from dlkit.calibration.samples import HeldOut
 from dlkit.conversion.making import Made, append_files, make_file
 from dlkit.conversion.metadata import add_metadata
 from dlkit.datasets import stratified
-from dlkit.pipeline.plan import Plan
-from dlkit.pipeline.proving import FloatAnswers, prove
-from dlkit.pipeline.streaming import Streaming
+from dlkit.pipeline.preparing import Prepared
+from dlkit.pipeline.proving import prove
 from dlkit.progress import Progress
 from dlkit.report import Report
 from dlkit.schemes import Scheme
@@ -29,13 +28,7 @@ SAMPLES_IN_BUNDLE, SAMPLES_WITHOUT_LABELS, SEED = 10, 3, 0
 
 
 def exported(
-    plan: Plan,
-    answers: FloatAnswers,
-    scheme: Scheme,
-    folder: Path,
-    force: bool,
-    progress: Progress,
-    streaming: Streaming | None = None,
+    prepared: Prepared, scheme: Scheme, folder: Path, force: bool, progress: Progress
 ) -> tuple[Bundle, Report]:
     """Make the file of a scheme, prove it and write its bundle to `folder`.
 
@@ -43,6 +36,7 @@ def exported(
         VerificationRefused: it broke its promise or lost too much; nothing was written.
         IllegalCombination, ConversionError, UnknownName, OutputError: as they say.
     """
+    plan, answers, streaming = prepared.plan, prepared.answers, prepared.streaming
     trained, raw = plan.trained, plan.samples.calibration.raw
     calibration = {name: inputs.apply(raw[name]) for name, inputs in trained.inputs.items()}
     made = make_file(answers.converted, scheme, calibration, progress, plan.method, plan.keep_float)

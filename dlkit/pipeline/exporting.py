@@ -11,7 +11,6 @@ from dlkit.calibration.observers import observer_of
 from dlkit.calibration.samples import ExportSamples, calibrated_with, samples_of_data, samples_of_recipe
 from dlkit.conversion import starting
 from dlkit.conversion.batches import count_of_samples, mapped_batch, write_rows
-from dlkit.conversion.making import convert_model
 from dlkit.errors import (
     ConversionError,
     DataError,
@@ -19,6 +18,7 @@ from dlkit.errors import (
     ExtraMissing,
     IllegalCombination,
     OutputError,
+    TrainingError,
     UnknownName,
     VerificationRefused,
 )
@@ -26,9 +26,8 @@ from dlkit.pipeline.bundling import exported
 from dlkit.pipeline.decoding import decoder_of
 from dlkit.pipeline.finding import Model, found_model
 from dlkit.pipeline.plan import Plan
-from dlkit.pipeline.proving import FloatAnswers
+from dlkit.pipeline.preparing import Preparing
 from dlkit.pipeline.serving import served
-from dlkit.pipeline.streaming import Streaming
 from dlkit.progress import SILENT, Progress
 from dlkit.recipe import Recipe, opened
 from dlkit.report import Report
@@ -47,6 +46,10 @@ if TYPE_CHECKING:
 
 CALIBRATION_SAMPLES, SEED = 300, 0
 """What a recipe would say, for a model without one."""
+SCHEMES_OWN = (
+    IllegalCombination, ConversionError, VerificationRefused, UnknownName, ExtraMissing, TrainingError,
+)  # fmt: skip
+"""What one scheme may fail by when others do not."""
 AT_ONCE = 256
 """Samples whose inputs are in memory together."""
 
@@ -195,21 +198,18 @@ def _exported_schemes(
         warnings = samples.warnings(trained.inputs, len(trained.labels)) if calibrate else []
     with temporary_folder() as temporary:
         inputs = _held_out_inputs(trained, samples, temporary / "held-out.npz")
-        answers: FloatAnswers | None = None
-        if any(scheme.format == "tflite" for scheme in chosen):
-            converted = convert_model(trained.model, inputs, temporary, progress, trained.custom)
-            answers = FloatAnswers(converted, inputs, samples.gate)
         plan = Plan(trained, samples, device, method, keep, tuple(warnings))
-        stream = Streaming(plan, answers, temporary / "step", progress) if streaming and answers else None
+        for_devices = any(scheme.format == "tflite" for scheme in chosen)
+        preparing = Preparing(plan, inputs, streaming, temporary, progress) if for_devices else None
         results: list[tuple[Bundle, Report] | DlkitError] = []
         for scheme in chosen:
             folder = bundle_folder(out, trained.name, device.name, scheme.name)
             try:
-                if scheme.format == "tflite" and answers is not None:
-                    results.append(exported(plan, answers, scheme, folder, force, progress, stream))
+                if preparing is not None and scheme.format == "tflite":
+                    results.append(exported(preparing.prepared(scheme), scheme, folder, force, progress))
                 else:
                     results.append(served(plan, scheme, inputs, folder, temporary, force, progress))
-            except (IllegalCombination, ConversionError, VerificationRefused, UnknownName, ExtraMissing) as error:
+            except SCHEMES_OWN as error:
                 results.append(error)
     return results
 

@@ -55,7 +55,7 @@ class Judge:
     Attributes:
         gate: the samples; never those of a test split.
         inputs: that a file is to answer.
-        wanted: output name → (N, ...) float32 of the Keras model.
+        wanted: output name → (N, ...) float32 of the Keras model that a user trained.
         before: of the float file.
         labels: the right classes, None where there are none.
         rebuilt: what outputs are to give again or forecast; None where nothing is.
@@ -91,10 +91,8 @@ def judge_of(
     """
     some, positions = some_of(gate)
     before = answers.on(gate, advance)
-    count = count_of_samples(gate.raw)
-    reference = {name: values[:count] for name, values in answers.converted.reference.items()}
-    check_conversion(reference, before)
-    wanted = {name: values[positions] for name, values in reference.items()}
+    check_conversion(answers.wanted(gate), before)
+    wanted = {name: values[positions] for name, values in answers.original.wanted(gate).items()}
     return Judge(
         gate=some,
         inputs={name: np.asarray(values[positions]) for name, values in answers.inputs(gate).items()},

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dlkit.archive import gzip_bytes
 from dlkit.bundle.writing import Reference
 from dlkit.calibration.samples import ExportSamples, HeldOut
+from dlkit.compression.compressing import Compressed
 from dlkit.conversion.answering import judged_export
 from dlkit.conversion.batches import Batch, count_of_samples
 from dlkit.conversion.keeping import mixed
+from dlkit.conversion.kept_compression import broken_compression
 from dlkit.conversion.layer_errors import MOST_SAMPLES, layer_errors, worth_keeping
 from dlkit.conversion.making import Float, Made
 from dlkit.errors import ConversionError, VerificationRefused
 from dlkit.pipeline.detecting import detection_of
 from dlkit.pipeline.rebuilding import wanted_of
 from dlkit.progress import Advance
-from dlkit.report import Comparison, LayerError, Report, keep_float_advice
+from dlkit.report import Comparison, Compression, LayerError, Report, keep_float_advice
 from dlkit.runtime.inspection import Inspection, inspect_model
+from dlkit.runtime.stored_weights import stored_weights
 from dlkit.schemes import Scheme
 from dlkit.targets import Target
 from dlkit.trained import Trained
@@ -36,17 +41,50 @@ MAX_DROP = 0.01
 class FloatAnswers:
     """What the float file answers to held-out samples; asked once, however many files are held against it."""
 
-    def __init__(self, converted: Float, inputs: Batch, gate: HeldOut) -> None:
-        """`inputs` are those that `converted` was made with: of the gate first, then of the test split."""
-        self.converted = converted
-        self._inputs, self._gate = inputs, gate
+    def __init__(
+        self,
+        converted: Float,
+        inputs: Batch,
+        gate: HeldOut,
+        original: FloatAnswers | None = None,
+        compressed: Compressed | None = None,
+    ) -> None:
+        """
+        Args:
+            inputs: those that `converted` was made with: of the gate first, then of the test split.
+            original: of a compressed model, the answers of the one it was made from; they are what is wanted of it.
+            compressed: how it was.
+        """
+        self.converted, self.compressed = converted, compressed
+        self._inputs, self._gate, self._original = inputs, gate, original
         self._known: dict[str, Judged] = {}
+
+    @property
+    def original(self) -> FloatAnswers:
+        """Those of the model that a user trained."""
+        return self._original or self
+
+    def wanted(self, held_out: HeldOut) -> dict[str, NDArray[np.float32]]:
+        """Output name → (N, ...) what the Keras model itself answers to them."""
+        return {name: outputs[self._rows(held_out)] for name, outputs in self.converted.reference.items()}
+
+    @functools.cached_property
+    def float_gzip_bytes(self) -> int:
+        """See `Report`."""
+        return gzip_bytes(self.converted.file)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of how the float file came about."""
+        return self.converted.notes + (self.compressed.notes if self.compressed else ())
 
     def inputs(self, held_out: HeldOut) -> Batch:
         """What the network reads of them."""
+        return {name: values[self._rows(held_out)] for name, values in self._inputs.items()}
+
+    def _rows(self, held_out: HeldOut) -> slice:
         count = count_of_samples(self._gate.raw)
-        rows = slice(count) if held_out is self._gate else slice(count, None)
-        return {name: values[rows] for name, values in self._inputs.items()}
+        return slice(count) if held_out is self._gate else slice(count, None)
 
     def on(self, held_out: HeldOut, advance: Advance) -> Judged:
         """Raises VerificationRefused if the runtime refuses the file."""
@@ -74,22 +112,25 @@ def prove(
     inspection = inspect_model(content, made.file.name)
     promised = mixed(scheme) if made.kept_float else scheme
     refuse_broken(inspection, promised, target)  # before the runtime stumbles over it, with less to say
-    count = count_of_samples(samples.gate.raw)
+    compression = _compression(answers.compressed, content, scheme) if answers.compressed else None
 
     def judged(held_out: HeldOut) -> tuple[Judged, Judged]:
         after = judged_export(made.file, answers.inputs(held_out), advance)
         return after if scheme.quantizer == "none" else answers.on(held_out, advance), after
 
-    def compared(
-        held_out: HeldOut, wanted: dict[str, NDArray[np.float32]], before: Judged, after: Judged
-    ) -> tuple[Comparison, ...]:
+    def compared(held_out: HeldOut, before: Judged, after: Judged) -> tuple[Comparison, ...]:
+        wanted = answers.original.wanted(held_out)
         labels = held_out.labels if trained.labels or is_one_score(wanted) else None
-        return compare(held_out.name, wanted, before, after, labels, wanted_of(trained, held_out))
+        again = wanted_of(trained, held_out)
+        if (
+            answers.original is not answers and labels is None and again is None
+        ):  # nothing else says what the fitting again cost
+            before = answers.original.on(held_out, advance)
+        return compare(held_out.name, wanted, before, after, labels, again)
 
     before, after = judged(samples.gate)
-    wanted = {name: outputs[:count] for name, outputs in answers.converted.reference.items()}
-    check_conversion(wanted, before)
-    gates = compared(samples.gate, wanted, before, after)
+    check_conversion(answers.wanted(samples.gate), before)
+    gates = compared(samples.gate, before, after)
     max_drop = trained.recipe.export.max_drop if trained.recipe else MAX_DROP
     layers, keep, unmeasured = _layers(made, answers.inputs(samples.gate), scheme, advance)
     try:
@@ -99,10 +140,9 @@ def prove(
     tests: tuple[Comparison, ...] = ()
     remembered = on_test = None
     if samples.test is not None:
-        wanted = {name: outputs[count:] for name, outputs in answers.converted.reference.items()}
         before_test, after_test = judged(samples.test)
-        tests, on_test = compared(samples.test, wanted, before_test, after_test), _first(after_test)
-        remembered = remember(samples.test, next(iter(wanted.values())), tests[0])
+        tests, on_test = compared(samples.test, before_test, after_test), _first(after_test)
+        remembered = remember(samples.test, next(iter(answers.original.wanted(samples.test).values())), tests[0])
     report = Report(
         scheme=scheme.name,
         target=target.name,
@@ -112,18 +152,41 @@ def prove(
         calibration_samples=len(samples.calibration) if scheme.needs_calibration else 0,
         calibration_source=samples.calibration.source if scheme.needs_calibration else "",
         bytes=len(content),
-        float_bytes=made.float_file.stat().st_size,
+        float_bytes=answers.original.converted.file.stat().st_size,
+        gzip_bytes=gzip_bytes(made.file),
+        float_gzip_bytes=answers.original.float_gzip_bytes,
         ops=inspection.ops,
         tensors=inspection.tensors,
-        warnings=answers.converted.notes + _warnings(gates[0], _first(after), inspection) + unmeasured,
+        warnings=answers.notes + _warnings(gates[0], _first(after), inspection) + unmeasured,
         minimum_runtime=inspection.minimum_runtime,
         unknown_versions=inspection.unknown_versions,
         layers=layers[:MOST_LAYERS],
         keep_float=keep,
         kept_float=made.kept_float,
+        compression=compression,
         detection=detection_of(trained, samples.gate, _first(after), samples.test, on_test),
     )
     return report, remembered
+
+
+def _compression(compressed: Compressed, content: bytes, scheme: Scheme) -> Compression:
+    """What it came to in the file. Raises VerificationRefused if that is not what was promised."""
+    weights = stored_weights(content, scheme.name)
+    if broken := broken_compression(compressed.promises, weights):
+        raise VerificationRefused(
+            f"the {scheme.name} file was refused and no bundle was written: {'; '.join(broken)}; "
+            f"use --scheme {scheme.instead}"
+        )
+    total = sum(each.values.size for each in weights)
+    zeros = total - sum(int(np.count_nonzero(each.values)) for each in weights)
+    return Compression(
+        steps=tuple(step.name for step in compressed.steps),
+        epochs=sum(len(step.history) for step in compressed.steps),
+        kernels=len(compressed.promises),
+        pattern=compressed.pattern if compressed.pruned else "",
+        clusters=compressed.clusters,
+        sparsity=zeros / total if total else 0.0,
+    )
 
 
 def _first(judged: Judged) -> NDArray[np.float32]:

@@ -149,13 +149,18 @@ def _scheme(name: str | None, of_recipe: str | None) -> Scheme:
         return own if _quantizes(own) else SCHEMES["int8"]
     scheme = SCHEMES[name]
     if not _quantizes(scheme):
-        why = "quantizes nothing" if scheme.format == "tflite" else "has no layers in integers"
-        raise IllegalCombination(f"{name} {why}, so no layer costs anything; use --scheme int8")
+        why = (
+            "fits the network again before it quantizes it, and that is not measured here"
+            if scheme.preparation
+            else "quantizes no layer of a file for devices"
+        )
+        raise IllegalCombination(f"{name} {why}; use --scheme int8")
     return scheme
 
 
 def _quantizes(scheme: Scheme) -> bool:
-    return scheme.format == "tflite" and scheme.quantizer != "none"
+    """Whether it does that, and nothing else."""
+    return scheme.format == "tflite" and scheme.quantizer != "none" and not scheme.preparation
 
 
 def _inputs(trained: Trained, raw: Mapping[str, Rows]) -> Batch:

@@ -18,6 +18,7 @@ from dlkit.recipe.parts import (
     AdversarialPart,
     AnomalyPart,
     AugmentationPart,
+    CompressionPart,
     DataPart,
     ExpectPart,
     ExportPart,
@@ -33,6 +34,7 @@ __all__ = [
     "AdversarialPart",
     "AnomalyPart",
     "AugmentationPart",
+    "CompressionPart",
     "DataPart",
     "ExpectPart",
     "ExportPart",
@@ -52,8 +54,8 @@ __all__ = [
 LARGEST_BYTES = 2**20
 """No recipe is longer; a device or a wrong file may be."""
 NO_TRAINING = (
-    "export", "expect", "measure", "anomaly.false_alarms", "data.options.season", "training.checkpoint_s",
-    "training.checkpoints",
+    "compression", "export", "expect", "measure", "anomaly.false_alarms", "data.options.season",
+    "training.checkpoint_s", "training.checkpoints",
 )  # fmt: skip
 """Tables and keys that no weight depends on."""
 

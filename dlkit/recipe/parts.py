@@ -323,6 +323,50 @@ class ExportPart:
 
 
 @dataclasses.dataclass(frozen=True)
+class CompressionPart:
+    """[compression] how a trained network is fitted again by schemes that prune, cluster or train it for integers.
+
+    Each of these is a step of `epochs` of its own, on the data and by the loss of the training.
+
+    Attributes:
+        epochs: of each step; 0 is a quarter of training.epochs, at least 1.
+        learning_rate: at the top of a cosine; 0 is a tenth of training.learning_rate.
+        optimizer: "" is training.optimizer; "lamb" is not there for these steps.
+        sparsity: fraction of each pruned kernel's weights that become 0; of "2:4" it is a half.
+        pruning: which of them: the smallest of the kernel ("unstructured"), the two smallest of each four along the
+            input channels ("2:4"; Mishra et al. 2021, arXiv:2104.08378), or the smallest blocks ("block").
+        block: rows and columns of a block, of a kernel seen as (inputs, outputs).
+        schedule: how sparsity grows: "polynomial" from 0 in the first half of the epochs (Zhu & Gupta 2017,
+            arXiv:1710.01878), "constant" from the first step on.
+        clusters: distinct weights that are left in each output channel of a clustered kernel, at most; Han et al. 2016,
+            arXiv:1510.00149.
+        keep: names of layers that are neither pruned nor clustered, or patterns of names with "*" and "?".
+    """
+
+    epochs: int = 0
+    learning_rate: float = 0.0
+    optimizer: Literal["", "adamw", "adam", "sgd", "rmsprop", "adagrad", "lion"] = ""
+    sparsity: float = 0.5
+    pruning: Literal["unstructured", "2:4", "block"] = "unstructured"
+    block: tuple[int, int] = (1, 4)
+    schedule: Literal["polynomial", "constant"] = "polynomial"
+    clusters: int = 16
+    keep: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _require(self.epochs >= 0, "compression.epochs", self, "at least 0")
+        _require(0 <= self.learning_rate < float("inf"), "compression.learning_rate", self, "at least 0")
+        _require(0 < self.sparsity < 1, "compression.sparsity", self, "between 0 and 1")
+        _require(
+            all(1 <= side <= 64 for side in self.block),
+            "compression.block",
+            self,
+            "rows and columns, each from 1 to 64",
+        )
+        _require(2 <= self.clusters <= 128, "compression.clusters", self, "from 2 to 128")
+
+
+@dataclasses.dataclass(frozen=True)
 class ExpectPart:
     """[expect] what the recipe's author measured on the test split; a test runs it and holds it to this.
 
@@ -370,6 +414,7 @@ class Recipe:
     adversarial: AdversarialPart = AdversarialPart()
     anomaly: AnomalyPart | None = None
     measure: MeasurePart = MeasurePart()
+    compression: CompressionPart = CompressionPart()
     export: ExportPart = ExportPart()
     expect: ExpectPart | None = None
 
@@ -383,8 +428,9 @@ class Recipe:
         table: dict[str, Any] = dataclasses.asdict(self, dict_factory=_present)
         if not self.data.options:  # as recipes were stored before there were sources
             del table["data"]["options"]
-        if self.measure == MeasurePart():  # as they were before it was there
-            del table["measure"]
+        for key, absent in (("measure", MeasurePart()), ("compression", CompressionPart())):
+            if getattr(self, key) == absent:  # as they were before it was there
+                del table[key]
         return table
 
 

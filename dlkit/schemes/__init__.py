@@ -34,6 +34,8 @@ class Scheme:
         gap: largest difference to the float model's outputs, in units of the largest of them; None
             where the task's metric decides.
         control_flow: operations that run a subgraph, or do not, that may occur in the file.
+        preparation: steps in which the network is fitted again before it is converted, in this order: "pruned" and
+            "clustered" weights, and weights trained with the rounding of 8 bits, "quantization_aware".
         format: of the file: .tflite for devices; a SavedModel or ONNX for servers, where `tensors` are
             the dtypes of the weights.
     """
@@ -48,6 +50,7 @@ class Scheme:
     instead: str = "float32"
     gap: float | None = None
     control_flow: frozenset[str] = frozenset()
+    preparation: tuple[Literal["pruned", "clustered", "quantization_aware"], ...] = ()
     format: Literal["tflite", "saved_model", "onnx"] = "tflite"
 
     @property

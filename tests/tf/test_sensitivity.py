@@ -165,7 +165,9 @@ def test_a_fused_lstm_is_one_layer(lstm_models: Path) -> None:
 def test_both_directions_are_one_layer(tmp_path: Path) -> None:
     """One of them reads the network's input, and no tensor around it bears a name."""
     options = {"units": 16, "input_shape": [8, 8]}
-    recipe = short_recipe(name="both", network={"name": "bidirectional_lstm", "options": options}, training={"epochs": 1})
+    recipe = short_recipe(
+        name="both", network={"name": "bidirectional_lstm", "options": options}, training={"epochs": 1}
+    )
     trained = train(recipe, tmp_path).trained
     found = sensitivity(trained, "dynamic_int8")
     [lstm] = [entry for entry in found.layers if entry.layer == "lstm1"]
@@ -180,7 +182,7 @@ def test_a_network_that_only_tensorflow_quantizes_is_refused(lstm_models: Path) 
         sensitivity(lstm_models / "lstm", "int8")
 
 
-@pytest.mark.parametrize("scheme", ["float32", "saved_model", "onnx"])
+@pytest.mark.parametrize("scheme", ["float32", "saved_model", "onnx", "int8_qat"])
 def test_a_scheme_that_quantizes_nothing_is_refused(models: Path, scheme: str) -> None:
     """With one that does."""
     with pytest.raises(IllegalCombination, match=f"{scheme} .*use --scheme int8"):
