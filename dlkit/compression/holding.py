@@ -1,4 +1,4 @@
-"""What is kept of kernels while they are trained on: weights that are zero, and weights that are one value.
+"""What is kept of kernels while they are trained on: weights that are zero, and weights of a few levels.
 
 After each batch the optimizer's step is taken back as far as it breaks this. TensorFlow's optimization toolkit keeps
 either inside layers of its own, for convolutions and dense layers; this way it holds for every layer, also of recurrent
@@ -43,26 +43,38 @@ class Zeros:
         variable.assign(tf.where(self.mask > 0.0, variable, tf.zeros_like(variable)))
 
 
-class Ties:
-    """Weights of a cluster stay one value: the mean of what the optimizer makes of them; those of zero stay zero."""
+class Levels:
+    """Weights are levels times the scale of their output: ± s_c · l_k, the largest level 1, or zero.
 
-    def __init__(self, kernel: Kernel, clusters: NDArray[np.int64], count: int, zero: int | None) -> None:
+    After a step of the optimizer scales and levels are fitted to the weights again by least squares, one after the
+    other; which level and sign a weight has stays as it was.
+    """
+
+    def __init__(
+        self, kernel: Kernel, which: NDArray[np.int64], signs: NDArray[np.float32], levels: NDArray[np.float32]
+    ) -> None:
         """Args:
-        clusters: of each weight, in the kernel's own shape, 0 to `count`.
-        zero: the cluster whose value is 0, if one is.
+        which: level of each weight, (all else, outputs) as `Kernel.by_output` has them.
+        signs: of each weight, 1 or -1; 0 of one that is zero and stays so.
+        levels: rising, the last one 1.
         """
-        self.kernel, self.count = kernel, count
-        self.clusters = tf.constant(clusters.reshape(-1).astype(np.int32))
-        sizes = np.maximum(np.bincount(clusters.reshape(-1), minlength=count), 1).astype(np.float32)
-        factors = 1.0 / sizes
-        if zero is not None:
-            factors[zero] = 0.0
-        self.factors = tf.constant(factors.astype(np.float32))
+        self.kernel, self.count = kernel, len(levels)
+        self.which, self.signs = tf.constant(which.astype(np.int32)), tf.constant(signs.astype(np.float32))
+        self.levels = tf.Variable(levels.astype(np.float32), trainable=False)
 
     def restore(self) -> None:
-        variable = self.kernel.variable
-        sums = tf.math.unsorted_segment_sum(tf.reshape(variable, (-1,)), self.clusters, self.count)
-        variable.assign(tf.reshape(tf.gather(sums * self.factors, self.clusters), variable.shape))
+        sizes = self.signs * self.kernel.by_output(self.kernel.variable)  # (all else, outputs), 0 where there is a zero
+        own = tf.gather(self.levels, self.which) * tf.abs(self.signs)
+        scales = tf.math.divide_no_nan(tf.reduce_sum(sizes * own, 0), tf.reduce_sum(own * own, 0))
+        scales = tf.maximum(scales, 0.0)
+        squares = tf.square(scales) * tf.abs(self.signs)
+        members = tf.math.unsorted_segment_sum(squares, self.which, self.count)
+        fitted = tf.math.divide_no_nan(tf.math.unsorted_segment_sum(sizes * scales, self.which, self.count), members)
+        levels = tf.clip_by_value(tf.where(members > 0.0, fitted, self.levels), 0.0, fitted[-1])
+        levels = tf.math.divide_no_nan(levels, fitted[-1])
+        self.levels.assign(levels)
+        weights = self.signs * (tf.gather(levels, self.which) * (scales * fitted[-1]))
+        self.kernel.variable.assign(self.kernel.back(weights))
 
 
 def restoring(held: Sequence[Held]) -> Any:
