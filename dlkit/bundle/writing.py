@@ -8,6 +8,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -77,6 +78,7 @@ def write_bundle(
     weights_sha256: str,
     replace: bool,
     step: tuple[Path, dict[str, Any]] | None = None,
+    besides: Mapping[str, bytes] = MappingProxyType({}),
 ) -> Bundle:
     """Write the bundle `folder` and read it back.
 
@@ -85,6 +87,7 @@ def write_bundle(
         samples: input name → (N, ...), a few raw held-out samples for the bundle's own check.
         weights_sha256: of the float model's weights; unlike the date in its file, they say what was exported.
         step: the proven file of one step of a recurrent network, and its names; or None.
+        besides: further files that the bundle is to hold, by their names.
 
     Raises:
         OutputError: `folder` exists and `replace` is false, or cannot be written.
@@ -102,6 +105,8 @@ def write_bundle(
             arrays |= streamed
         write_npz(new / "samples.npz", arrays, compress=True)
         _write_texts(new, trained, report, reference)
+        for name, content in besides.items():
+            (new / name).write_bytes(content)
         manifest = {
             "format": FORMAT,
             "model": kept.name,

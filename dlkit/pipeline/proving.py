@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,15 +45,61 @@ class FloatAnswers:
 
     def inputs(self, held_out: HeldOut) -> Batch:
         """What the network reads of them."""
+        return {name: values[self._rows(held_out)] for name, values in self._inputs.items()}
+
+    def wanted(self, held_out: HeldOut) -> dict[str, NDArray[np.float32]]:
+        """What the Keras model answers to them, by the name of the output."""
+        return {name: outputs[self._rows(held_out)] for name, outputs in self.converted.reference.items()}
+
+    def _rows(self, held_out: HeldOut) -> slice:
         count = count_of_samples(self._gate.raw)
-        rows = slice(count) if held_out is self._gate else slice(count, None)
-        return {name: values[rows] for name, values in self._inputs.items()}
+        return slice(count) if held_out is self._gate else slice(count, None)
 
     def on(self, held_out: HeldOut, advance: Advance) -> Judged:
         """Raises VerificationRefused if the runtime refuses the file."""
         if held_out.name not in self._known:
             self._known[held_out.name] = judged_export(self.converted.file, self.inputs(held_out), advance)
         return self._known[held_out.name]
+
+
+@dataclasses.dataclass(frozen=True)
+class Gated:
+    """A made file that keeps its scheme's promise, on the gate's samples; whether it lost too much is not decided.
+
+    Attributes:
+        promised: the scheme, with the floats of layers that are not quantized.
+        outputs: (N, ...) float32, the file's first output.
+    """
+
+    made: Made
+    promised: Scheme
+    inspection: Inspection
+    gates: tuple[Comparison, ...]
+    outputs: NDArray[np.float32]
+
+
+def measure_gate(
+    answers: FloatAnswers,
+    made: Made,
+    trained: Trained,
+    samples: ExportSamples,
+    scheme: Scheme,
+    target: Target,
+    advance: Advance,
+) -> Gated:
+    """Open the file, hold it to its promise and measure it on the gate's samples, which alone may decide anything.
+
+    Raises:
+        VerificationRefused: the file broke its promise, or the float file does not give the Keras model's numbers.
+    """
+    inspection = inspect_model(made.file.read_bytes(), made.file.name)
+    promised = mixed(scheme) if made.kept_float else scheme
+    refuse_broken(inspection, promised, target)  # before the runtime stumbles over it, with less to say
+    before, after = _both(answers, made, samples.gate, scheme, advance)
+    wanted = answers.wanted(samples.gate)
+    check_conversion(wanted, before)
+    gates = _compared(trained, samples.gate, wanted, before, after)
+    return Gated(made, promised, inspection, gates, _first(after))
 
 
 def prove(
@@ -63,45 +110,32 @@ def prove(
     scheme: Scheme,
     target: Target,
     advance: Advance,
+    max_drop: float | None = None,
 ) -> tuple[Report, Reference | None]:
     """The report of a file that passed, and what the float model said on the test split.
+
+    Args:
+        max_drop: largest loss of the metric; None is what the recipe says.
 
     Raises:
         VerificationRefused: the file broke its promise or lost too much on the gate's samples. The
             test split is measured after that and decides nothing.
     """
-    content = made.file.read_bytes()
-    inspection = inspect_model(content, made.file.name)
-    promised = mixed(scheme) if made.kept_float else scheme
-    refuse_broken(inspection, promised, target)  # before the runtime stumbles over it, with less to say
-    count = count_of_samples(samples.gate.raw)
-
-    def judged(held_out: HeldOut) -> tuple[Judged, Judged]:
-        after = judged_export(made.file, answers.inputs(held_out), advance)
-        return after if scheme.quantizer == "none" else answers.on(held_out, advance), after
-
-    def compared(
-        held_out: HeldOut, wanted: dict[str, NDArray[np.float32]], before: Judged, after: Judged
-    ) -> tuple[Comparison, ...]:
-        labels = held_out.labels if trained.labels or is_one_score(wanted) else None
-        return compare(held_out.name, wanted, before, after, labels, wanted_of(trained, held_out))
-
-    before, after = judged(samples.gate)
-    wanted = {name: outputs[:count] for name, outputs in answers.converted.reference.items()}
-    check_conversion(wanted, before)
-    gates = compared(samples.gate, wanted, before, after)
-    max_drop = trained.recipe.export.max_drop if trained.recipe else MAX_DROP
+    gated = measure_gate(answers, made, trained, samples, scheme, target, advance)
+    inspection, gates = gated.inspection, gated.gates
+    if max_drop is None:
+        max_drop = trained.recipe.export.max_drop if trained.recipe else MAX_DROP
     layers, keep, unmeasured = _layers(made, answers.inputs(samples.gate), scheme, advance)
     try:
-        refuse_unless_good(inspection, promised, gates, max_drop)
+        refuse_unless_good(inspection, gated.promised, gates, max_drop)
     except VerificationRefused as refusal:
         raise VerificationRefused(f"{refusal}{keep_float_advice(keep)}") from None
     tests: tuple[Comparison, ...] = ()
     remembered = on_test = None
     if samples.test is not None:
-        wanted = {name: outputs[count:] for name, outputs in answers.converted.reference.items()}
-        before_test, after_test = judged(samples.test)
-        tests, on_test = compared(samples.test, wanted, before_test, after_test), _first(after_test)
+        wanted = answers.wanted(samples.test)
+        before_test, after_test = _both(answers, made, samples.test, scheme, advance)
+        tests, on_test = _compared(trained, samples.test, wanted, before_test, after_test), _first(after_test)
         remembered = remember(samples.test, next(iter(wanted.values())), tests[0])
     report = Report(
         scheme=scheme.name,
@@ -111,19 +145,34 @@ def prove(
         tests=tests,
         calibration_samples=len(samples.calibration) if scheme.needs_calibration else 0,
         calibration_source=samples.calibration.source if scheme.needs_calibration else "",
-        bytes=len(content),
+        bytes=inspection.size,
         float_bytes=made.float_file.stat().st_size,
         ops=inspection.ops,
         tensors=inspection.tensors,
-        warnings=answers.converted.notes + _warnings(gates[0], _first(after), inspection) + unmeasured,
+        warnings=answers.converted.notes + _warnings(gates[0], gated.outputs, inspection) + unmeasured,
         minimum_runtime=inspection.minimum_runtime,
         unknown_versions=inspection.unknown_versions,
         layers=layers[:MOST_LAYERS],
         keep_float=keep,
         kept_float=made.kept_float,
-        detection=detection_of(trained, samples.gate, _first(after), samples.test, on_test),
+        detection=detection_of(trained, samples.gate, gated.outputs, samples.test, on_test),
     )
     return report, remembered
+
+
+def _both(
+    answers: FloatAnswers, made: Made, held_out: HeldOut, scheme: Scheme, advance: Advance
+) -> tuple[Judged, Judged]:
+    """What the float file answers, and what the made one does."""
+    after = judged_export(made.file, answers.inputs(held_out), advance)
+    return after if scheme.quantizer == "none" else answers.on(held_out, advance), after
+
+
+def _compared(
+    trained: Trained, held_out: HeldOut, wanted: dict[str, NDArray[np.float32]], before: Judged, after: Judged
+) -> tuple[Comparison, ...]:
+    labels = held_out.labels if trained.labels or is_one_score(wanted) else None
+    return compare(held_out.name, wanted, before, after, labels, wanted_of(trained, held_out))
 
 
 def _first(judged: Judged) -> NDArray[np.float32]:
