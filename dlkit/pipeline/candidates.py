@@ -1,0 +1,106 @@
+"""What a search tries, from cheap to dear: schemes, ways to choose ranges, layers kept float."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Sequence
+
+from dlkit.conversion.layer_errors import worth_keeping
+from dlkit.report import LayerError
+from dlkit.schemes import SCHEMES, Scheme
+from dlkit.targets import Target
+
+METHODS = ("minmax", "percentile", "mse")
+"""How ranges are chosen; see `calibration.observers`."""
+BITS = {"int2": 2, "int4": 4, "int8": 8, "int16": 16, "float16": 16, "bfloat16": 16, "float32": 32}
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """A file that can be made.
+
+    Attributes:
+        scheme: on the shelf.
+        method: how ranges are chosen; "" where the scheme needs none.
+        keep_float: names or patterns of layers that are not quantized.
+    """
+
+    scheme: str
+    method: str = ""
+    keep_float: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """For people: "int8 percentile, 2 layers float"."""
+        method = f" {self.method}" if self.method not in ("", METHODS[0]) else ""
+        count = len(self.keep_float)
+        kept = f", {self.keep_float[0] if count == 1 else f'{count} layers'} float" if count else ""
+        return f"{self.scheme}{method}{kept}"
+
+    @property
+    def key(self) -> str:
+        """A name for its folder, which no other candidate has."""
+        return hashlib.sha256(json.dumps(dataclasses.astuple(self)).encode()).hexdigest()[:16]
+
+
+def schemes_of(target: Target, named: Sequence[str] = ()) -> list[Scheme]:
+    """The schemes to try, the shortest weights first.
+
+    Of schemes that differ in what goes in and comes out alone, the one that the target likes best: all of them are as
+    large, and who needs another one names it. Those of servers are left out.
+
+    Args:
+        named: the only ones to try, as they are; empty for all.
+    """
+    chosen = [SCHEMES[name] for name in (named or target.schemes)]
+    chosen = [scheme for scheme in chosen if scheme.format == "tflite"]
+    if not named:
+        inside = {_inside(scheme): scheme for scheme in reversed(chosen)}
+        chosen = [scheme for scheme in chosen if inside[_inside(scheme)] is scheme]
+    places = {scheme.name: number for number, scheme in enumerate(chosen)}
+    return sorted(chosen, key=lambda s: (BITS[s.weights], BITS[s.activations], places[s.name]))
+
+
+def _inside(scheme: Scheme) -> tuple[object, ...]:
+    return scheme.weights, scheme.activations, scheme.quantizer, scheme.preparation
+
+
+def plain(scheme: Scheme, schemes: Sequence[Scheme]) -> Scheme | None:
+    """The one among `schemes` with the number formats of a prepared one and no preparation; None if there is none."""
+    formats = (scheme.weights, scheme.activations, scheme.io, scheme.quantizer)
+    for other in schemes:
+        if not other.preparation and (other.weights, other.activations, other.io, other.quantizer) == formats:
+            return other
+    return None
+
+
+def with_methods(scheme: Scheme, methods: Sequence[str], keep_float: tuple[str, ...]) -> list[Candidate]:
+    """The candidates of a scheme, one for each way to choose ranges that it can have."""
+    if not scheme.needs_calibration:
+        return [Candidate(scheme.name, "", keep_float)]
+    possible = [method for method in methods if method != "mse" or scheme.activations != "int16"]
+    return [Candidate(scheme.name, method, keep_float) for method in possible]
+
+
+def mixed(candidate: Candidate, layers: Sequence[LayerError], counts: Sequence[int] = ()) -> list[Candidate]:
+    """The same with the layers kept float that add most to its error: growing sets of them, the smallest first.
+
+    What a layer of integers loses is mostly lost in the steps of what it reads, so these stay float with it; weights
+    that become floats again before they are used lose their own alone.
+
+    Args:
+        layers: of the candidate's file, the worst first.
+        counts: of layers that stay float, without those that feed them; () for 1, 2, 4 … of those that add anything, and
+            for those that stand out.
+    """
+    adding = [error for error in layers if error.added > 0]
+    with_feeders = SCHEMES[candidate.scheme].quantizer == "static"
+    wanted = list(counts) or [2**power for power in range(len(adding).bit_length()) if 2**power < len(adding)]
+    sets = [] if counts else [worth_keeping(layers)]
+    for count in wanted:
+        chosen = [name for error in adding[:count] for name in (error.layer, *(error.feeders if with_feeders else ()))]
+        sets.append(tuple(dict.fromkeys(chosen)))
+    known = [tuple(dict.fromkeys((*candidate.keep_float, *names))) for names in sets if names]
+    return [dataclasses.replace(candidate, keep_float=names) for names in dict.fromkeys(known)]
