@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -66,8 +65,3 @@ def _scaled(text: str, units: Mapping[str, float], kind: str, known: str, exampl
     if not 0 < value < math.inf or value < min(units.values()):
         raise ValueError(f"{text!r} is no {kind}; give a number with {known}, such as {example}")
     return value
-
-
-def gzip_bytes(content: bytes) -> int:
-    """How many bytes `content` has when gzip compresses it as well as it can."""
-    return len(gzip.compress(content, compresslevel=9, mtime=0))

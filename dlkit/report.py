@@ -115,6 +115,27 @@ class Detection:
 
 
 @dataclasses.dataclass(frozen=True)
+class Compression:
+    """How a network was fitted again before it was exported, and what is in the file of that.
+
+    Attributes:
+        steps: "pruned", "clustered", "quantization_aware", as far as they were taken, in order.
+        epochs: of all steps together.
+        kernels: how many were pruned or clustered; each was found so in the file.
+        pattern: of the zeros: "unstructured", "2:4" or "block"; "" without pruning.
+        clusters: different weights that an output channel has at the most; 0 without clustering.
+        sparsity: fraction of the weights in the file that are 0, those of kernels that were left as they are too.
+    """
+
+    steps: tuple[str, ...]
+    epochs: int
+    kernels: int
+    pattern: str
+    clusters: int
+    sparsity: Number
+
+
+@dataclasses.dataclass(frozen=True)
 class Report:
     """All that was measured on one exported file.
 
@@ -127,6 +148,8 @@ class Report:
         calibration_source: where they are from; "" where none were needed.
         bytes: size of the model.
         float_bytes: size of the float file it was made from; 0 where it was made from none.
+        gzip_bytes, float_gzip_bytes: of both compressed by gzip at level 9, as a download or an update over the air
+            is: what pruning and clustering make smaller. 0 of a folder and of what is larger than 64 MiB.
         ops: operation → count.
         tensors: dtype → count.
         warnings: what a user should know before relying on the file; empty if nothing.
@@ -139,6 +162,7 @@ class Report:
         keep_float: layers that stand out among them, with what feeds them; what to keep float.
         kept_float: the patterns of layers that were.
         detection: of an anomaly detector; None of other models.
+        compression: of a scheme that fits the network again; None of others.
     """
 
     scheme: str
@@ -161,6 +185,9 @@ class Report:
     keep_float: tuple[str, ...] = ()
     kept_float: tuple[str, ...] = ()
     detection: Detection | None = None
+    gzip_bytes: int = 0
+    float_gzip_bytes: int = 0
+    compression: Compression | None = None
 
     @property
     def gate(self) -> Comparison:

@@ -19,7 +19,7 @@ from dlkit.bundle.loading import FORMAT, MODELS, STEP, Bundle, load_bundle
 from dlkit.digest import sha256_of
 from dlkit.filing import files_in
 from dlkit.networks import NETWORKS, PIXELS
-from dlkit.report import FORECASTS, TFLITE, Comparison, Detection, Report, keep_float_advice
+from dlkit.report import FORECASTS, TFLITE, Comparison, Compression, Detection, Report, keep_float_advice
 from dlkit.runtime.arrays import write_npz
 from dlkit.runtime.dtypes import TensorFormat
 from dlkit.runtime.litert import Session
@@ -197,7 +197,8 @@ def report_text(name: str, report: Report) -> str:
         f"calibration  {report.calibration_samples} samples ({report.calibration_source})"
         if report.calibration_samples
         else "calibration  none needed",
-        f"size         {report.bytes:,} bytes{_beside_float(report)}",
+        *_size_lines(report),
+        *([_prepared(report.compression)] if report.compression else []),
         *([f"kept float   {', '.join(report.kept_float)}"] if report.kept_float else []),
         f"operations   {_counts(report.ops)}",
         f"{'tensors' if report.runtime == TFLITE else 'weights'}      {_counts(report.tensors)}",
@@ -213,6 +214,18 @@ def report_text(name: str, report: Report) -> str:
         lines += ["", *_layer_lines(report)]
     lines += [f"\nwarning: {warning}" for warning in report.warnings]
     return "\n".join(lines) + "\n"
+
+
+def _prepared(compression: Compression) -> str:
+    """How the network was fitted again."""
+    pattern = "" if compression.pattern == "unstructured" else f" in {compression.pattern}"
+    told = {
+        "pruned": f"pruned{pattern}",
+        "clustered": f"clustered to {compression.clusters} weights a channel",
+        "quantization_aware": "trained for 8-bit integers",
+    }
+    steps = ", ".join(told[step] for step in compression.steps)
+    return f"fitted again {steps}; {compression.epochs} epochs, {compression.sparsity:.1%} of the weights are 0"
 
 
 def _comparison_lines(comparison: Comparison) -> list[str]:
@@ -257,8 +270,16 @@ def _detection_lines(detection: Detection) -> list[str]:
     ]
 
 
-def _beside_float(report: Report) -> str:
-    return f", {report.bytes / report.float_bytes:.2f} of the float file" if report.float_bytes else ""
+def _size_lines(report: Report) -> list[str]:
+    lines = [f"size         {report.bytes:,} bytes{_beside_float(report.bytes, report.float_bytes)}"]
+    if report.gzip_bytes:
+        beside = _beside_float(report.gzip_bytes, report.float_gzip_bytes)
+        lines.append(f"compressed   {report.gzip_bytes:,} bytes by gzip{beside}")
+    return lines
+
+
+def _beside_float(count: int, of_float: int) -> str:
+    return f", {count / of_float:.2f} of the float file" if of_float else ""
 
 
 def _runtime(report: Report) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,21 +14,33 @@ from dlkit.quantities import size, times
 
 if TYPE_CHECKING:
     from dlkit.runtime.dtypes import TensorFormat
+    from dlkit.runtime.weight_statistics import WeightStatistics
 
 
 @click.command()
 @click.argument("file", type=click.Path(), metavar="FILE")
+@click.option(
+    "--arena",
+    is_flag=True,
+    help="Ask TensorFlow Lite Micro for the memory that a microcontroller needs beside the file: dlkit[micro].",
+)
 @json_option
-def command(file: str, as_json: bool) -> None:
-    """Show what is in a .tflite FILE (or in a bundle's): operations, number formats, inputs, outputs.
+def command(file: str, arena: bool, as_json: bool) -> None:
+    """Show what is in a .tflite FILE (or in a bundle's): operations, number formats, inputs, outputs, weights.
+
+    Weights are listed where they look pruned or clustered: a tenth or more of them 0, or few different ones in an
+    output channel; --json has all of them.
 
     \b
     Example:
       dlkit inspect exported/digits-tiny/cpu-int8
     """
+    from dlkit.archive import gzip_bytes
     from dlkit.bundle.loading import load_bundle
     from dlkit.errors import ModelFileError
     from dlkit.runtime.inspection import inspect_file
+    from dlkit.runtime.stored_weights import stored_weights
+    from dlkit.runtime.weight_statistics import statistics_of
 
     path = Path(file)
     if (path / "manifest.json").is_file():
@@ -38,13 +51,19 @@ def command(file: str, as_json: bool) -> None:
                 f"{path.with_name('report.txt')}"
             )
     inspection = inspect_file(path)
+    compressed, weights = gzip_bytes(path), statistics_of(stored_weights(path.read_bytes(), str(path)))
+    arena_bytes = _arena(path) if arena else None
     if as_json:
-        print_json(inspection.as_dict())
+        added = {"gzip_bytes": compressed, "weights": [dataclasses.asdict(each) for each in weights]}
+        print_json(inspection.as_dict() | added | ({"arena_bytes": arena_bytes} if arena else {}))
         return
+    in_gzip = f" ({size(compressed)} in gzip)" if compressed else ""
     click.echo(
-        f"{printable(file)}: {size(inspection.size)}, {inspection.parameters:,} constants, "
+        f"{printable(file)}: {size(inspection.size)}{in_gzip}, {inspection.parameters:,} constants, "
         f"written by {printable(inspection.description)}"
     )
+    if arena_bytes is not None:
+        click.echo(f"needs an arena of {arena_bytes:,} bytes in TensorFlow Lite Micro (64-bit; less on 32 bits)")
     or_later = "at the least" if inspection.unknown_versions else "or later"
     click.echo(f"needs a TFLite runtime of {printable(inspection.minimum_runtime) or 'unknown version'} {or_later}")
     if inspection.unknown_versions:
@@ -58,8 +77,25 @@ def command(file: str, as_json: bool) -> None:
     click.echo()
     print_table(("tensors of", "count"), [(name, str(n)) for name, n in inspection.tensors.items()], right=(1,))
     click.echo()
+    if noteworthy := [each for each in weights if each.noteworthy]:
+        head = ("weights", "shape", "dtype", "zeros", "2:4", "different in a channel")
+        print_table(head, [_weights(each) for each in noteworthy], right=(3, 5))
+        click.echo()
     ends = [("input", t) for t in inspection.inputs] + [("output", t) for t in inspection.outputs]
     print_table(("", "name", "shape", "dtype", "real value"), [_end(kind, tensor) for kind, tensor in ends])
+
+
+def _arena(path: Path) -> int:
+    from dlkit.conversion.arena import arena_bytes
+
+    return arena_bytes(path)
+
+
+def _weights(found: WeightStatistics) -> tuple[str, ...]:
+    pattern = {True: "yes", False: "no", None: ""}[found.two_of_four]
+    return (
+        found.tensor, times(found.shape), found.dtype, f"{found.sparsity:.1%}", pattern, str(found.values_per_channel)
+    )  # fmt: skip
 
 
 def _end(kind: str, tensor: TensorFormat) -> tuple[str, ...]:

@@ -26,8 +26,13 @@ from dlkit.writing import temporary_folder
 TIME_LIMIT_S = 3600.0
 
 
-def run_task(task: str, advance: Advance, time_limit_s: float = TIME_LIMIT_S, **arguments: str) -> None:
+def run_task(
+    task: str, advance: Advance, time_limit_s: float = TIME_LIMIT_S, *, frameworks: bool = True, **arguments: str
+) -> None:
     """Run `task` (a key of `worker.TASKS`) with `arguments` in a child process, and wait for it.
+
+    Args:
+        frameworks: whether it needs TensorFlow; see `starting.start`.
 
     Raises:
         ConversionError: it failed, crashed or ran longer than `time_limit_s`.
@@ -36,7 +41,7 @@ def run_task(task: str, advance: Advance, time_limit_s: float = TIME_LIMIT_S, **
     with temporary_folder() as folder:
         log, result = folder / "log.txt", folder / "result.json"
         request = {"task": task, "arguments": arguments, "result": str(result), "temporary": str(folder)}
-        code = _run(request, log, advance, time_limit_s)
+        code = _run(request, log, advance, time_limit_s, frameworks)
         if code == 0:
             return
         noise = log.read_text(errors="replace")
@@ -48,12 +53,12 @@ def run_task(task: str, advance: Advance, time_limit_s: float = TIME_LIMIT_S, **
         raise ConversionError(_failure(task, code, told["text"] if told else "", noise))
 
 
-def _run(request: dict[str, Any], log: Path, advance: Advance, time_limit_s: float) -> int:
+def _run(request: dict[str, Any], log: Path, advance: Advance, time_limit_s: float, frameworks: bool) -> int:
     """The child's exit code; negative is the signal that ended it."""
     read_end, write_end = os.pipe()
     with os.fdopen(read_end, "rb", buffering=0) as pipe, log.open("wb") as noise:
         try:
-            process = start(request, noise.fileno(), write_end)
+            process = start(request, noise.fileno(), write_end, frameworks=frameworks)
         finally:
             os.close(write_end)  # the child has its own; the pipe ends with it
         try:

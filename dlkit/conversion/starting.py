@@ -57,13 +57,16 @@ def prepare() -> None:
         _server()
 
 
-def start(request: dict[str, Any], log: int, progress: int) -> Process:
+def start(request: dict[str, Any], log: int, progress: int, *, frameworks: bool = True) -> Process:
     """Start the worker of `request`, which prints to `log` and reports to `progress`; both stay the caller's to close.
+
+    Args:
+        frameworks: whether it needs them; a new process without is started sooner than the one that forks.
 
     Raises:
         OSError: no process can be started.
     """
-    return _Forked(request, log, progress) if FORKS else _new(request, log, progress)
+    return _Forked(request, log, progress) if FORKS and frameworks else _new(request, log, progress)
 
 
 def _new(request: dict[str, Any], log: int, progress: int) -> subprocess.Popen[bytes]:

@@ -18,7 +18,8 @@ from dlkit.frameworks import quieten
 
 
 def _tasks() -> dict[str, Callable[..., None]]:
-    from dlkit.conversion import answering, layer_errors, quantizer, serving, stepwise, tflite
+    from dlkit.compression import compressing
+    from dlkit.conversion import answering, arena, layer_errors, quantizer, serving, stepwise, tflite
 
     return {
         "convert": tflite.convert,
@@ -31,6 +32,8 @@ def _tasks() -> dict[str, Callable[..., None]]:
         "run_stream": stepwise.run_stream,
         "answer_served": serving.answer_served,
         "layer_errors": layer_errors.measure,
+        "arena": arena.measure,
+        "compress": compressing.compress,
     }
 
 

@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from dlkit.bundle.loading import Bundle
@@ -16,8 +17,9 @@ from dlkit.conversion.making import Float, Made, append_files, make_file
 from dlkit.conversion.metadata import add_metadata
 from dlkit.datasets import stratified
 from dlkit.pipeline.plan import Plan
-from dlkit.pipeline.proving import FloatAnswers, prove
-from dlkit.pipeline.streaming import Step, Streaming
+from dlkit.pipeline.preparing import Prepared
+from dlkit.pipeline.proving import prove
+from dlkit.pipeline.streaming import Step
 from dlkit.progress import Progress
 from dlkit.report import Report
 from dlkit.schemes import Scheme
@@ -48,13 +50,7 @@ class Proven:
 
 
 def exported(
-    plan: Plan,
-    answers: FloatAnswers,
-    scheme: Scheme,
-    folder: Path,
-    force: bool,
-    progress: Progress,
-    streaming: Streaming | None = None,
+    prepared: Prepared, scheme: Scheme, folder: Path, force: bool, progress: Progress
 ) -> tuple[Bundle, Report]:
     """Make the file of a scheme, prove it and write its bundle to `folder`.
 
@@ -62,28 +58,24 @@ def exported(
         VerificationRefused: it broke its promise or lost too much; nothing was written.
         IllegalCombination, ConversionError, UnknownName, OutputError: as they say.
     """
-    made = labelled_file(plan, answers.converted, scheme, progress)
-    proven = proven_file(plan, answers, made, scheme, progress, streaming)
-    return bundled(plan, proven, folder, force), proven.report
+    made = labelled_file(prepared.plan, prepared.answers.converted, scheme, progress)
+    proven = proven_file(prepared, made, scheme, progress)
+    return bundled(prepared.plan, proven, folder, force), proven.report
 
 
 def labelled_file(plan: Plan, converted: Float, scheme: Scheme, progress: Progress) -> Made:
     """The file of a scheme, with labels and preprocessing in it. Raises as `make_file` does."""
     trained, raw = plan.trained, plan.samples.calibration.raw
     calibration = {name: inputs.apply(raw[name]) for name, inputs in trained.inputs.items()}
-    return _labelled(make_file(converted, scheme, calibration, progress, plan.method, plan.keep_float), trained, scheme)
+    made = make_file(converted, scheme, calibration, progress, plan.method, plan.keep_float)
+    return _labelled(made, trained, scheme)
 
 
 def proven_file(
-    plan: Plan,
-    answers: FloatAnswers,
-    made: Made,
-    scheme: Scheme,
-    progress: Progress,
-    streaming: Streaming | None = None,
-    max_drop: float | None = None,
+    prepared: Prepared, made: Made, scheme: Scheme, progress: Progress, max_drop: float | None = None
 ) -> Proven:
-    """Prove a made file. Raises VerificationRefused as `prove` does."""
+    """Prove a made file, see `prove`. Raises VerificationRefused as it does."""
+    plan, answers, streaming = prepared.plan, prepared.answers, prepared.streaming
     with progress.step("Proving it against the float model") as advance:
         report, reference = prove(answers, made, plan.trained, plan.samples, scheme, plan.target, advance, max_drop)
     step = streaming.made(scheme) if streaming else None
@@ -95,9 +87,9 @@ def proven_file(
 
 
 def bundled(
-    plan: Plan, proven: Proven, folder: Path, force: bool, besides: Mapping[str, bytes] | None = None
+    plan: Plan, proven: Proven, folder: Path, force: bool, besides: Mapping[str, bytes] = MappingProxyType({})
 ) -> Bundle:
-    """Write the bundle of a proven file, with further files `besides`. Raises OutputError."""
+    """Write the bundle of a proven file, with further files `besides` by their names. Raises OutputError."""
     step = proven.step
     return write_bundle(
         folder,
@@ -109,7 +101,7 @@ def bundled(
         weights_sha256=proven.weights_sha256,
         replace=force,
         step=(step.file, step.described) if step else None,
-        besides=besides or {},
+        besides=besides,
     )
 
 

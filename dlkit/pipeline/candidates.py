@@ -92,8 +92,8 @@ def mixed(candidate: Candidate, layers: Sequence[LayerError], counts: Sequence[i
 
     Args:
         layers: of the candidate's file, the worst first.
-        counts: of layers that stay float, without those that feed them; () for 1, 2, 4 … of those that add anything, and
-            for those that stand out.
+        counts: of layers that stay float, without those that feed them; () for 1, 2, 4 … of those that add anything,
+            and for those that stand out.
     """
     adding = [error for error in layers if error.added > 0]
     with_feeders = SCHEMES[candidate.scheme].quantizer == "static"

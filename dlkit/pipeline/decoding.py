@@ -8,9 +8,9 @@ from typing import Any
 
 from dlkit.calibration.samples import MOST_HELD_OUT, ExportSamples, HeldOut
 from dlkit.calibration.sources import Samples
+from dlkit.conversion.keras_file import write_keras
 from dlkit.conversion.named_ends import input_names
 from dlkit.errors import ModelFileError
-from dlkit.pipeline.keras_file import write_keras
 from dlkit.runtime.preprocessing import preprocessing_for
 from dlkit.trained import Trained
 from dlkit.writing import temporary_folder

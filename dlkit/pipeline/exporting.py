@@ -13,7 +13,6 @@ from dlkit.calibration.observers import observer_of
 from dlkit.calibration.samples import ExportSamples, calibrated_with, samples_of_data, samples_of_recipe
 from dlkit.conversion import starting
 from dlkit.conversion.batches import count_of_samples, mapped_batch, write_rows
-from dlkit.conversion.making import convert_model
 from dlkit.errors import (
     ConversionError,
     DataError,
@@ -21,6 +20,7 @@ from dlkit.errors import (
     ExtraMissing,
     IllegalCombination,
     OutputError,
+    TrainingError,
     UnknownName,
     VerificationRefused,
 )
@@ -28,9 +28,8 @@ from dlkit.pipeline.bundling import exported
 from dlkit.pipeline.decoding import decoder_of
 from dlkit.pipeline.finding import Model, found_model
 from dlkit.pipeline.plan import Plan
-from dlkit.pipeline.proving import FloatAnswers
+from dlkit.pipeline.preparing import Preparing
 from dlkit.pipeline.serving import served
-from dlkit.pipeline.streaming import Streaming
 from dlkit.progress import SILENT, Progress
 from dlkit.recipe import Recipe, opened
 from dlkit.report import Report
@@ -49,6 +48,10 @@ if TYPE_CHECKING:
 
 CALIBRATION_SAMPLES, SEED = 300, 0
 """What a recipe would say, for a model without one."""
+SCHEMES_OWN = (
+    IllegalCombination, ConversionError, VerificationRefused, UnknownName, ExtraMissing, TrainingError,
+)  # fmt: skip
+"""What one scheme may fail by when others do not."""
 AT_ONCE = 256
 """Samples whose inputs are in memory together."""
 
@@ -188,18 +191,16 @@ def _exported_schemes(
         check_name(trained, out / trained.name)
         refuse_existing(bundle_folder(out, trained.name, device.name, scheme.name), replace=force)
     check_writable(out / trained.name)
-    with ready_to_export(trained, chosen, device, data, calibration, keep_float, progress) as ready:
-        plan, answers = ready.plan, ready.answers
-        stream = Streaming(plan, answers, ready.folder / "step", progress) if streaming and answers else None
+    with ready_to_export(trained, chosen, device, data, calibration, keep_float, streaming, progress) as ready:
         results: list[tuple[Bundle, Report] | DlkitError] = []
         for scheme in chosen:
             folder = bundle_folder(out, trained.name, device.name, scheme.name)
             try:
-                if scheme.format == "tflite" and answers is not None:
-                    results.append(exported(plan, answers, scheme, folder, force, progress, stream))
+                if ready.preparing is not None and scheme.format == "tflite":
+                    results.append(exported(ready.preparing.prepared(scheme), scheme, folder, force, progress))
                 else:
-                    results.append(served(plan, scheme, ready.inputs, folder, ready.folder, force, progress))
-            except (IllegalCombination, ConversionError, VerificationRefused, UnknownName, ExtraMissing) as error:
+                    results.append(served(ready.plan, scheme, ready.inputs, folder, ready.folder, force, progress))
+            except SCHEMES_OWN as error:
                 results.append(error)
     return results
 
@@ -210,13 +211,13 @@ class Ready:
 
     Attributes:
         inputs: held-out network inputs, the gate's samples and then those of the test split.
-        answers: the float file with its answers; None where no scheme is made of one.
+        preparing: the float models; None where no scheme is for devices.
         folder: for what is made on the way.
     """
 
     plan: Plan
     inputs: dict[str, NDArray[np.float32]]
-    answers: FloatAnswers | None
+    preparing: Preparing | None
     folder: Path
 
 
@@ -228,7 +229,9 @@ def ready_to_export(
     data: Data | ExportSamples | None,
     calibration: str | None,
     keep_float: Sequence[str],
+    streaming: bool,
     progress: Progress,
+    kept: Path | None = None,
 ) -> Iterator[Ready]:
     """Samples read, and the model converted to float, while the block runs. Raises as `export` does."""
     wanted = trained.recipe.export if trained.recipe else None
@@ -241,11 +244,10 @@ def ready_to_export(
         warnings = samples.warnings(trained.inputs, len(trained.labels)) if calibrate else []
     with temporary_folder() as temporary:
         inputs = _held_out_inputs(trained, samples, temporary / "held-out.npz")
-        answers: FloatAnswers | None = None
-        if any(scheme.format == "tflite" for scheme in schemes):
-            converted = convert_model(trained.model, inputs, temporary, progress, trained.custom)
-            answers = FloatAnswers(converted, inputs, samples.gate)
-        yield Ready(Plan(trained, samples, target, method, keep, tuple(warnings)), inputs, answers, temporary)
+        plan = Plan(trained, samples, target, method, keep, tuple(warnings))
+        for_devices = any(scheme.format == "tflite" for scheme in schemes)
+        preparing = Preparing(plan, inputs, streaming, temporary, progress, kept) if for_devices else None
+        yield Ready(plan, inputs, preparing, temporary)
 
 
 def target_of(trained: Trained, target: str | None) -> Target:

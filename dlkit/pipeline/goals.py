@@ -63,7 +63,7 @@ class Measured:
     """What was measured of a file.
 
     Attributes:
-        bytes, gzip_bytes: of the file, and of it when gzip has compressed it.
+        bytes, gzip_bytes: of the file, and of it when gzip has compressed it; 0 where it is too large for that.
         gates: against the float model on the samples that decide, for each output.
         wrong: what besides a drop it must not be; empty if nothing.
         arena_bytes: None where it was not asked for or cannot be told.
@@ -89,11 +89,6 @@ class Measured:
     def quality(self) -> float:
         """The metric of the first output."""
         return self.gates[0].exported
-
-    @property
-    def loss(self) -> tuple[float, float]:
-        """By which files are told apart that are alike else: the drop, and then how near the noise is to the scores."""
-        return self.drop or 0.0, -min(gate.sqnr_db for gate in self.gates)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,8 +122,8 @@ def misses(goals: Goals, found: Measured) -> list[Miss]:
     ):
         if most is None:
             continue
-        if value is None:
-            missed.append(Miss(limit, math.inf, "has an arena that cannot be told"))
+        if not value:
+            missed.append(Miss(limit, math.inf, f"is of a size that cannot be told ({limit})"))
         elif not value <= most:
             missed.append(Miss(limit, value / max(most, 1) - 1, f"is {size(value - most)} {what}"))
     if goals.max_latency_ms is not None and found.latency_ms is not None:
@@ -148,10 +143,7 @@ def best(files: Sequence[T], measured: Callable[[T], Measured], prefer: Prefer) 
     for measure, tolerance in _ORDERS[prefer]:
         values = [measure(measured(file)) for file in left]
         least = min(values)
-        if isinstance(least, tuple):
-            left = [file for file, value in zip(left, values, strict=True) if value == least]
-        else:
-            left = [file for file, value in zip(left, values, strict=True) if value <= least * (1 + tolerance)]
+        left = [file for file, value in zip(left, values, strict=True) if value <= least + tolerance * abs(least)]
     return left[0]
 
 
@@ -159,11 +151,26 @@ def _latency(found: Measured) -> float:
     return math.inf if found.latency_ms is None else found.latency_ms
 
 
-_SIZE: tuple[Callable[[Measured], float], float] = (lambda found: found.bytes, SAME_SIZE)
-_GZIP: tuple[Callable[[Measured], float], float] = (lambda found: found.gzip_bytes, SAME_SIZE)
-_ORDERS: dict[Prefer, tuple[tuple[Callable[[Measured], float | tuple[float, float]], float], ...]] = {
-    "size": (_SIZE, _GZIP, (lambda found: found.loss, 0.0)),
-    "gzip": (_GZIP, _SIZE, (lambda found: found.loss, 0.0)),
-    "latency": ((_latency, SAME_TIME), _SIZE, _GZIP, (lambda found: found.loss, 0.0)),
-    "quality": ((lambda found: (found.loss[0], 0.0), 0.0), _SIZE, _GZIP, (lambda found: found.loss, 0.0)),
+def _compressed(found: Measured) -> float:
+    return found.gzip_bytes or found.bytes
+
+
+def _drop(found: Measured) -> float:
+    return found.drop or 0.0
+
+
+def _noise(found: Measured) -> float:
+    """By which files are told apart that are alike else: how near the noise is to the scores."""
+    return -min(gate.sqnr_db for gate in found.gates)
+
+
+_Measure = tuple[Callable[[Measured], float], float]
+_SIZE: _Measure = (lambda found: found.bytes, SAME_SIZE)
+_GZIP: _Measure = (_compressed, SAME_SIZE)
+_LOSS: tuple[_Measure, ...] = ((_drop, 0.0), (_noise, 0.0))
+_ORDERS: dict[Prefer, tuple[_Measure, ...]] = {
+    "size": (_SIZE, _GZIP, *_LOSS),
+    "gzip": (_GZIP, _SIZE, *_LOSS),
+    "latency": ((_latency, SAME_TIME), _SIZE, _GZIP, *_LOSS),
+    "quality": ((_drop, 0.0), _SIZE, _GZIP, *_LOSS),
 }

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dlkit.archive import gzip_bytes
 from dlkit.bundle.writing import Reference
 from dlkit.calibration.samples import ExportSamples, HeldOut
+from dlkit.compression.compressing import Compressed
 from dlkit.conversion.answering import judged_export
 from dlkit.conversion.batches import Batch, count_of_samples
 from dlkit.conversion.keeping import mixed
+from dlkit.conversion.kept_compression import broken_compression
 from dlkit.conversion.layer_errors import MOST_SAMPLES, layer_errors, worth_keeping
 from dlkit.conversion.making import Float, Made
 from dlkit.errors import ConversionError, VerificationRefused
 from dlkit.pipeline.detecting import detection_of
 from dlkit.pipeline.rebuilding import wanted_of
 from dlkit.progress import Advance
-from dlkit.report import Comparison, LayerError, Report, keep_float_advice
+from dlkit.report import Comparison, Compression, LayerError, Report, keep_float_advice
 from dlkit.runtime.inspection import Inspection, inspect_model
+from dlkit.runtime.stored_weights import stored_weights
 from dlkit.schemes import Scheme
 from dlkit.targets import Target
 from dlkit.trained import Trained
@@ -37,19 +42,46 @@ MAX_DROP = 0.01
 class FloatAnswers:
     """What the float file answers to held-out samples; asked once, however many files are held against it."""
 
-    def __init__(self, converted: Float, inputs: Batch, gate: HeldOut) -> None:
-        """`inputs` are those that `converted` was made with: of the gate first, then of the test split."""
-        self.converted = converted
-        self._inputs, self._gate = inputs, gate
+    def __init__(
+        self,
+        converted: Float,
+        inputs: Batch,
+        gate: HeldOut,
+        original: FloatAnswers | None = None,
+        compressed: Compressed | None = None,
+    ) -> None:
+        """
+        Args:
+            inputs: those that `converted` was made with: of the gate first, then of the test split.
+            original: of a compressed model, the answers of the one it was made from; they are what is wanted of it.
+            compressed: how it was.
+        """
+        self.converted, self.compressed = converted, compressed
+        self._inputs, self._gate, self._original = inputs, gate, original
         self._known: dict[str, Judged] = {}
+
+    @property
+    def original(self) -> FloatAnswers:
+        """Those of the model that a user trained."""
+        return self._original or self
+
+    def wanted(self, held_out: HeldOut) -> dict[str, NDArray[np.float32]]:
+        """Output name → (N, ...) what the Keras model itself answers to them."""
+        return {name: outputs[self._rows(held_out)] for name, outputs in self.converted.reference.items()}
+
+    @functools.cached_property
+    def float_gzip_bytes(self) -> int:
+        """See `Report`."""
+        return gzip_bytes(self.converted.file)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of how the float file came about."""
+        return self.converted.notes + (self.compressed.notes if self.compressed else ())
 
     def inputs(self, held_out: HeldOut) -> Batch:
         """What the network reads of them."""
         return {name: values[self._rows(held_out)] for name, values in self._inputs.items()}
-
-    def wanted(self, held_out: HeldOut) -> dict[str, NDArray[np.float32]]:
-        """What the Keras model answers to them, by the name of the output."""
-        return {name: outputs[self._rows(held_out)] for name, outputs in self.converted.reference.items()}
 
     def _rows(self, held_out: HeldOut) -> slice:
         count = count_of_samples(self._gate.raw)
@@ -68,12 +100,14 @@ class Gated:
 
     Attributes:
         promised: the scheme, with the floats of layers that are not quantized.
+        compression: what a scheme that fits the network again came to in the file; None of others.
         outputs: (N, ...) float32, the file's first output.
     """
 
     made: Made
     promised: Scheme
     inspection: Inspection
+    compression: Compression | None
     gates: tuple[Comparison, ...]
     outputs: NDArray[np.float32]
 
@@ -92,14 +126,15 @@ def measure_gate(
     Raises:
         VerificationRefused: the file broke its promise, or the float file does not give the Keras model's numbers.
     """
-    inspection = inspect_model(made.file.read_bytes(), made.file.name)
+    content = made.file.read_bytes()
+    inspection = inspect_model(content, made.file.name)
     promised = mixed(scheme) if made.kept_float else scheme
     refuse_broken(inspection, promised, target)  # before the runtime stumbles over it, with less to say
+    compression = _compression(answers.compressed, content, scheme) if answers.compressed else None
     before, after = _both(answers, made, samples.gate, scheme, advance)
-    wanted = answers.wanted(samples.gate)
-    check_conversion(wanted, before)
-    gates = _compared(trained, samples.gate, wanted, before, after)
-    return Gated(made, promised, inspection, gates, _first(after))
+    check_conversion(answers.wanted(samples.gate), before)
+    gates = _compared(answers, trained, samples.gate, before, after, advance)
+    return Gated(made, promised, inspection, compression, gates, _first(after))
 
 
 def prove(
@@ -133,10 +168,10 @@ def prove(
     tests: tuple[Comparison, ...] = ()
     remembered = on_test = None
     if samples.test is not None:
-        wanted = answers.wanted(samples.test)
         before_test, after_test = _both(answers, made, samples.test, scheme, advance)
-        tests, on_test = _compared(trained, samples.test, wanted, before_test, after_test), _first(after_test)
-        remembered = remember(samples.test, next(iter(wanted.values())), tests[0])
+        tests = _compared(answers, trained, samples.test, before_test, after_test, advance)
+        on_test = _first(after_test)
+        remembered = remember(samples.test, next(iter(answers.original.wanted(samples.test).values())), tests[0])
     report = Report(
         scheme=scheme.name,
         target=target.name,
@@ -146,15 +181,18 @@ def prove(
         calibration_samples=len(samples.calibration) if scheme.needs_calibration else 0,
         calibration_source=samples.calibration.source if scheme.needs_calibration else "",
         bytes=inspection.size,
-        float_bytes=made.float_file.stat().st_size,
+        float_bytes=answers.original.converted.file.stat().st_size,
+        gzip_bytes=gzip_bytes(made.file),
+        float_gzip_bytes=answers.original.float_gzip_bytes,
         ops=inspection.ops,
         tensors=inspection.tensors,
-        warnings=answers.converted.notes + _warnings(gates[0], gated.outputs, inspection) + unmeasured,
+        warnings=answers.notes + _warnings(gates[0], gated.outputs, inspection) + unmeasured,
         minimum_runtime=inspection.minimum_runtime,
         unknown_versions=inspection.unknown_versions,
         layers=layers[:MOST_LAYERS],
         keep_float=keep,
         kept_float=made.kept_float,
+        compression=gated.compression,
         detection=detection_of(trained, samples.gate, gated.outputs, samples.test, on_test),
     )
     return report, remembered
@@ -169,10 +207,34 @@ def _both(
 
 
 def _compared(
-    trained: Trained, held_out: HeldOut, wanted: dict[str, NDArray[np.float32]], before: Judged, after: Judged
+    answers: FloatAnswers, trained: Trained, held_out: HeldOut, before: Judged, after: Judged, advance: Advance
 ) -> tuple[Comparison, ...]:
+    wanted = answers.original.wanted(held_out)
     labels = held_out.labels if trained.labels or is_one_score(wanted) else None
-    return compare(held_out.name, wanted, before, after, labels, wanted_of(trained, held_out))
+    again = wanted_of(trained, held_out)
+    if answers.original is not answers and labels is None and again is None:
+        before = answers.original.on(held_out, advance)  # nothing else says what the fitting again cost
+    return compare(held_out.name, wanted, before, after, labels, again)
+
+
+def _compression(compressed: Compressed, content: bytes, scheme: Scheme) -> Compression:
+    """What it came to in the file. Raises VerificationRefused if that is not what was promised."""
+    weights = stored_weights(content, scheme.name)
+    if broken := broken_compression(compressed.promises, weights):
+        raise VerificationRefused(
+            f"the {scheme.name} file was refused and no bundle was written: {'; '.join(broken)}; "
+            f"use --scheme {scheme.instead}"
+        )
+    total = sum(each.values.size for each in weights)
+    zeros = total - sum(int(np.count_nonzero(each.values)) for each in weights)
+    return Compression(
+        steps=tuple(step.name for step in compressed.steps),
+        epochs=sum(len(step.history) for step in compressed.steps),
+        kernels=len(compressed.promises),
+        pattern=compressed.pattern if compressed.pruned else "",
+        clusters=compressed.clusters,
+        sparsity=zeros / total if total else 0.0,
+    )
 
 
 def _first(judged: Judged) -> NDArray[np.float32]:

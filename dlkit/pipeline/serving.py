@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlkit.archive import gzip_bytes
 from dlkit.bundle.loading import MODELS, Bundle
 from dlkit.bundle.writing import Reference, write_bundle
 from dlkit.calibration.samples import HeldOut
@@ -183,6 +184,7 @@ def _proven(
         minimum_runtime=version(distribution),
         runtime=runtime,
         detection=detection_of(trained, samples.gate, first[:count], samples.test, first[count:]),
+        gzip_bytes=0 if model.is_dir() else gzip_bytes(model),
     ), remembered
 
 

@@ -94,8 +94,7 @@ class Streaming:
             refuse_broken(inspect_file(file), mixed(scheme) if plan.keep_float else scheme, plan.target)
         held_out = self._sequences(plan.samples.gate.raw)
         found, _ = self._run(file, held_out, "")
-        count = len(held_out)
-        wanted = {name: values[:count] for name, values in self._answers.converted.reference.items()}
+        wanted = self._answers.original.wanted(plan.samples.gate)
         labels = plan.samples.gate.labels if plan.trained.labels or is_one_score(wanted) else None
         gates = compare(plan.samples.gate.name, wanted, _as_judged(wanted), _as_judged(found), labels, self._forecast())
         max_drop = plan.trained.recipe.export.max_drop if plan.trained.recipe else MAX_DROP

@@ -348,7 +348,7 @@ class CompressionPart:
     optimizer: Literal["", "adamw", "adam", "sgd", "rmsprop", "adagrad", "lion"] = ""
     sparsity: float = 0.5
     pruning: Literal["unstructured", "2:4", "block"] = "unstructured"
-    block: tuple[int, ...] = (1, 4)
+    block: tuple[int, int] = (1, 4)
     schedule: Literal["polynomial", "constant"] = "polynomial"
     clusters: int = 16
     keep: tuple[str, ...] = ()
@@ -358,7 +358,7 @@ class CompressionPart:
         _require(0 <= self.learning_rate < float("inf"), "compression.learning_rate", self, "at least 0")
         _require(0 < self.sparsity < 1, "compression.sparsity", self, "between 0 and 1")
         _require(
-            len(self.block) == 2 and all(1 <= side <= 64 for side in self.block),
+            all(1 <= side <= 64 for side in self.block),
             "compression.block",
             self,
             "rows and columns, each from 1 to 64",

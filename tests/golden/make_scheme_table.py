@@ -18,12 +18,12 @@ import keras
 import numpy as np
 from shelf import Converted, converted, inputs_for, lively, made_for_servers
 
+from dlkit.conversion.keras_file import write_keras
 from dlkit.conversion.named_ends import input_names
 from dlkit.errors import DlkitError, IllegalCombination, ModelFileError
 from dlkit.networks import NETWORKS
 from dlkit.pipeline import export_schemes, run
 from dlkit.pipeline.evaluating import evaluate
-from dlkit.pipeline.keras_file import write_keras
 from dlkit.recipe import read_recipe
 from dlkit.runtime.arrays import write_npz
 from dlkit.runtime.inspection import inspect_model

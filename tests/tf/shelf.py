@@ -128,8 +128,8 @@ class Converted:
 def converted(network: Network, model: Any, folder: Path) -> Converted:
     """Save `model` and convert it to float, all in `folder`."""
     from dlkit.conversion import tflite
+    from dlkit.conversion.keras_file import write_keras
     from dlkit.conversion.named_ends import input_names
-    from dlkit.pipeline.keras_file import write_keras
 
     [name] = input_names(model)
     inputs = inputs_for(network, model.input_shape[1:])

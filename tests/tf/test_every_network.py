@@ -124,7 +124,8 @@ def noise(files: Converted, content: bytes) -> float:
 SCHEMES_OF_EACH = [
     name
     for name, scheme in SCHEMES.items()
-    if scheme.format == "tflite" and name not in ("float32", "int8") and not name.endswith("_io")
+    if scheme.format == "tflite" and not scheme.preparation
+    if name not in ("float32", "int8") and not name.endswith("_io")
 ]
 """Other inputs and outputs change nothing between them; a network of each kind is enough for those, see below."""
 

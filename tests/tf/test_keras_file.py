@@ -11,8 +11,8 @@ import keras
 import numpy as np
 import pytest
 
+from dlkit.conversion.keras_file import write_keras
 from dlkit.networks import NETWORKS
-from dlkit.pipeline.keras_file import write_keras
 
 pytestmark = pytest.mark.tf
 

@@ -10,6 +10,7 @@ import pytest
 from shelf import inputs_for, lively, made_for_servers
 
 from dlkit.bundle.loading import Bundle, load_bundle
+from dlkit.conversion.keras_file import write_keras
 from dlkit.conversion.named_ends import input_names
 from dlkit.conversion.serving import RAW, _applied
 from dlkit.errors import ExtraMissing, IllegalCombination, ModelFileError, VerificationRefused
@@ -17,7 +18,6 @@ from dlkit.filing import files_in
 from dlkit.networks import NETWORKS
 from dlkit.pipeline import export, export_schemes
 from dlkit.pipeline.evaluating import evaluate
-from dlkit.pipeline.keras_file import write_keras
 from dlkit.report import Report
 from dlkit.runtime.arrays import write_npz
 from dlkit.runtime.clock import time_file

@@ -1,0 +1,139 @@
+"""Whether what was pruned and clustered still is so in an exported file.
+
+A kernel of Keras becomes one constant of the file, or one for each gate of a fused LSTM, or one that all steps of a
+sequence read. Folding a normalisation into it and quantizing it multiply an output channel by one number and round it:
+what is 0 stays 0, and what is the same in a channel stays the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlkit.conversion.layer_names import layer_of
+from dlkit.promises import Promise
+from dlkit.runtime.inspection import FUSED_LSTM
+from dlkit.runtime.stored_weights import StoredWeights
+from dlkit.runtime.weight_statistics import RUN, block_sparsity, most_values
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+GATES = 4
+"""Of an LSTM; the fused operation has a constant for each."""
+ANNOTATED = "quant_"
+"""What tfmot puts before the name of a layer that is trained for quantization."""
+INPUTS, LAST_STEP = range(1, 5), range(5, 9)
+"""Operands of the fused LSTM: what its kernel and its recurrent kernel become."""
+
+
+def broken_compression(promises: Iterable[Promise], weights: Sequence[StoredWeights]) -> list[str]:
+    """What in the file is not as was promised of its kernels, a sentence each; empty if all of it is.
+
+    A kernel is found by the layer's name in those of tensors; where none tells, as of a fused LSTM, by its shape.
+
+    Args:
+        promises: of the kernels of one model.
+        weights: of the file, see `stored_weights`.
+    """
+    wanted = sorted(promises, key=lambda promise: (-promise.sparsity, promise.clusters or math.inf))
+    layers = {promise.layer: promise.layer for promise in wanted}
+    known = layers | {ANNOTATED + name: name for name in layers}
+    owners = [known.get(_layer(each, known), "") for each in weights]
+    left = set(range(len(weights)))
+    broken = []
+    for promise in wanted:  # the strictest first: where shapes alone tell, it must not be left with another's
+        groups = _groups(promise, weights, [i for i in sorted(left) if owners[i] == promise.layer], named=True)
+        groups = groups or _groups(promise, weights, [i for i in sorted(left) if not owners[i]], named=False)
+        if not groups:
+            broken.append(f"no weights in it are those of {_called(promise)}, which was {_done(promise)}")
+            continue
+        found = [(_broken(promise, [weights[i] for i in group]), group) for group in groups]
+        what, taken = min(found, key=lambda pair: len(pair[0]))
+        left -= set(taken)
+        broken += [f"{_called(promise)} {each}" for each in what]
+    return broken
+
+
+def _layer(weights: StoredWeights, known: Collection[str]) -> str:
+    return next((layer for scope in weights.scopes if (layer := layer_of(scope, known))), "")
+
+
+def _groups(
+    promise: Promise, weights: Sequence[StoredWeights], places: Sequence[int], *, named: bool
+) -> list[list[int]]:
+    """The constants at `places` that may be this kernel: each alone, those of a fused LSTM four at a time.
+
+    Args:
+        named: whether they are known to be of its layer; if not, all their dimensions must be its own.
+    """
+    size, dimensions = math.prod(promise.shape), _stored_dimensions(promise)
+    gate = _dimensions((*promise.shape[:-1], promise.shape[-1] // GATES))
+    operands = LAST_STEP if promise.kernel.endswith("recurrent_kernel") else INPUTS
+    alone, fused = [], []
+    for i in places:
+        each = weights[i]
+        if each.operation == FUSED_LSTM:
+            fused += [i] * (each.operand in operands and _dimensions(each.shape) == gate)
+        elif _dimensions(each.shape) == dimensions or (named and each.values.size == size):
+            alone.append([i])
+    return alone + [fused[i : i + GATES] for i in range(0, len(fused) - GATES + 1, GATES)]
+
+
+def _dimensions(shape: Sequence[int]) -> list[int]:
+    """Those of more than 1, sorted: layouts differ in their order."""
+    return sorted(n for n in shape if n > 1)
+
+
+def _stored_dimensions(promise: Promise) -> list[int]:
+    if promise.kernel == "depthwise_kernel":
+        *spatial, channels, multiplier = promise.shape
+        return _dimensions((*spatial, channels * multiplier))
+    return _dimensions(promise.shape)
+
+
+def _broken(promise: Promise, parts: Sequence[StoredWeights]) -> list[str]:
+    """What is not as promised in the constants that one kernel became."""
+    total = sum(each.values.size for each in parts)
+    zeros = total - sum(int(np.count_nonzero(each.values)) for each in parts)
+    broken = []
+    if promise.pattern == "block":
+        found = float(np.mean([block_sparsity(each, promise.block) for each in parts]))
+        size = math.prod(promise.block)
+        if not found >= promise.sparsity - size / total:
+            shown = "×".join(map(str, promise.block))
+            broken.append(f"has {found:.1%} of its blocks of {shown} at 0, of {promise.sparsity:.1%} that were pruned")
+    elif not zeros >= math.floor(promise.sparsity * total) - 1:  # one number more or less: what a fraction rounds to
+        broken.append(f"has {zeros / total:.1%} of its weights at 0, of {promise.sparsity:.1%} that were pruned")
+    if promise.pattern == "2:4":
+        full = sum(int((np.count_nonzero(_fours(each), axis=1) > RUN // 2).sum()) for each in parts)
+        if full:
+            broken.append(f"has {full:,} groups of 4 inputs with more than 2 that are not 0: it was pruned 2:4")
+    if promise.clusters:
+        most = max(most_values(each) for each in parts)
+        if not most <= promise.clusters:
+            broken.append(f"has {most} different weights in a channel, and was clustered to {promise.clusters}")
+    return broken
+
+
+def _fours(weights: StoredWeights) -> NDArray[Any]:
+    """(N, 4) neighbours along the inputs; the last ones of a row are filled up with zeros."""
+    rows = weights.values
+    padded = np.pad(rows, [(0, 0)] * (rows.ndim - 1) + [(0, -rows.shape[-1] % RUN)])
+    return padded.reshape(-1, RUN)
+
+
+def _called(promise: Promise) -> str:
+    return promise.layer if promise.kernel == "kernel" else f"{promise.layer} ({promise.kernel})"
+
+
+def _done(promise: Promise) -> str:
+    done = []
+    if promise.sparsity or promise.pattern:
+        done.append(f"pruned to {promise.sparsity:.1%} zeros" + (" in 2:4" if promise.pattern == "2:4" else ""))
+    if promise.clusters:
+        done.append(f"clustered to {promise.clusters} values")
+    return " and ".join(done)
