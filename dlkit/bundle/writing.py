@@ -6,7 +6,7 @@ import dataclasses
 import importlib.metadata
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -343,7 +343,12 @@ def _forecast(trained: Trained, task: str, output: TensorFormat) -> dict[str, An
 
 def _versions(scheme: str) -> dict[str, str]:
     """Entry of the manifest: package → version."""
-    names = (*VERSIONED, *ONNX_TOOLS) if SCHEMES[scheme].format == "onnx" else VERSIONED
+    return package_versions(ONNX_TOOLS if SCHEMES[scheme].format == "onnx" else ())
+
+
+def package_versions(besides: Sequence[str] = ()) -> dict[str, str]:
+    """Package → version, of those that decide what a file is."""
+    names = (*VERSIONED, *besides)
     return {"dlkit": __version__} | {name: importlib.metadata.version(name) for name in names}
 
 

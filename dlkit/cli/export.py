@@ -2,23 +2,78 @@
 
 from __future__ import annotations
 
+import math
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dlkit.cli._completing import models, schemes, targets
 from dlkit.cli._output import force_option, out_option, print_next, progress_for, quiet_option, set_option
+from dlkit.cli._quantity import SIZE, TIME
+from dlkit.cli._trail import print_trail
 from dlkit.errors import suggestion
 
 if TYPE_CHECKING:
     from dlkit.bundle.loading import Bundle
     from dlkit.errors import DlkitError
+    from dlkit.pipeline.goals import Goals
     from dlkit.report import Report
+    from dlkit.trained import Trained
 
+LIMITS = ("max_drop", "max_size", "max_gzip_size", "max_latency", "max_arena")
 MODES = ("unit", "signed", "lite", "caffe", "torch", "none")
+PREFERENCES = ("size", "gzip", "latency", "quality")
+
+SEARCH_OPTIONS = (
+    click.option(
+        "--max-drop",
+        type=float,
+        metavar="X",
+        help="Search for a file that loses at most so much of the metric on the validation split: of accuracy, AUC, "
+        "skill and agreement a fraction, of PSNR decibels.  [default of a search: the recipe's max_drop]",
+    ),
+    click.option(
+        "--max-size",
+        type=SIZE,
+        metavar="SIZE",
+        help="Search for a file of at most this size, for instance 300kB or 128KiB (kB is 1000 bytes, KiB is 1024).",
+    ),
+    click.option(
+        "--max-gzip-size", type=SIZE, metavar="SIZE", help="The same of the file when gzip has compressed it."
+    ),
+    click.option(
+        "--max-latency",
+        type=TIME,
+        metavar="TIME",
+        help="Search for a file of which an inference takes at most so long here, for instance 5ms (median, 1 thread).",
+    ),
+    click.option(
+        "--max-arena",
+        type=SIZE,
+        metavar="SIZE",
+        help="Search for a file that needs at most this memory for tensors on a microcontroller (needs tflite-micro).",
+    ),
+    click.option(
+        "--prefer",
+        type=click.Choice(PREFERENCES),
+        help="Search, and of the files within all limits write the smallest, the smallest by gzip, the fastest here "
+        "or the one that loses least.  [default of a search: size]",
+    ),
+    click.option("--resume", is_flag=True, help="Go on with a search that was stopped."),
+    click.option(
+        "--jobs", type=click.IntRange(min=1), metavar="N", help="Files a search makes at once.  [default: cores]"
+    ),
+)
+
+
+def search_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of a search."""
+    for option in reversed(SEARCH_OPTIONS):
+        command = option(command)
+    return command
 
 
 @click.command()
@@ -79,6 +134,7 @@ MODES = ("unit", "signed", "lite", "caffe", "torch", "none")
     is_flag=True,
     help="Of a variational auto-encoder the decoder alone, which makes images of noise: a bundle of NAME-decoder.",
 )
+@search_options
 @out_option
 @force_option
 @set_option
@@ -99,6 +155,7 @@ def command(
     force: bool,
     overrides: tuple[str, ...],
     quiet: bool,
+    **searched: Any,
 ) -> None:
     """Convert a model, quantize it, prove it against the float model and write a bundle.
 
@@ -109,11 +166,19 @@ def command(
     your own come from the modules you name with --custom. Exit code 3 means that the file was refused;
     no bundle was written.
 
+    With a limit (--max-…) or --prefer the best file is searched for: every scheme of the target or those of --scheme,
+    ways to choose ranges, files in which the layers that lose most stay float, and networks that are fitted again by
+    their recipe; each is made and measured on the validation split, a step only if it may win. Of the files within all
+    limits it writes the smallest, or what --prefer says, as NAME/TARGET-best with the trail of all that was tried;
+    sizes within 1 % (and times within 5 %) count as equal, then the size by gzip decides, then what is lost.
+    Exit code 3 means that no file is within the limits.
+
     \b
     Example:
       dlkit build vgg16 && dlkit export --quantize --data photos/
       dlkit export digits --scheme float32 --scheme float16 --scheme dynamic_int8
       dlkit export mine.keras --custom mypackage.layers --preprocessing unit --data photos/
+      dlkit export digits --max-drop 0.005 --max-size 100KB
     """
     from dlkit.pipeline import export_schemes
     from dlkit.pipeline.finding import found_model
@@ -123,6 +188,12 @@ def command(
     preprocessing = _preprocessing(modes)
     _check_origin(model, {"--preprocessing": preprocessing, "--custom": custom})
     progress = progress_for(quiet)
+    if goals := _goals(searched, streaming=streaming, decoder=decoder):
+        with found_model(model, Path(out), preprocessing, custom, overrides, progress) as trained:
+            _search(trained, goals, quiet, schemes=chosen, target=target, data=data, calibration=calibration,
+                    keep_float=keep_float, out=Path(out), force=force, resume=searched["resume"],
+                    jobs=searched["jobs"], progress=progress)  # fmt: skip
+        return
     with found_model(model, Path(out), preprocessing, custom, overrides, progress) as trained:
         results = export_schemes(
             trained,
@@ -138,6 +209,50 @@ def command(
             progress=progress,
         )
     _print_results(results, quiet)
+
+
+def _goals(searched: Mapping[str, Any], *, streaming: bool, decoder: bool) -> Goals | None:
+    """What is searched for; None where nothing says so. Raises UsageError for options that do not go together."""
+    from dlkit.pipeline.goals import Goals
+
+    limits = {key: searched[key] for key in LIMITS}
+    given = [f"--{option.replace('_', '-')}" for option in (*LIMITS, "prefer") if searched[option] is not None]
+    if not given:
+        for option in ("resume", "jobs"):
+            if searched[option]:
+                raise click.UsageError(f"--{option} is of a search; give it a limit or --prefer")
+        return None
+    for option, wanted in (("--streaming", streaming), ("--decoder", decoder)):
+        if wanted:
+            raise click.UsageError(
+                f"{option} does not go with {given[0]}; search without it, then export what was found"
+            )
+    if limits["max_drop"] is not None and not 0 <= limits["max_drop"] < math.inf:
+        raise click.UsageError("--max-drop must be a number from 0 on")
+    return Goals(
+        max_drop=limits["max_drop"],
+        max_bytes=limits["max_size"],
+        max_gzip_bytes=limits["max_gzip_size"],
+        max_latency_ms=limits["max_latency"],
+        max_arena_bytes=limits["max_arena"],
+        prefer=searched["prefer"] or "size",
+    )
+
+
+def _search(trained: Trained, goals: Goals, quiet: bool, **how: Any) -> None:
+    """Search, and print the trail and the bundle. Raises VerificationRefused if there is none within the limits."""
+    from dlkit.errors import VerificationRefused
+    from dlkit.pipeline.searching import search
+    from dlkit.pipeline.trail import in_the_way
+
+    found = search(trained, goals, **how)
+    print_trail(found.trail)
+    if found.bundle is None or found.report is None:
+        raise VerificationRefused(
+            f"no file is within the limits, and nothing was written: {in_the_way(found.trail.goals, found.trail.tried)}"
+        )
+    click.echo()
+    print_bundle(found.bundle, found.report, quiet)
 
 
 def _schemes(quantize: bool, names: tuple[str, ...]) -> tuple[str, ...]:

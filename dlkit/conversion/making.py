@@ -66,6 +66,19 @@ class Float:
     def saved_model(self) -> Path:
         return self.folder / "saved_model"
 
+    def linked(self, folder: Path, *besides: Path) -> Float:
+        """The same in another folder, by links, so that files can be made in both at once.
+
+        Args:
+            folder: exists.
+            besides: folders all of whose files are linked there too: calibration samples, measured ranges.
+        """
+        given = [self.file, self.saved_model, *(file for each in besides if each.is_dir() for file in each.iterdir())]
+        for path in given:
+            if path.exists():
+                (folder / path.name).symlink_to(path)
+        return dataclasses.replace(self, folder=folder)
+
 
 @dataclasses.dataclass(frozen=True)
 class Made:

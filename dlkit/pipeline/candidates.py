@@ -84,23 +84,28 @@ def with_methods(scheme: Scheme, methods: Sequence[str], keep_float: tuple[str, 
     return [Candidate(scheme.name, method, keep_float) for method in possible]
 
 
-def mixed(candidate: Candidate, layers: Sequence[LayerError], counts: Sequence[int] = ()) -> list[Candidate]:
-    """The same with the layers kept float that add most to its error: growing sets of them, the smallest first.
+def powers_below(count: int) -> list[int]:
+    """1, 2, 4 … below `count`: how many layers stay float in the files that are made first."""
+    return [2**power for power in range(count.bit_length()) if 2**power < count]
+
+
+def with_floats(candidate: Candidate, layers: Sequence[LayerError], count: int) -> Candidate:
+    """The same with the `count` layers kept float that add most to its error.
 
     What a layer of integers loses is mostly lost in the steps of what it reads, so these stay float with it; weights
     that become floats again before they are used lose their own alone.
 
     Args:
         layers: of the candidate's file, the worst first.
-        counts: of layers that stay float, without those that feed them; () for 1, 2, 4 … of those that add anything,
-            and for those that stand out.
     """
-    adding = [error for error in layers if error.added > 0]
     with_feeders = SCHEMES[candidate.scheme].quantizer == "static"
-    wanted = list(counts) or [2**power for power in range(len(adding).bit_length()) if 2**power < len(adding)]
-    sets = [] if counts else [worth_keeping(layers)]
-    for count in wanted:
-        chosen = [name for error in adding[:count] for name in (error.layer, *(error.feeders if with_feeders else ()))]
-        sets.append(tuple(dict.fromkeys(chosen)))
-    known = [tuple(dict.fromkeys((*candidate.keep_float, *names))) for names in sets if names]
-    return [dataclasses.replace(candidate, keep_float=names) for names in dict.fromkeys(known)]
+    names = [name for error in layers[:count] for name in (error.layer, *(error.feeders if with_feeders else ()))]
+    return dataclasses.replace(candidate, keep_float=tuple(dict.fromkeys((*candidate.keep_float, *names))))
+
+
+def standing_out(candidate: Candidate, layers: Sequence[LayerError]) -> list[Candidate]:
+    """The same with the layers kept float that stand out, with what feeds them; [] if none do."""
+    names = worth_keeping(layers)
+    return [dataclasses.replace(candidate, keep_float=tuple(dict.fromkeys((*candidate.keep_float, *names))))][
+        : len(names)
+    ]

@@ -231,7 +231,6 @@ def ready_to_export(
     keep_float: Sequence[str],
     streaming: bool,
     progress: Progress,
-    kept: Path | None = None,
 ) -> Iterator[Ready]:
     """Samples read, and the model converted to float, while the block runs. Raises as `export` does."""
     wanted = trained.recipe.export if trained.recipe else None
@@ -246,7 +245,7 @@ def ready_to_export(
         inputs = _held_out_inputs(trained, samples, temporary / "held-out.npz")
         plan = Plan(trained, samples, target, method, keep, tuple(warnings))
         for_devices = any(scheme.format == "tflite" for scheme in schemes)
-        preparing = Preparing(plan, inputs, streaming, temporary, progress, kept) if for_devices else None
+        preparing = Preparing(plan, inputs, streaming, temporary, progress) if for_devices else None
         yield Ready(plan, inputs, preparing, temporary)
 
 

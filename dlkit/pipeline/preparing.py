@@ -37,27 +37,33 @@ class Prepared:
 class Preparing:
     """Makes them, each once, however many schemes ask for it."""
 
-    def __init__(
-        self, plan: Plan, inputs: Batch, streaming: bool, folder: Path, progress: Progress, kept: Path | None = None
-    ) -> None:
+    def __init__(self, plan: Plan, inputs: Batch, streaming: bool, folder: Path, progress: Progress) -> None:
         """
         Args:
             plan: of the model as it was trained, which is converted now.
             inputs: held-out network inputs, of the gate first, then of the test split.
             streaming: whether the network of one step is wanted too.
             folder: for what is made.
-            kept: where models that were fitted again are looked for, and put when they are whole; None for nowhere.
 
         Raises:
             ConversionError, IllegalCombination: as `convert_model` and `Streaming` do.
         """
         self._inputs, self._wants_steps, self._folder, self._progress = inputs, streaming, folder, progress
-        self._kept = kept
+        self._kept: Path | None = None
         trained = plan.trained
         converted = convert_model(trained.model, inputs, folder, progress, trained.custom)
         self._original = FloatAnswers(converted, inputs, plan.samples.gate)
         self._made: dict[tuple[str, ...], Prepared] = {}
         self._made[()] = Prepared(plan, self._original, self._streaming(plan, self._original, folder))
+
+    def keep_in(self, folder: Path) -> None:
+        """Look in `folder` for models that were fitted again, and put them there when they are whole."""
+        self._kept = folder
+
+    @property
+    def original(self) -> Prepared:
+        """The model that a user trained."""
+        return self._made[()]
 
     def prepared(self, scheme: Scheme, progress: Progress | None = None) -> Prepared:
         """What the scheme's file is made from. Threads may ask at once, each for another preparation.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ TRAIL = "trail.json"
 """The file of a bundle that tells how it was found."""
 NEAREST = 3
 """Files that are named when none is within the limits."""
+NO_NUMBERS = ("nan", "inf", "-inf")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Trail:
 
     def as_json(self) -> bytes:
         """As a file of a bundle."""
-        return json.dumps(dataclasses.asdict(self), indent=1, allow_nan=False, default=str).encode() + b"\n"
+        return json.dumps(plain_json(self), indent=1, allow_nan=False).encode() + b"\n"
 
 
 def trail_from(content: bytes) -> Trail:
@@ -70,6 +72,24 @@ def trail_from(content: bytes) -> Trail:
     )
 
 
+def plain_json(value: Any) -> Any:
+    """A dataclass as JSON has it; what is no number of JSON (NaN, infinity) is its name."""
+    return _named(dataclasses.asdict(value))
+
+
+def _named(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _named(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_named(each) for each in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _numbers(table: dict[str, Any]) -> dict[str, Any]:
+    """The other way round."""
+    return {key: float(value) if value in NO_NUMBERS else value for key, value in table.items() if key != "gates"}
+
+
 def tried_from(table: dict[str, Any]) -> Tried:
     """What `dataclasses.asdict` made of a `Tried`, as JSON gives it back."""
     candidate = table["candidate"]
@@ -80,8 +100,8 @@ def tried_from(table: dict[str, Any]) -> Tried:
         if measured is None
         else Measured(
             **{
-                **measured,
-                "gates": tuple(Comparison(**gate) for gate in measured["gates"]),
+                **_numbers(measured),
+                "gates": tuple(Comparison(**_numbers(gate)) for gate in measured["gates"]),
                 "wrong": tuple(measured["wrong"]),
             }
         ),

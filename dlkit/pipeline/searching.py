@@ -1,0 +1,376 @@
+"""The search of an export: the best file within limits, from cheap candidates to dear ones.
+
+First every scheme that the target accepts, with every way to choose ranges where that may help; then files in which
+the layers that lose most stay float; then networks that are fitted again. A step is taken only if what it makes can be
+better than what is found, by the rule that `Trail.notes` tells.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dlkit.bundle.loading import Bundle
+from dlkit.bundle.writing import package_versions
+from dlkit.conversion import starting
+from dlkit.digest import sha256_of, sha256_of_arrays
+from dlkit.errors import DataError, IllegalCombination, OutputError
+from dlkit.extras import check_installed
+from dlkit.pipeline.bundling import bundled, proven_file
+from dlkit.pipeline.candidates import (
+    METHODS,
+    Candidate,
+    plain,
+    powers_below,
+    schemes_of,
+    standing_out,
+    with_floats,
+    with_methods,
+)
+from dlkit.pipeline.exporting import Ready, check_legal, check_name, ready_to_export, target_of
+from dlkit.pipeline.finding import Model, found_model
+from dlkit.pipeline.goals import SAME_SIZE, Goals, Measured, best, misses
+from dlkit.pipeline.proving import MAX_DROP
+from dlkit.pipeline.timing import timed_in_turns
+from dlkit.pipeline.trail import TRAIL, Trail, Tried
+from dlkit.pipeline.trials import Trials, jobs_here
+from dlkit.progress import SILENT, Progress
+from dlkit.report import Report
+from dlkit.schemes import SCHEMES, Scheme
+from dlkit.targets import Target
+from dlkit.trained import Trained
+from dlkit.writing import check_writable, explained, refuse_existing
+
+if TYPE_CHECKING:
+    from dlkit.calibration.samples import Data
+
+BEST = "best"
+"""What stands in the place of a scheme in the name of the bundle that a search writes."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What a search came to.
+
+    Attributes:
+        trail: the whole of it.
+        bundle, report: of the best file; None where none is within the limits, and then nothing was written.
+    """
+
+    trail: Trail
+    bundle: Bundle | None
+    report: Report | None
+
+
+def search(
+    model: Model,
+    goals: Goals,
+    schemes: Sequence[str] = (),
+    target: str | None = None,
+    *,
+    data: Data | None = None,
+    calibration: str | None = None,
+    keep_float: Sequence[str] = (),
+    preprocessing: str | Mapping[str, str] | None = None,
+    custom: str | Sequence[str] = (),
+    out: str | Path = "exported",
+    force: bool = False,
+    resume: bool = False,
+    jobs: int | None = None,
+    progress: Progress = SILENT,
+) -> Found:
+    """Find the best file of a model within limits and write its bundle as `out`/name/target-best/.
+
+    Args:
+        model, target, data, preprocessing, custom, out: as of `export`.
+        schemes: the only ones to try; empty for all that the target accepts.
+        calibration: the only way to choose ranges; None for all of them.
+        keep_float: layers that stay float in every candidate.
+        force: replace the bundle that is there, and begin a search anew that was stopped.
+        resume: go on with a search that was stopped.
+        jobs: candidates that are made at once; None for as many as there are cores.
+
+    Raises:
+        OutputError: the bundle exists already, or there is a search that was stopped, and neither `force` nor `resume`.
+        IllegalCombination: the target has no .tflite files, or cannot run one of `schemes`.
+        Others as `export` does, for what concerns all candidates.
+    """
+    starting.prepare()
+    modules = (custom,) if isinstance(custom, str) else tuple(custom)
+    with found_model(model, Path(out), preprocessing, modules, progress=progress) as trained:
+        device = target_of(trained, target)
+        chosen = _schemes(device, schemes)
+        if goals.max_arena_bytes is not None:
+            check_installed("tflite_micro")
+        folder = Path(out) / trained.name
+        check_name(trained, folder)
+        destination = folder / f"{device.name}-{BEST}"
+        refuse_existing(destination, replace=force)
+        check_writable(folder)
+        _refuse_stopped(folder, resume=resume, force=force)
+        with ready_to_export(trained, chosen, device, data, calibration, keep_float, False, progress) as ready:
+            assert ready.preparing is not None  # all of them are .tflite files
+            kept = _place(ready, folder)
+            ready.preparing.keep_in(kept)
+            trials = Trials(
+                ready.preparing,
+                ready.folder,
+                kept,
+                jobs=jobs or jobs_here(),
+                arena=goals.max_arena_bytes is not None,
+                progress=progress,
+            )
+            methods = (calibration,) if calibration else METHODS
+            trail = Search(trials, chosen, goals, methods, ready.plan.keep_float, _drop(trained), progress).run()
+            found = Found(trail, None, None)
+            if trail.chosen:
+                candidate = next(tried.candidate for tried in trail.tried if tried.name == trail.chosen)
+                prepared, made = trials.prepared(candidate), trials.made(candidate)
+                most = _drop(trained) if trail.goals.max_drop is None else trail.goals.max_drop
+                proven = proven_file(prepared, made, SCHEMES[candidate.scheme], progress, most)
+                bundle = bundled(prepared.plan, proven, destination, force, {TRAIL: trail.as_json()})
+                found = Found(trail, bundle, proven.report)
+        for place in _stopped(folder):
+            shutil.rmtree(place, ignore_errors=True)
+        return found
+
+
+def _stopped(folder: Path) -> list[Path]:
+    """Where searches keep what they have tried."""
+    return sorted(folder.glob(".search-*"))
+
+
+def _refuse_stopped(folder: Path, *, resume: bool, force: bool) -> None:
+    """Raise OutputError if there is a search that was stopped and it is not said what to do with it."""
+    left = _stopped(folder)
+    if force and not resume:
+        for place in left:
+            shutil.rmtree(place, ignore_errors=True)
+    elif left and not resume:
+        raise OutputError(
+            f"{left[0]} is of a search that was stopped, or still runs; go on with it: add --resume; or begin anew: "
+            "add --force"
+        )
+
+
+def _place(ready: Ready, folder: Path) -> Path:
+    """The folder for what is tried of this model, with these data, by these versions; those of others go."""
+    assert ready.preparing is not None
+    original, samples = ready.preparing.original, ready.plan.samples
+    held_out = samples.gate.fingerprint or sha256_of_arrays(np.asarray(raw) for raw in samples.gate.raw.values())
+    decides = {
+        "model": sha256_of(original.answers.converted.file),
+        "recipe": ready.plan.trained.recipe.as_dict() if ready.plan.trained.recipe else None,
+        "target": dataclasses.asdict(ready.plan.target),
+        "calibration": sha256_of_arrays(np.asarray(raw) for raw in samples.calibration.raw.values()),
+        "held out": held_out,
+        "versions": package_versions(),
+    }
+    place = folder / f".search-{hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]}"
+    for other in _stopped(folder):
+        if other != place:
+            shutil.rmtree(other, ignore_errors=True)
+    with explained(place):
+        place.mkdir(parents=True, exist_ok=True)
+    return place
+
+
+def _schemes(target: Target, named: Sequence[str]) -> list[Scheme]:
+    for name in named:
+        check_legal(SCHEMES[name], target)
+    chosen = schemes_of(target, tuple(dict.fromkeys(named)))
+    if not chosen:
+        what = f"--scheme {named[0]}" if named else f"the target {target.name}"
+        raise IllegalCombination(f"{what} is for servers, and a search is of .tflite files; leave out the limits")
+    return chosen
+
+
+def _drop(trained: Trained) -> float:
+    return trained.recipe.export.max_drop if trained.recipe else MAX_DROP
+
+
+class Search:
+    """The rule: what is tried when, and what is chosen."""
+
+    def __init__(
+        self,
+        trials: Trials,
+        schemes: Sequence[Scheme],
+        goals: Goals,
+        methods: Sequence[str],
+        keep_float: tuple[str, ...],
+        recipe_drop: float,
+        progress: Progress,
+    ) -> None:
+        """
+        Args:
+            schemes: to try, see `schemes_of`.
+            methods: ways to choose ranges; the first is tried of every scheme.
+            keep_float: layers that stay float in every candidate.
+            recipe_drop: largest drop where the goals say none.
+        """
+        self._trials, self._schemes, self._methods, self._keep = trials, schemes, methods, keep_float
+        self.goals, self._recipe_drop, self._progress = goals, recipe_drop, progress
+        self._notes: list[str] = []
+
+    def run(self) -> Trail:
+        """Search to the end. Raises DataError if a drop is asked of a model that has nothing to drop."""
+        direct = [scheme for scheme in self._schemes if not scheme.preparation]
+        self._direct(direct)
+        self._mixed([scheme for scheme in direct if scheme.quantizer not in ("none", "cast")])
+        self._fitted_again(direct, [scheme for scheme in self._schemes if scheme.preparation])
+        leader = self._best()
+        return Trail(self.goals, self._trials.tried, leader.name if leader else "", tuple(self._notes))
+
+    def _direct(self, schemes: Sequence[Scheme]) -> None:
+        """Every scheme with the first way to choose ranges; then with the others, where such a file may win."""
+        tried = self._try([each for scheme in schemes for each in self._candidates(scheme, self._methods[:1])])
+        self._settle(tried)
+        leader = self._best()
+        again = [each for each in tried if each.candidate.method and self._may_win(each, leader)]
+        methods = self._methods[1:]
+        self._try([new for each in again for new in self._candidates(SCHEMES[each.candidate.scheme], methods)])
+        self._time()
+
+    def _mixed(self, schemes: Sequence[Scheme]) -> None:
+        """The layers that lose most stay float, in files that lose too much and are smaller than the best."""
+        left_out = []
+        for scheme in schemes:
+            plain_ones = [each for each in self._of_scheme(scheme) if each.candidate.keep_float == self._keep]
+            if not plain_ones:
+                continue
+            start, leader = best(plain_ones, _of, "quality"), self._best()
+            if not self._only_loses(start) or not (leader is None or self._is_before(start, leader)):
+                left_out.append(scheme.name)
+                continue
+            self._grow(start.candidate)
+        self._time()
+        if left_out:
+            self._notes.append(
+                f"no layers were kept float of {', '.join(left_out)}: where a file loses no more than it may, or is "
+                "not smaller than the best without them, floats in it only make it larger"
+            )
+
+    def _grow(self, start: Candidate) -> None:
+        """Sets of 1, 2, 4 … layers; then some between the largest that loses too much and the smallest that does not.
+
+        Three rounds of these at most, of as many as are made at once.
+        """
+        layers = [error for error in self._trials.layers(start) if error.added > 0]
+        counts = powers_below(len(layers))
+        self._try([*standing_out(start, layers), *(with_floats(start, layers, count) for count in counts)])
+        for _ in range(3):
+            good = [count for count in counts if self._passes(with_floats(start, layers, count))]
+            if not good:
+                return
+            low = max((count for count in counts if count < good[0]), default=0)
+            between = range(low + 1, good[0])
+            more = [*between[:: max(1, len(between) // self._trials.jobs)]][: self._trials.jobs]
+            if not more:
+                return
+            self._try([with_floats(start, layers, count) for count in more])
+            counts = sorted({*counts, *more})
+
+    def _fitted_again(self, direct: Sequence[Scheme], schemes: Sequence[Scheme]) -> None:
+        """Schemes that train: first for integers alone, and the others if that was not enough."""
+        wanted = [scheme for scheme in schemes if self._is_worth_fitting(scheme, direct)]
+        if left_out := [scheme.name for scheme in schemes if scheme not in wanted]:
+            self._notes.append(
+                f"not fitted again: {', '.join(left_out)}; such a file is as large as the plain one before gzip, and "
+                "is tried where that loses too much, or where --prefer or a limit is of gzip or quality"
+            )
+        first = [scheme for scheme in wanted if scheme.preparation == ("quantization_aware",)]
+        for some in (first, [scheme for scheme in wanted if scheme not in first]):
+            still = [scheme for scheme in some if self._is_worth_fitting(scheme, direct)]
+            if len(still) < len(some):
+                names = ", ".join(scheme.name for scheme in some if scheme not in still)
+                self._notes.append(f"not fitted again: {names}; a file as large is within the limits already")
+            self._try([each for scheme in still for each in self._candidates(scheme, self._methods[:1])])
+            self._time()
+
+    def _is_worth_fitting(self, scheme: Scheme, direct: Sequence[Scheme]) -> bool:
+        """Whether a network that is fitted again may lead to a better file than the best, as far as can be told."""
+        base, leader = plain(scheme, direct), self._best()
+        if base is None or leader is None or leader.measured is None:
+            return True
+        if self.goals.prefer == "gzip":
+            return scheme.preparation != ("quantization_aware",) or not self._within(self._of_scheme(base))
+        if self.goals.prefer == "quality":
+            return leader.measured.drop is None or leader.measured.drop > 0
+        made = [each for each in self._of_scheme(base) if each.candidate.keep_float == self._keep]
+        return any(self._only_loses(each, "gzip") and self._is_before(each, leader) for each in made)
+
+    def _candidates(self, scheme: Scheme, methods: Sequence[str]) -> list[Candidate]:
+        return with_methods(scheme, methods, () if scheme.quantizer == "none" else self._keep)
+
+    def _try(self, candidates: Sequence[Candidate]) -> list[Tried]:
+        return self._trials.run(candidates) if candidates else []
+
+    def _settle(self, tried: Sequence[Tried]) -> None:
+        gates = [gate for each in tried if each.measured for gate in each.measured.gates]
+        if not gates:
+            return
+        if self.goals.max_drop is not None and all(gate.metric == "sqnr_db" for gate in gates):
+            raise DataError(
+                "--max-drop: there are no right answers, classes or inputs to give again that a metric could be of; "
+                "files of this model are held to their noise, so leave it out"
+            )
+        self.goals = self.goals.settled(gates[0].metric, self._recipe_drop)
+
+    def _within(self, tried: Iterable[Tried]) -> list[Tried]:
+        return [each for each in tried if each.measured is not None and not misses(self.goals, each.measured)]
+
+    def _passes(self, candidate: Candidate) -> bool:
+        return bool(self._within(each for each in self._trials.tried if each.candidate == candidate))
+
+    def _best(self) -> Tried | None:
+        within = self._within(self._trials.tried)
+        return best(within, _of, self.goals.prefer) if within else None
+
+    def _of_scheme(self, scheme: Scheme) -> list[Tried]:
+        return [e for e in self._trials.tried if e.candidate.scheme == scheme.name and e.measured is not None]
+
+    def _only_loses(self, tried: Tried, *besides: str) -> bool:
+        """Whether it loses too much, and is beyond no other limit but `besides`."""
+        missed = misses(self.goals, _of(tried))
+        return bool(missed) and all(miss.limit in ("drop", "file", *besides) for miss in missed)
+
+    def _may_win(self, tried: Tried, leader: Tried | None) -> bool:
+        """Whether a file as large, that loses less, could be better than the best."""
+        if tried.measured is None or any(m.limit in ("size", "arena") for m in misses(self.goals, tried.measured)):
+            return False
+        return leader is None or leader is tried or self._is_before(tried, leader, SAME_SIZE)
+
+    def _is_before(self, tried: Tried, leader: Tried, tolerance: float = 0.0) -> bool:
+        """Whether it is smaller than the best, where size is preferred; of time and loss a size tells nothing."""
+        mine, best_yet = _of(tried), _of(leader)
+        if self.goals.prefer == "gzip":
+            return mine.gzip_bytes <= best_yet.gzip_bytes * (1 + tolerance)
+        return self.goals.prefer != "size" or mine.bytes <= best_yet.bytes * (1 + tolerance)
+
+    def _time(self) -> None:
+        """Time those within the other limits that were not yet, in turns with the float file, nothing else running."""
+        if not self.goals.needs_latency:
+            return
+        new = [each for each in self._within(self._trials.tried) if _of(each).latency_ms is None]
+        if not new:
+            return
+        files = {"": self._trials.float_file} | {each.name: self._trials.file(each.candidate) for each in new}
+        found = timed_in_turns(files, self._progress)
+        for each in new:
+            times = found.get(each.name)
+            latency, ratio = (times.latency_ms, times.times_first) if times else (math.inf, math.inf)
+            self._trials.timed(each.candidate, latency, ratio)
+
+
+def _of(tried: Tried) -> Measured:
+    assert tried.measured is not None
+    return tried.measured
