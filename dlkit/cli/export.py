@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import math
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from dlkit.cli._completing import models, schemes, targets
+from dlkit.cli._models import (
+    check_arguments,
+    check_origin,
+    custom_option,
+    data_option,
+    known_schemes,
+    preprocessing_of,
+    preprocessing_option,
+)
 from dlkit.cli._output import force_option, out_option, print_next, progress_for, quiet_option, set_option
-from dlkit.cli._quantity import SIZE, TIME
-from dlkit.cli._trail import print_trail
-from dlkit.errors import suggestion
+from dlkit.cli._searching import goals_of, print_trail, search_options
 
 if TYPE_CHECKING:
     from dlkit.bundle.loading import Bundle
@@ -22,58 +28,6 @@ if TYPE_CHECKING:
     from dlkit.pipeline.goals import Goals
     from dlkit.report import Report
     from dlkit.trained import Trained
-
-LIMITS = ("max_drop", "max_size", "max_gzip_size", "max_latency", "max_arena")
-MODES = ("unit", "signed", "lite", "caffe", "torch", "none")
-PREFERENCES = ("size", "gzip", "latency", "quality")
-
-SEARCH_OPTIONS = (
-    click.option(
-        "--max-drop",
-        type=float,
-        metavar="X",
-        help="Search for a file that loses at most so much of the metric on the validation split: of accuracy, AUC, "
-        "skill and agreement a fraction, of PSNR decibels.  [default of a search: the recipe's max_drop]",
-    ),
-    click.option(
-        "--max-size",
-        type=SIZE,
-        metavar="SIZE",
-        help="Search for a file of at most this size, for instance 300kB or 128KiB (kB is 1000 bytes, KiB is 1024).",
-    ),
-    click.option(
-        "--max-gzip-size", type=SIZE, metavar="SIZE", help="The same of the file when gzip has compressed it."
-    ),
-    click.option(
-        "--max-latency",
-        type=TIME,
-        metavar="TIME",
-        help="Search for a file of which an inference takes at most so long here, for instance 5ms (median, 1 thread).",
-    ),
-    click.option(
-        "--max-arena",
-        type=SIZE,
-        metavar="SIZE",
-        help="Search for a file that needs at most this memory for tensors on a microcontroller (needs tflite-micro).",
-    ),
-    click.option(
-        "--prefer",
-        type=click.Choice(PREFERENCES),
-        help="Search, and of the files within all limits write the smallest, the smallest by gzip, the fastest here "
-        "or the one that loses least.  [default of a search: size]",
-    ),
-    click.option("--resume", is_flag=True, help="Go on with a search that was stopped."),
-    click.option(
-        "--jobs", type=click.IntRange(min=1), metavar="N", help="Files a search makes at once.  [default: cores]"
-    ),
-)
-
-
-def search_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of a search."""
-    for option in reversed(SEARCH_OPTIONS):
-        command = option(command)
-    return command
 
 
 @click.command()
@@ -93,13 +47,7 @@ def search_options(command: Callable[..., None]) -> Callable[..., None]:
     shell_complete=targets,
     help="A name of 'dlkit list targets'.  [default: the recipe's, else cpu]",
 )
-@click.option(
-    "--data",
-    type=click.Path(),
-    metavar="PATH",
-    help="What to calibrate with: a folder of images or WAV files, or a .npy, .npz or .csv file. For a model without a "
-    "data set, to prove the file on too.",
-)
+@data_option
 @click.option(
     "--calibration",
     type=click.Choice(("minmax", "percentile", "mse")),
@@ -111,19 +59,8 @@ def search_options(command: Callable[..., None]) -> Callable[..., None]:
     metavar="LAYER",
     help="A layer that is not quantized, or a pattern of names; the report of an export suggests which.",
 )
-@click.option(
-    "--preprocessing",
-    "modes",
-    multiple=True,
-    metavar="[INPUT=]MODE",
-    help=f"How the inputs of a model from elsewhere are prepared, each if they differ: {', '.join(MODES)}.",
-)
-@click.option(
-    "--custom",
-    multiple=True,
-    metavar="MODULE",
-    help="Import this Python module: it has layers of your own that a model from elsewhere is made of.",
-)
+@preprocessing_option
+@custom_option
 @click.option(
     "--streaming",
     is_flag=True,
@@ -183,12 +120,12 @@ def command(
     from dlkit.pipeline import export_schemes
     from dlkit.pipeline.finding import found_model
 
-    chosen = _schemes(quantize, names)
-    _check(model, target, data, decoder, overrides)
-    preprocessing = _preprocessing(modes)
-    _check_origin(model, {"--preprocessing": preprocessing, "--custom": custom})
+    chosen = known_schemes(quantize, names)
+    check_arguments(model, target, data, decoder, overrides)
+    preprocessing = preprocessing_of(modes)
+    check_origin(model, {"--preprocessing": preprocessing, "--custom": custom})
     progress = progress_for(quiet)
-    if goals := _goals(searched, streaming=streaming, decoder=decoder):
+    if goals := goals_of(searched, streaming=streaming, decoder=decoder):
         with found_model(model, Path(out), preprocessing, custom, overrides, progress) as trained:
             _search(trained, goals, quiet, schemes=chosen, target=target, data=data, calibration=calibration,
                     keep_float=keep_float, out=Path(out), force=force, resume=searched["resume"],
@@ -211,34 +148,6 @@ def command(
     _print_results(results, quiet)
 
 
-def _goals(searched: Mapping[str, Any], *, streaming: bool, decoder: bool) -> Goals | None:
-    """What is searched for; None where nothing says so. Raises UsageError for options that do not go together."""
-    from dlkit.pipeline.goals import Goals
-
-    limits = {key: searched[key] for key in LIMITS}
-    given = [f"--{option.replace('_', '-')}" for option in (*LIMITS, "prefer") if searched[option] is not None]
-    if not given:
-        for option in ("resume", "jobs"):
-            if searched[option]:
-                raise click.UsageError(f"--{option} is of a search; give it a limit or --prefer")
-        return None
-    for option, wanted in (("--streaming", streaming), ("--decoder", decoder)):
-        if wanted:
-            raise click.UsageError(
-                f"{option} does not go with {given[0]}; search without it, then export what was found"
-            )
-    if limits["max_drop"] is not None and not 0 <= limits["max_drop"] < math.inf:
-        raise click.UsageError("--max-drop must be a number from 0 on")
-    return Goals(
-        max_drop=limits["max_drop"],
-        max_bytes=limits["max_size"],
-        max_gzip_bytes=limits["max_gzip_size"],
-        max_latency_ms=limits["max_latency"],
-        max_arena_bytes=limits["max_arena"],
-        prefer=searched["prefer"] or "size",
-    )
-
-
 def _search(trained: Trained, goals: Goals, quiet: bool, **how: Any) -> None:
     """Search, and print the trail and the bundle. Raises VerificationRefused if there is none within the limits."""
     from dlkit.errors import VerificationRefused
@@ -253,54 +162,6 @@ def _search(trained: Trained, goals: Goals, quiet: bool, **how: Any) -> None:
         )
     click.echo()
     print_bundle(found.bundle, found.report, quiet)
-
-
-def _schemes(quantize: bool, names: tuple[str, ...]) -> tuple[str, ...]:
-    """The schemes asked for. Raises UsageError if the options disagree, UnknownName for what is no scheme."""
-    from dlkit.schemes import SCHEMES
-
-    if quantize and names and "int8" not in names:
-        raise click.UsageError(f"--quantize means --scheme int8, but --scheme {names[0]} is given too")
-    chosen = names or (("int8",) if quantize else ())
-    for name in chosen:
-        SCHEMES[name]
-    return chosen
-
-
-def _check(model: str | None, target: str | None, data: str | None, decoder: bool, overrides: tuple[str, ...]) -> None:
-    """Raise UsageError for options that do not go together, UnknownName for what is no target."""
-    from dlkit.targets import TARGETS
-
-    if target:
-        TARGETS[target]
-    if decoder and data:
-        raise click.UsageError("--decoder is calibrated with noise; leave out --data")
-    if overrides and not (model or "").endswith(".toml"):
-        raise click.UsageError("--set changes a recipe; name a .toml file")
-
-
-def _check_origin(model: str | None, of_foreign: Mapping[str, object]) -> None:
-    """Raise UsageError for what only a model from elsewhere has, option → what was given, where `model` is none."""
-    from dlkit.pipeline.finding import is_foreign
-
-    for option, given in of_foreign.items():
-        if given and not (model and is_foreign(Path(model))):
-            raise click.UsageError(f"{option} is for a model from elsewhere; a model made here has its own")
-
-
-def _preprocessing(modes: tuple[str, ...]) -> str | dict[str, str] | None:
-    """One mode for all inputs, or input → mode. Raises UsageError for what is no mode."""
-    pairs = [mode.rpartition("=")[::2] for mode in modes]
-    for _, mode in pairs:
-        if mode not in MODES:
-            raise click.UsageError(f"--preprocessing {mode!r} is none; {suggestion(mode, MODES)}")
-    if not pairs:
-        return None
-    if len(pairs) == 1 and not pairs[0][0]:
-        return pairs[0][1]
-    if not all(name for name, _ in pairs):
-        raise click.UsageError("--preprocessing is given several times; say of which input each: INPUT=MODE")
-    return dict(pairs)
 
 
 def _print_results(results: Sequence[tuple[Bundle, Report] | DlkitError], quiet: bool) -> None:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 
 from dlkit.conversion.layer_errors import worth_keeping
+from dlkit.errors import IllegalCombination
 from dlkit.report import LayerError
 from dlkit.schemes import SCHEMES, Scheme
 from dlkit.targets import Target
@@ -53,14 +54,31 @@ def schemes_of(target: Target, named: Sequence[str] = ()) -> list[Scheme]:
 
     Args:
         named: the only ones to try, as they are; empty for all.
+
+    Raises:
+        IllegalCombination: they are for servers.
     """
-    chosen = [SCHEMES[name] for name in (named or target.schemes)]
-    chosen = [scheme for scheme in chosen if scheme.format == "tflite"]
+    chosen = for_devices(target, named)
     if not named:
         inside = {_inside(scheme): scheme for scheme in reversed(chosen)}
         chosen = [scheme for scheme in chosen if inside[_inside(scheme)] is scheme]
     places = {scheme.name: number for number, scheme in enumerate(chosen)}
     return sorted(chosen, key=lambda s: (BITS[s.weights], BITS[s.activations], places[s.name]))
+
+
+def for_devices(target: Target, named: Sequence[str] = ()) -> list[Scheme]:
+    """Those of the schemes named, or of all that the target accepts, that become .tflite files.
+
+    Raises IllegalCombination if there are none.
+    """
+    names = named or target.schemes
+    chosen = [SCHEMES[name] for name in names if SCHEMES[name].format == "tflite"]
+    if not chosen:
+        raise IllegalCombination(
+            f"{', '.join(names)} are for servers, and only .tflite files are searched and compared; export them one by "
+            "one, or choose another --target"
+        )
+    return chosen
 
 
 def _inside(scheme: Scheme) -> tuple[object, ...]:

@@ -22,7 +22,7 @@ from dlkit.bundle.loading import Bundle
 from dlkit.bundle.writing import package_versions
 from dlkit.conversion import starting
 from dlkit.digest import sha256_of, sha256_of_arrays
-from dlkit.errors import DataError, IllegalCombination, OutputError
+from dlkit.errors import DataError, OutputError
 from dlkit.extras import check_installed
 from dlkit.pipeline.bundling import bundled, proven_file
 from dlkit.pipeline.candidates import (
@@ -45,7 +45,6 @@ from dlkit.pipeline.trials import Trials, jobs_here
 from dlkit.progress import SILENT, Progress
 from dlkit.report import Report
 from dlkit.schemes import SCHEMES, Scheme
-from dlkit.targets import Target
 from dlkit.trained import Trained
 from dlkit.writing import check_writable, explained, refuse_existing
 
@@ -107,7 +106,9 @@ def search(
     modules = (custom,) if isinstance(custom, str) else tuple(custom)
     with found_model(model, Path(out), preprocessing, modules, progress=progress) as trained:
         device = target_of(trained, target)
-        chosen = _schemes(device, schemes)
+        for name in schemes:
+            check_legal(SCHEMES[name], device)
+        chosen = schemes_of(device, tuple(dict.fromkeys(schemes)))
         if goals.max_arena_bytes is not None:
             check_installed("tflite_micro")
         folder = Path(out) / trained.name
@@ -129,12 +130,12 @@ def search(
                 progress=progress,
             )
             methods = (calibration,) if calibration else METHODS
-            trail = Search(trials, chosen, goals, methods, ready.plan.keep_float, _drop(trained), progress).run()
+            trail = Search(trials, chosen, goals, methods, ready.plan.keep_float, recipe_drop(trained), progress).run()
             found = Found(trail, None, None)
             if trail.chosen:
                 candidate = next(tried.candidate for tried in trail.tried if tried.name == trail.chosen)
                 prepared, made = trials.prepared(candidate), trials.made(candidate)
-                most = _drop(trained) if trail.goals.max_drop is None else trail.goals.max_drop
+                most = recipe_drop(trained) if trail.goals.max_drop is None else trail.goals.max_drop
                 proven = proven_file(prepared, made, SCHEMES[candidate.scheme], progress, most)
                 bundle = bundled(prepared.plan, proven, destination, force, {TRAIL: trail.as_json()})
                 found = Found(trail, bundle, proven.report)
@@ -183,17 +184,8 @@ def _place(ready: Ready, folder: Path) -> Path:
     return place
 
 
-def _schemes(target: Target, named: Sequence[str]) -> list[Scheme]:
-    for name in named:
-        check_legal(SCHEMES[name], target)
-    chosen = schemes_of(target, tuple(dict.fromkeys(named)))
-    if not chosen:
-        what = f"--scheme {named[0]}" if named else f"the target {target.name}"
-        raise IllegalCombination(f"{what} is for servers, and a search is of .tflite files; leave out the limits")
-    return chosen
-
-
-def _drop(trained: Trained) -> float:
+def recipe_drop(trained: Trained) -> float:
+    """The largest loss of a file that nothing else is said of."""
     return trained.recipe.export.max_drop if trained.recipe else MAX_DROP
 
 
