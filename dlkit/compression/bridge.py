@@ -214,6 +214,8 @@ class _Making:
             made = self.operated(entry, given, numbers, prefix)
         elif numbers:
             raise refusal(name, f"it is called with {numbers[0]!r}")
+        elif len(node["args"]) > 1:
+            raise refusal(name, "it is called with several arguments")
         else:
             made = self.applied(layer, given, options, prefix)
         known.update({(name, at, index): tensor for index, tensor in enumerate(made)})
@@ -227,7 +229,7 @@ class _Making:
                 raise refusal(path, "it is a model that is no graph of layers")
             return self.inside(layer, given if isinstance(given, list) else [given], f"{path}/")
         if path not in self.made:
-            twins = twins_of(layer, self.name_for(layer.name))
+            twins = twins_of(layer, self.name_for(layer.name), path)
             self.add(path, twins)
             self.originals[path] = layer
         outputs = len(layer.output) if isinstance(layer.output, list | tuple) else 1

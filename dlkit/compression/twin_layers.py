@@ -15,7 +15,7 @@ _WITHOUT_EFFECT: dict[str, Callable[[Any], bool]] = {
     "quantization_config": lambda value: value is None,
     "lora_rank": lambda value: value is None,
     "lora_alpha": lambda value: value is None,
-    "zero_output_for_mask": lambda value: not value,
+    "zero_output_for_mask": lambda value: True,  # there are no masks
     "use_cudnn": lambda value: True,
     "seed": lambda value: True,
     "optional": lambda value: not value,
@@ -47,11 +47,12 @@ def refusal(name: str, why: str) -> IllegalCombination:
     return IllegalCombination(f"layer {name!r} cannot be fine-tuned for compression: {why}; {INSTEAD}")
 
 
-def twins_of(layer: Any, name: str) -> list[Any]:
+def twins_of(layer: Any, name: str, path: str) -> list[Any]:
     """Layers of tf_keras, one behind the other, that compute what a layer of Keras 3 does; their weights are its own.
 
     Args:
         name: for the first of them; unique in the twin.
+        path: what the layer is called in the model, for a refusal.
 
     Raises:
         IllegalCombination: there are none.
@@ -61,12 +62,12 @@ def twins_of(layer: Any, name: str) -> list[Any]:
     kind, own = type(layer).__name__, type(layer).__module__.startswith("keras.")
     with tf_keras.utils.custom_object_scope(_ours()):
         if not own:
-            return [_ours_like(layer, name)]
+            return [_ours_like(layer, name, path)]
         if kind in ("SeparableConv2D", "SeparableConv1D"):
-            return _separated(layer, name)
+            return _separated(layer, name, path)
         if kind in ("Bidirectional", "TimeDistributed"):
-            return [_wrapping(layer, name)]
-        return [_like(layer, name)]
+            return [_wrapping(layer, name, path)]
+        return [_like(layer, name, path)]
 
 
 def operation_twin(entry: dict[str, Any], numbers: list[Any], name: str) -> Any:
@@ -92,18 +93,18 @@ def operation_twin(entry: dict[str, Any], numbers: list[Any], name: str) -> Any:
     raise refusal(entry["name"], f"it is the operation {kind}, and not a layer of Keras")
 
 
-def _like(layer: Any, name: str) -> Any:
+def _like(layer: Any, name: str, path: str) -> Any:
     """The layer of the same name in tf_keras, by the configuration of one of Keras 3."""
     import tf_keras
 
     kind = type(layer).__name__
     cls = getattr(tf_keras.layers, kind, None)
     if cls is None:
-        raise refusal(layer.name, f"{kind} exists in Keras 3 alone")
+        raise refusal(path, f"{kind} exists in Keras 3 alone")
     if getattr(layer, "stateful", False):
-        raise refusal(layer.name, "it keeps its state between batches")
+        raise refusal(path, "it keeps its state between batches")
     if kind == "Masking" or getattr(layer, "mask_zero", False):
-        raise refusal(layer.name, "it masks steps")
+        raise refusal(path, "it masks steps")
     known, options = _accepted(cls), {}
     for key, value in layer.get_config().items():
         key = _OTHER_NAMES.get(kind, {}).get(key, key)
@@ -111,11 +112,11 @@ def _like(layer: Any, name: str) -> Any:
             continue
         if key not in known:
             if not _WITHOUT_EFFECT.get(key, lambda _: False)(value):
-                raise refusal(layer.name, f"{kind} with {key} = {value!r} exists in Keras 3 alone")
+                raise refusal(path, f"{kind} with {key} = {value!r} exists in Keras 3 alone")
         elif key.endswith("_initializer"):
             options[key] = "zeros"  # its weights are copied
         else:
-            options[key] = _activation(value, layer.name) if key.endswith("activation") else _plain(value)
+            options[key] = _activation(value, path) if key.endswith("activation") else _plain(value)
     return cls(name=name, trainable=layer.trainable, **options)
 
 
@@ -172,7 +173,7 @@ def _accepted(cls: type) -> set[str]:
     return names - {"self", "args", "kwargs"}
 
 
-def _separated(layer: Any, name: str) -> list[Any]:
+def _separated(layer: Any, name: str, path: str) -> list[Any]:
     """A separable convolution is a depthwise one and one of a single place."""
     import tf_keras
 
@@ -196,7 +197,7 @@ def _separated(layer: Any, name: str) -> list[Any]:
         config["filters"],
         1,
         use_bias=config["use_bias"],
-        activation=_activation(config["activation"], layer.name),
+        activation=_activation(config["activation"], path),
         kernel_initializer="zeros",
         kernel_regularizer=_plain(config["pointwise_regularizer"]),
         bias_regularizer=_plain(config["bias_regularizer"]),
@@ -206,16 +207,16 @@ def _separated(layer: Any, name: str) -> list[Any]:
     return [depthwise, pointwise]
 
 
-def _wrapping(layer: Any, name: str) -> Any:
+def _wrapping(layer: Any, name: str, path: str) -> Any:
     """A layer that holds others."""
     import tf_keras
 
     layers = tf_keras.layers
     if type(layer).__name__ == "TimeDistributed":
         if isinstance(layer.layer, keras.Model):
-            raise refusal(layer.name, "it applies a whole model to each step")
-        return layers.TimeDistributed(_like(layer.layer, f"{name}_each"), name=name)
-    ways = [_like(one, f"{name}_{way}") for way, one in _ways(layer)]
+            raise refusal(path, "it applies a whole model to each step")
+        return layers.TimeDistributed(_like(layer.layer, f"{name}_each", path), name=name)
+    ways = [_like(one, f"{name}_{way}", path) for way, one in _ways(layer)]
     return layers.Bidirectional(ways[0], backward_layer=ways[1], merge_mode=layer.merge_mode, name=name)
 
 
@@ -223,18 +224,18 @@ def _ways(layer: Any) -> tuple[tuple[str, Any], tuple[str, Any]]:
     return ("ahead", layer.forward_layer), ("back", layer.backward_layer)
 
 
-def _ours_like(layer: Any, name: str) -> Any:
+def _ours_like(layer: Any, name: str, path: str) -> Any:
     """The counterpart of a layer of `networks._layers`."""
     import tf_keras
 
     kind = type(layer).__name__
     if not type(layer).__module__.startswith("dlkit."):
-        raise refusal(layer.name, f"{kind} is a layer of your own")
+        raise refusal(path, f"{kind} is a layer of your own")
     if kind == "LocalResponseNormalization":
         return _response_normalization()(layer.size, layer.alpha, layer.k, name=name)
     if kind == "Sampling":
         return tf_keras.layers.Lambda(lambda given: given[0], name=name)  # the mean: what it gives outside training
-    raise refusal(layer.name, f"{kind} has no counterpart in tf_keras")
+    raise refusal(path, f"{kind} has no counterpart in tf_keras")
 
 
 def _response_normalization() -> Any:

@@ -1,0 +1,223 @@
+"""Compression from a trained Keras model to another of the same network, which keeps what its preparation promises."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from shelf import inputs_for, lively, made_in_children
+from short import short_recipe
+
+from dlkit.archive import contents_sha256
+from dlkit.compression.clustering import distinct
+from dlkit.compression.compressing import STEPS, Compressed, compress, compress_model, prepared
+from dlkit.compression.pruning import has_fours
+from dlkit.conversion.tflite import load_model
+from dlkit.errors import IllegalCombination, TrainingError, UnknownName
+from dlkit.networks import NETWORKS
+from dlkit.progress import SILENT, ignore
+from dlkit.recipe import Recipe
+from dlkit.runtime.inspection import inspect_file
+from dlkit.schemes import SCHEMES
+from dlkit.trained import Trained
+from dlkit.verify import broken_promises
+
+pytestmark = pytest.mark.tf
+
+P, C, Q = STEPS
+PREPARATIONS = [(P,), (C,), (Q,), (P, C), (P, Q), (C, Q), (P, C, Q)]
+FAMILIES = [
+    "cnn", "lstm", "dcgan28_generator", "resnet20", "resnext29_8x64d", "inception_v2", "densenet40", "xception",
+    "mobilenet_v1_025", "mobilenet_v2", "convolutional_autoencoder", "dense_autoencoder", "variational_autoencoder",
+    "gru", "simple_rnn", "bidirectional_lstm", "bidirectional_gru", "alexnet", "ds_cnn",
+]  # fmt: skip
+
+
+def in_lanes(fast: Callable[[str, tuple[str, ...]], bool]) -> list[Any]:
+    """Every family with every preparation; what is not fast goes to the slow lane."""
+    return [
+        pytest.param(name, each, marks=() if fast(name, each) else pytest.mark.slow, id=f"{name}-{' '.join(each)}")
+        for name in FAMILIES
+        for each in PREPARATIONS
+    ]
+
+
+def is_fast(name: str, preparation: tuple[str, ...]) -> bool:
+    return name == "cnn" or (name in ("lstm", "dcgan28_generator") and len(preparation) == len(STEPS))
+
+
+OUTPUTS = {"Conv2DTranspose": -2}
+"""Layer → axis of a kernel's outputs, where it is not the last."""
+
+
+def recipe_for(name: str, **compression: Any) -> Recipe:
+    """A recipe that fits the network, small, to the digits again for an epoch of six batches."""
+    network = NETWORKS[name]
+    options = {key: value for key, value in network.small.items() if key != "classes"}
+    if network.task == "generation":
+        options = {"input_shape": [16], "image_shape": [8, 8, 1], "width": 8}
+    elif len(options.get("input_shape", ())) == 3:
+        options["input_shape"] = [*options["input_shape"][:2], 1]
+    return short_recipe(
+        name="again",
+        network={"name": name, "options": options},
+        data={"name": "digits", "resize": "pad", "preprocessing": "signed" if network.task == "generation" else "unit"},
+        training={"epochs": 1, "batch_size": 256, "learning_rate": 0.01},
+        compression={"clusters": 8, **compression},
+    )
+
+
+def network_of(recipe: Recipe) -> Any:
+    return lively(NETWORKS[recipe.network.name], **recipe.network.options)
+
+
+def kernels_in(model: Any, layer: str) -> list[np.ndarray]:
+    """The kernels of a layer of Keras 3, outputs last."""
+    one = model.get_layer(layer)
+    axis = OUTPUTS.get(type(one).__name__, -1)
+    names = ("kernel", "recurrent_kernel", "pointwise_kernel")
+    return [np.moveaxis(np.asarray(w), axis, -1) for w in one.weights if w.name in names]
+
+
+def check_promises(model: Any, found: Compressed, preparation: tuple[str, ...]) -> None:
+    """That the Keras 3 model has what was promised of its kernels, counted anew."""
+    assert bool(found.pruned) == (P in preparation)
+    assert bool(found.clustered) == (C in preparation)
+    for layer in {each.layer for each in found.pruned}:
+        for kernel in kernels_in(model, layer):
+            assert (kernel == 0).sum() >= min(round(kernel.size / 2), kernel.size - 1)
+    for layer in {each.layer for each in found.clustered}:
+        for kernel in kernels_in(model, layer):
+            assert distinct(kernel.reshape(1, -1, kernel.shape[-1])) <= found.clusters
+
+
+@pytest.mark.parametrize(("name", "preparation"), in_lanes(is_fast))
+def test_a_network_keeps_what_each_preparation_promises(name: str, preparation: tuple[str, ...]) -> None:
+    recipe = recipe_for(name)
+    model = network_of(recipe)
+    before = model.get_weights()
+    found = prepared(model, recipe, preparation, ignore)
+    check_promises(model, found, preparation)
+    assert [step.name for step in found.steps] == list(preparation)
+    assert all(np.isfinite(value).all() for value in model.get_weights())
+    assert any((a != b).any() for a, b in zip(before, model.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize("name", ["cnn", *(pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES[1:])])
+def test_a_prepared_network_becomes_int8_throughout(name: str, tmp_path: Path) -> None:
+    recipe = recipe_for(name)
+    model = network_of(recipe)
+    prepared(model, recipe, (P, C, Q), ignore)
+    inputs = inputs_for(NETWORKS[name], model.input_shape[1:])
+    made = made_in_children(model, "int8", inputs, tmp_path)
+    assert broken_promises(inspect_file(made.file), SCHEMES["int8"]) == []
+
+
+@pytest.mark.parametrize("name", ["cnn", "dcgan28_generator", "lstm"])
+@pytest.mark.parametrize("pattern", ["2:4", "block"])
+def test_pruned_kernels_have_their_pattern(name: str, pattern: str) -> None:
+    recipe = recipe_for(name, pruning=pattern, block=[2, 2])
+    model = network_of(recipe)
+    found = prepared(model, recipe, (P, Q), ignore)
+    assert found.pattern == pattern
+    for layer in {each.layer for each in found.pruned}:
+        for kernel in kernels_in(model, layer):
+            cube = kernel.reshape(-1, *kernel.shape[-2:])
+            if pattern == "2:4":
+                assert has_fours(cube)
+            else:
+                matrix = cube.reshape(-1, cube.shape[-1]) != 0
+                blocks = [
+                    matrix[r : r + 2, c : c + 2] for r in range(0, len(matrix), 2) for c in range(0, matrix.shape[1], 2)
+                ]
+                assert all(block.all() or not block.any() for block in blocks)
+
+
+def test_what_24_cannot_have_is_told() -> None:
+    recipe = recipe_for("cnn", pruning="2:4")
+    found = prepared(network_of(recipe), recipe, (P,), ignore)
+    [note] = found.notes
+    assert "conv1" in note
+    assert "conv1" not in {each.layer for each in found.pruned}
+
+
+def test_kept_layers_are_neither_pruned_nor_clustered() -> None:
+    recipe = recipe_for("cnn", keep=["conv*"])
+    found = prepared(network_of(recipe), recipe, (P, C), ignore)
+    layers = {each.layer for each in (*found.pruned, *found.clustered)}
+    assert layers
+    assert not any(layer.startswith("conv") for layer in layers)
+
+
+def test_a_pattern_that_no_layer_has_is_refused() -> None:
+    recipe = recipe_for("cnn", keep=["convv1"])
+    with pytest.raises(UnknownName, match=r"compression.keep: unknown layer with a kernel 'convv1'; did you mean"):
+        prepared(network_of(recipe), recipe, (P,), ignore)
+
+
+def test_depthwise_kernels_are_left_and_told() -> None:
+    recipe = recipe_for("ds_cnn")
+    model = network_of(recipe)
+    found = prepared(model, recipe, (P,), ignore)
+    assert "depthwise" in found.notes[0]
+    assert not any("depthwise" in type(model.get_layer(each.layer)).__name__.lower() for each in found.pruned)
+
+
+def test_an_optimizer_that_tf_keras_lacks_is_refused_by_name() -> None:
+    recipe = recipe_for("cnn")
+    lamb = dataclasses.replace(recipe, training=dataclasses.replace(recipe.training, optimizer="lamb"))
+    with pytest.raises(IllegalCombination, match=r"--set compression.optimizer=adamw"):
+        prepared(network_of(lamb), lamb, (Q,), ignore)
+    instead = dataclasses.replace(lamb, compression=dataclasses.replace(lamb.compression, optimizer="sgd"))
+    assert prepared(network_of(instead), instead, (Q,), ignore).steps
+
+
+def test_a_loss_that_is_no_number_ends_the_fitting() -> None:
+    recipe = recipe_for("convolutional_autoencoder", learning_rate=1e30, optimizer="sgd", epochs=3)
+    with pytest.raises(TrainingError, match=r"--set compression.learning_rate"):
+        prepared(network_of(recipe), recipe, (P,), ignore)
+
+
+@pytest.mark.parametrize("preparation", [(), (Q, P), (P, P), ("pruning",)])
+def test_a_preparation_that_is_none_is_refused(preparation: tuple[str, ...], tmp_path: Path) -> None:
+    with pytest.raises(IllegalCombination, match="pruned, clustered, quantization_aware"):
+        compress_model(tmp_path / "model.keras", recipe_for("cnn"), preparation, tmp_path, SILENT)
+
+
+def test_a_trained_model_is_compressed_in_a_child(trained: Trained, tmp_path: Path) -> None:
+    assert trained.recipe is not None
+    found = compress_model(trained.model, trained.recipe, (P, C, Q), tmp_path, SILENT)
+    assert found.model == tmp_path / "compressed.keras"
+    model = load_model(found.model)
+    check_promises(model, found, (P, C, Q))
+    assert [len(step.history) for step in found.steps] == [2, 2, 2]  # a quarter of the eight epochs
+    assert [layer.name for layer in model.layers] == [layer.name for layer in load_model(trained.model).layers]
+
+
+def test_the_same_recipe_gives_the_same_weights_and_the_environment_is_left(trained: Trained, tmp_path: Path) -> None:
+    assert trained.recipe is not None
+    before = dict(os.environ)
+    for which in ("one", "other"):
+        compress(
+            model=str(trained.model),
+            recipe=json.dumps(trained.recipe.as_dict()),
+            preparation=json.dumps([C, Q]),
+            compressed=str(tmp_path / f"{which}.keras"),
+            told=str(tmp_path / f"{which}.json"),
+            advance=ignore,
+        )
+    assert contents_sha256(tmp_path / "one.keras") == contents_sha256(tmp_path / "other.keras")
+    assert os.environ.get("TF_USE_LEGACY_KERAS") == before.get("TF_USE_LEGACY_KERAS")
+
+
+def test_progress_counts_the_epochs_of_all_steps() -> None:
+    told: list[tuple[int, int]] = []
+    recipe = recipe_for("cnn", epochs=2)
+    prepared(network_of(recipe), recipe, (P, C), lambda done, total: told.append((done, total)))
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
