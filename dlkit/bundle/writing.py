@@ -200,6 +200,7 @@ def report_text(name: str, report: Report) -> str:
         *_size_lines(report),
         *([_prepared(report.compression)] if report.compression else []),
         *([f"kept float   {', '.join(report.kept_float)}"] if report.kept_float else []),
+        *([f"in 8 bits    {', '.join(report.kept_int8)}"] if report.kept_int8 else []),
         f"operations   {_counts(report.ops)}",
         f"{'tensors' if report.runtime == TFLITE else 'weights'}      {_counts(report.tensors)}",
         f"runtime      {_runtime(report)}",

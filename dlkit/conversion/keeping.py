@@ -64,6 +64,26 @@ def recipe_for(
     return [*base_recipe, *rules]
 
 
+def recipe_with(
+    base_recipe: list[dict[str, Any]],
+    other: list[dict[str, Any]],
+    keep: Sequence[str],
+    float_file: Path,
+    names: Sequence[str],
+) -> list[dict[str, Any]]:
+    """A recipe of litert-quantizer that treats the operations of some layers as another one treats all.
+
+    Args:
+        base_recipe, other: of `quantizer_recipes.recipe_of`.
+        keep, names: see `kept_operations`.
+
+    Raises:
+        UnknownName: see `kept_operations`.
+    """
+    scopes = [f"^{re.escape(operation.scope)}$" for operation in kept_operations(float_file, keep, names)]
+    return [*base_recipe, *(rule | {"regex": scope} for scope in scopes for rule in other)]
+
+
 def left_to_quantize(float_file: Path, keep: Sequence[str], names: Sequence[str]) -> set[str]:
     """Names of the operations that do not stay float; what `quantizer.can_quantize` has to have.
 

@@ -12,7 +12,7 @@ from dlkit.calibration.calibrating import measured_ranges
 from dlkit.calibration.ranges import Ranges, workable
 from dlkit.conversion.batches import read_batch
 from dlkit.conversion.fused_weights import quantize_fused_lstm
-from dlkit.conversion.keeping import recipe_for
+from dlkit.conversion.keeping import recipe_for, recipe_with
 from dlkit.conversion.quantizer_recipes import recipe_of, with_small_kernels
 from dlkit.progress import Advance
 from dlkit.runtime.inspection import FUSED_LSTM, inspect_file
@@ -59,7 +59,14 @@ def calibrate(float_tflite: str, calibration: str, method: str, ranges: str, adv
 
 
 def quantize_flatbuffer(
-    float_tflite: str, scheme: str, ranges: str, keep_float: str, layer_names: str, tflite: str, advance: Advance
+    float_tflite: str,
+    scheme: str,
+    ranges: str,
+    keep_float: str,
+    layer_names: str,
+    tflite: str,
+    advance: Advance,
+    keep_int8: str = "[]",
 ) -> None:
     """Make the file of a scheme.
 
@@ -70,6 +77,7 @@ def quantize_flatbuffer(
         keep_float: JSON list of the names or patterns of layers that are not quantized.
         layer_names: JSON list of the names of the Keras layers.
         tflite: file for the result.
+        keep_int8: like `keep_float`, of layers whose weights are as `weights_int8` has them.
     """
     from litert_quantizer import quantizer
 
@@ -77,6 +85,10 @@ def quantize_flatbuffer(
     bits = 16 if wanted.activations == "int16" else 8
     known = workable(float_tflite, _read_ranges(ranges), bits) if wanted.needs_calibration else None
     rules = recipe_of(wanted)
+    if eight := json.loads(keep_int8):
+        rules = recipe_with(
+            rules, recipe_of(SCHEMES["weights_int8"]), eight, Path(float_tflite), json.loads(layer_names)
+        )
     if keep := json.loads(keep_float):
         rules = recipe_for(rules, keep, Path(float_tflite), json.loads(layer_names))
     quantizer.Quantizer(float_tflite, rules).quantize(known).export_model(tflite, overwrite=True)

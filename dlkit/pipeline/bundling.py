@@ -67,7 +67,7 @@ def labelled_file(plan: Plan, converted: Float, scheme: Scheme, progress: Progre
     """The file of a scheme, with labels and preprocessing in it. Raises as `make_file` does."""
     trained, raw = plan.trained, plan.samples.calibration.raw
     calibration = {name: inputs.apply(raw[name]) for name, inputs in trained.inputs.items()}
-    made = make_file(converted, scheme, calibration, progress, plan.method, plan.keep_float)
+    made = make_file(converted, scheme, calibration, progress, plan.method, plan.keep_float, plan.keep_int8)
     return _labelled(made, trained, scheme)
 
 

@@ -26,24 +26,31 @@ class Candidate:
         scheme: on the shelf.
         method: how ranges are chosen; "" where the scheme needs none.
         keep_float: names or patterns of layers that are not quantized.
+        keep_int8: names of layers whose weights take 8 bits, of a scheme of 4.
     """
 
     scheme: str
     method: str = ""
     keep_float: tuple[str, ...] = ()
+    keep_int8: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """For people: "int8 percentile, 2 layers float"."""
         method = f" {self.method}" if self.method not in ("", METHODS[0]) else ""
-        count = len(self.keep_float)
-        kept = f", {self.keep_float[0] if count == 1 else f'{count} layers'} float" if count else ""
-        return f"{self.scheme}{method}{kept}"
+        return f"{self.scheme}{method}{_told(self.keep_float, 'float')}{_told(self.keep_int8, 'in 8 bits')}"
 
     @property
     def key(self) -> str:
         """A name for its folder, which no other candidate has."""
         return hashlib.sha256(json.dumps(dataclasses.astuple(self)).encode()).hexdigest()[:16]
+
+
+def _told(layers: Sequence[str], how: str) -> str:
+    """ ", conv1 float"; of several layers how many they are, with a mark that other sets of as many do not have."""
+    if len(layers) < 2:
+        return "".join(f", {layer} {how}" for layer in layers)
+    return f", {len(layers)} layers {how} #{hashlib.sha256(json.dumps(layers).encode()).hexdigest()[:4]}"
 
 
 def schemes_of(target: Target, named: Sequence[str] = ()) -> list[Scheme]:
@@ -107,23 +114,35 @@ def powers_below(count: int) -> list[int]:
     return [2**power for power in range(count.bit_length()) if 2**power < count]
 
 
-def with_floats(candidate: Candidate, layers: Sequence[LayerError], count: int) -> Candidate:
-    """The same with the `count` layers kept float that add most to its error.
+def with_more_bits(candidate: Candidate, layers: Sequence[LayerError], count: int) -> Candidate:
+    """The same with more bits for the first `count` layers: weights of 4 bits get 8, others become floats.
 
     What a layer of integers loses is mostly lost in the steps of what it reads, so these stay float with it; weights
     that become floats again before they are used lose their own alone.
 
     Args:
-        layers: of the candidate's file, the worst first.
+        layers: in the order in which they are to get them.
     """
     with_feeders = SCHEMES[candidate.scheme].quantizer == "static"
     names = [name for error in layers[:count] for name in (error.layer, *(error.feeders if with_feeders else ()))]
+    return _with(candidate, names)
+
+
+def without(candidate: Candidate, layer: str) -> Candidate:
+    """The same with no more bits for one layer than its scheme has."""
+    keep_float, keep_int8 = (
+        tuple(name for name in names if name != layer) for names in (candidate.keep_float, candidate.keep_int8)
+    )
+    return dataclasses.replace(candidate, keep_float=keep_float, keep_int8=keep_int8)
+
+
+def _with(candidate: Candidate, names: Sequence[str]) -> Candidate:
+    if SCHEMES[candidate.scheme].weights == "int4":
+        return dataclasses.replace(candidate, keep_int8=tuple(dict.fromkeys((*candidate.keep_int8, *names))))
     return dataclasses.replace(candidate, keep_float=tuple(dict.fromkeys((*candidate.keep_float, *names))))
 
 
 def standing_out(candidate: Candidate, layers: Sequence[LayerError]) -> list[Candidate]:
-    """The same with the layers kept float that stand out, with what feeds them; [] if none do."""
+    """The same with more bits for the layers that stand out, and for what feeds them; [] if none do."""
     names = worth_keeping(layers)
-    return [dataclasses.replace(candidate, keep_float=tuple(dict.fromkeys((*candidate.keep_float, *names))))][
-        : len(names)
-    ]
+    return [_with(candidate, names)] if names else []

@@ -192,6 +192,7 @@ def prove(
         layers=layers[:MOST_LAYERS],
         keep_float=keep,
         kept_float=made.kept_float,
+        kept_int8=made.kept_int8,
         compression=gated.compression,
         detection=detection_of(trained, samples.gate, gated.outputs, samples.test, on_test),
     )

@@ -32,8 +32,9 @@ from dlkit.pipeline.candidates import (
     powers_below,
     schemes_of,
     standing_out,
-    with_floats,
     with_methods,
+    with_more_bits,
+    without,
 )
 from dlkit.pipeline.exporting import Ready, check_legal, check_name, ready_to_export, target_of
 from dlkit.pipeline.finding import Model, found_model
@@ -43,7 +44,7 @@ from dlkit.pipeline.timing import timed_in_turns
 from dlkit.pipeline.trail import TRAIL, Trail, Tried
 from dlkit.pipeline.trials import Trials, jobs_here
 from dlkit.progress import SILENT, Progress
-from dlkit.report import Report
+from dlkit.report import LayerError, Report
 from dlkit.schemes import SCHEMES, Scheme
 from dlkit.trained import Trained
 from dlkit.writing import check_writable, explained, refuse_existing
@@ -53,6 +54,9 @@ if TYPE_CHECKING:
 
 BEST = "best"
 """What stands in the place of a scheme in the name of the bundle that a search writes."""
+
+MOST_ROUNDS, MOST_LEFT_OUT = 4, 8
+"""Of taking a layer out of a set: how often, and how many layers are tried."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,10 +137,9 @@ def search(
             trail = Search(trials, chosen, goals, methods, ready.plan.keep_float, recipe_drop(trained), progress).run()
             found = Found(trail, None, None)
             if trail.chosen:
-                candidate = next(tried.candidate for tried in trail.tried if tried.name == trail.chosen)
-                prepared, made = trials.prepared(candidate), trials.made(candidate)
+                prepared, made = trials.prepared(trail.chosen), trials.made(trail.chosen)
                 most = recipe_drop(trained) if trail.goals.max_drop is None else trail.goals.max_drop
-                proven = proven_file(prepared, made, SCHEMES[candidate.scheme], progress, most)
+                proven = proven_file(prepared, made, SCHEMES[trail.chosen.scheme], progress, most)
                 bundle = bundled(prepared.plan, proven, destination, force, {TRAIL: trail.as_json()})
                 found = Found(trail, bundle, proven.report)
         for place in _stopped(folder):
@@ -220,7 +223,7 @@ class Search:
         self._mixed([scheme for scheme in direct if scheme.quantizer not in ("none", "cast")])
         self._fitted_again(direct, [scheme for scheme in self._schemes if scheme.preparation])
         leader = self._best()
-        return Trail(self.goals, self._trials.tried, leader.name if leader else "", tuple(self._notes))
+        return Trail(self.goals, self._trials.tried, leader.candidate if leader else None, tuple(self._notes))
 
     def _direct(self, schemes: Sequence[Scheme]) -> None:
         """Every scheme with the first way to choose ranges; then with the others, where such a file may win."""
@@ -236,7 +239,7 @@ class Search:
         """The layers that lose most stay float, in files that lose too much and are smaller than the best."""
         left_out = []
         for scheme in schemes:
-            plain_ones = [each for each in self._of_scheme(scheme) if each.candidate.keep_float == self._keep]
+            plain_ones = self._plain_ones(scheme)
             if not plain_ones:
                 continue
             start, leader = best(plain_ones, _of, "quality"), self._best()
@@ -247,29 +250,52 @@ class Search:
         self._time()
         if left_out:
             self._notes.append(
-                f"no layers were kept float of {', '.join(left_out)}: where a file loses no more than it may, or is "
-                "not smaller than the best without them, floats in it only make it larger"
+                f"no layers got more bits in {', '.join(left_out)}: where a file loses no more than it may, or is not "
+                "smaller than the best as it is, they only make it larger"
             )
 
     def _grow(self, start: Candidate) -> None:
-        """Sets of 1, 2, 4 … layers; then some between the largest that loses too much and the smallest that does not.
+        """More bits for 1, 2, 4 … layers, those that add most to the error and those that add most for their size.
 
-        Three rounds of these at most, of as many as are made at once.
+        Then for numbers between the largest that loses too much and the smallest that does not, in three rounds of as
+        many files as are made at once; and then for all of the best set but one, as long as that still passes.
         """
-        layers = [error for error in self._trials.layers(start) if error.added > 0]
-        counts = powers_below(len(layers))
-        self._try([*standing_out(start, layers), *(with_floats(start, layers, count) for count in counts)])
+        layers, weights = self._trials.layers(start), self._trials.weights(start)
+        is_static = SCHEMES[start.scheme].quantizer == "static"
+        adding = [error for error in layers if error.added > 0 and (is_static or error.layer in weights)]
+        for_their_size = sorted(adding, key=lambda error: -error.added / max(1, weights.get(error.layer, 0)))
+        orders = (adding, for_their_size)
+        counts = [powers_below(len(adding))] * len(orders)
+        first = [with_more_bits(start, order, count) for order in orders for count in counts[0]]
+        self._try([*standing_out(start, layers), *first])
         for _ in range(3):
-            good = [count for count in counts if self._passes(with_floats(start, layers, count))]
-            if not good:
+            more = [self._between(start, order, known) for order, known in zip(orders, counts, strict=True)]
+            if not any(more):
+                break
+            self._try([with_more_bits(start, order, n) for order, new in zip(orders, more, strict=True) for n in new])
+            counts = [sorted({*known, *new}) for known, new in zip(counts, more, strict=True)]
+        self._thin_out(start, weights)
+
+    def _between(self, start: Candidate, order: Sequence[LayerError], known: Sequence[int]) -> list[int]:
+        """Counts to try between the largest that loses too much and the smallest that does not."""
+        good = [count for count in known if self._passes(with_more_bits(start, order, count))]
+        if not good:
+            return []
+        low = max((count for count in known if count < good[0]), default=0)
+        between = range(low + 1, good[0])
+        return [*between[:: max(1, len(between) // self._trials.jobs)]][: self._trials.jobs]
+
+    def _thin_out(self, start: Candidate, weights: Mapping[str, int]) -> None:
+        """Take a layer out of the best set, the largest first, while what is left passes."""
+        for _ in range(MOST_ROUNDS):
+            grown = [e for e in self._within(self._of_scheme(SCHEMES[start.scheme])) if _of_more(e.candidate, start)]
+            if not grown:
                 return
-            low = max((count for count in counts if count < good[0]), default=0)
-            between = range(low + 1, good[0])
-            more = [*between[:: max(1, len(between) // self._trials.jobs)]][: self._trials.jobs]
-            if not more:
+            leader = best(grown, _of, "size").candidate
+            kept = sorted(_of_more(leader, start), key=lambda name: -weights.get(name, 0))[:MOST_LEFT_OUT]
+            less = [without(leader, name) for name in kept if len(kept) > 1]
+            if not any(self._within(self._try(less))):
                 return
-            self._try([with_floats(start, layers, count) for count in more])
-            counts = sorted({*counts, *more})
 
     def _fitted_again(self, direct: Sequence[Scheme], schemes: Sequence[Scheme]) -> None:
         """Schemes that train: first for integers alone, and the others if that was not enough."""
@@ -297,7 +323,7 @@ class Search:
             return scheme.preparation != ("quantization_aware",) or not self._within(self._of_scheme(base))
         if self.goals.prefer == "quality":
             return leader.measured.drop is None or leader.measured.drop > 0
-        made = [each for each in self._of_scheme(base) if each.candidate.keep_float == self._keep]
+        made = self._plain_ones(base)
         return any(self._only_loses(each, "gzip") and self._is_before(each, leader) for each in made)
 
     def _candidates(self, scheme: Scheme, methods: Sequence[str]) -> list[Candidate]:
@@ -330,6 +356,11 @@ class Search:
     def _of_scheme(self, scheme: Scheme) -> list[Tried]:
         return [e for e in self._trials.tried if e.candidate.scheme == scheme.name and e.measured is not None]
 
+    def _plain_ones(self, scheme: Scheme) -> list[Tried]:
+        """Those in which no layer has more bits than the scheme or the user says."""
+        found = [(each, each.candidate) for each in self._of_scheme(scheme)]
+        return [each for each, candidate in found if candidate.keep_float == self._keep and not candidate.keep_int8]
+
     def _only_loses(self, tried: Tried, *besides: str) -> bool:
         """Whether it loses too much, and is beyond no other limit but `besides`."""
         missed = misses(self.goals, _of(tried))
@@ -361,6 +392,12 @@ class Search:
             times = found.get(each.name)
             latency, ratio = (times.latency_ms, times.times_first) if times else (math.inf, math.inf)
             self._trials.timed(each.candidate, latency, ratio)
+
+
+def _of_more(candidate: Candidate, start: Candidate) -> tuple[str, ...]:
+    """The layers that have more bits than in the file it was grown from."""
+    given = {*start.keep_float, *start.keep_int8}
+    return tuple(name for name in (*candidate.keep_float, *candidate.keep_int8) if name not in given)
 
 
 def _of(tried: Tried) -> Measured:

@@ -17,6 +17,8 @@ TRAIL = "trail.json"
 """The file of a bundle that tells how it was found."""
 NEAREST = 3
 """Files that are named when none is within the limits."""
+KEPT = ("keep_float", "keep_int8")
+"""What in a candidate is a list in JSON."""
 NO_NUMBERS = ("nan", "inf", "-inf")
 
 
@@ -47,13 +49,13 @@ class Trail:
     Attributes:
         goals: as they were given, with the recipe's largest drop where none was.
         tried: in the order in which they were.
-        chosen: name of the candidate that was written; "" where none is within the limits.
+        chosen: what was written; None where none is within the limits.
         notes: what was not tried, and by which rule.
     """
 
     goals: Goals
     tried: tuple[Tried, ...]
-    chosen: str = ""
+    chosen: Candidate | None = None
     notes: tuple[str, ...] = ()
 
     def as_json(self) -> bytes:
@@ -67,7 +69,7 @@ def trail_from(content: bytes) -> Trail:
     return Trail(
         goals=Goals(**table["goals"]),
         tried=tuple(tried_from(each) for each in table["tried"]),
-        chosen=table["chosen"],
+        chosen=None if table["chosen"] is None else _candidate_from(table["chosen"]),
         notes=tuple(table["notes"]),
     )
 
@@ -92,10 +94,9 @@ def _numbers(table: dict[str, Any]) -> dict[str, Any]:
 
 def tried_from(table: dict[str, Any]) -> Tried:
     """What `dataclasses.asdict` made of a `Tried`, as JSON gives it back."""
-    candidate = table["candidate"]
     measured = table["measured"]
     return Tried(
-        candidate=Candidate(**{**candidate, "keep_float": tuple(candidate["keep_float"])}),
+        candidate=_candidate_from(table["candidate"]),
         measured=None
         if measured is None
         else Measured(
@@ -110,13 +111,17 @@ def tried_from(table: dict[str, Any]) -> Tried:
     )
 
 
-def verdict(goals: Goals, tried: Tried, chosen: str = "") -> str:
+def _candidate_from(table: dict[str, Any]) -> Candidate:
+    return Candidate(**{**table, **{key: tuple(table[key]) for key in KEPT}})
+
+
+def verdict(goals: Goals, tried: Tried, chosen: Candidate | None = None) -> str:
     """One line on a candidate: the best, within the limits, or what it misses."""
     if tried.measured is None:
         return tried.why_not
     if missed := misses(goals, tried.measured):
         return "; ".join(miss.text for miss in missed)
-    return "best" if tried.name == chosen else "within the limits"
+    return "best" if tried.candidate == chosen else "within the limits"
 
 
 def in_the_way(goals: Goals, tried: Iterable[Tried]) -> str:

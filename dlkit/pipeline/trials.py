@@ -20,6 +20,7 @@ from dlkit.archive import gzip_bytes
 from dlkit.conversion import starting
 from dlkit.conversion.arena import arena_bytes
 from dlkit.conversion.layer_errors import MOST_SAMPLES, layer_errors
+from dlkit.conversion.layer_names import layer_of
 from dlkit.conversion.making import Made
 from dlkit.errors import ConversionError, DlkitError, IllegalCombination
 from dlkit.pipeline.bundling import labelled_file
@@ -30,6 +31,7 @@ from dlkit.pipeline.proving import measure_gate
 from dlkit.pipeline.trail import Tried, plain_json, tried_from
 from dlkit.progress import SILENT, Progress, ignore
 from dlkit.report import LayerError
+from dlkit.runtime.stored_weights import stored_weights
 from dlkit.schemes import SCHEMES, Scheme
 from dlkit.verify import failed_gates
 from dlkit.writing import new_folder
@@ -105,7 +107,10 @@ class Trials:
         scheme = SCHEMES[candidate.scheme]
         prepared = self._preparing.prepared(scheme, SILENT)
         plan = dataclasses.replace(
-            prepared.plan, method=candidate.method or prepared.plan.method, keep_float=candidate.keep_float
+            prepared.plan,
+            method=candidate.method or prepared.plan.method,
+            keep_float=candidate.keep_float,
+            keep_int8=candidate.keep_int8,
         )
         return dataclasses.replace(prepared, plan=plan)
 
@@ -119,6 +124,7 @@ class Trials:
             told["quantizer"],
             converted.layer_names,
             candidate.keep_float,
+            candidate.keep_int8,
             told["can_keep_float"],
         )
 
@@ -133,6 +139,15 @@ class Trials:
             return layer_errors(made.float_file, made.file, few, made.layer_names, ignore).layers
         except ConversionError:
             return ()
+
+    def weights(self, candidate: Candidate) -> dict[str, int]:
+        """Layer → how many weights it has, of those with any."""
+        converted = self.prepared(candidate).answers.converted
+        found: dict[str, int] = {}
+        for each in stored_weights(converted.file.read_bytes(), converted.file.name):
+            layer = next(filter(None, (layer_of(scope, converted.layer_names) for scope in each.scopes)), "")
+            found[layer] = found.get(layer, 0) + each.values.size
+        return found
 
     def timed(self, candidate: Candidate, latency_ms: float, times_float: float) -> None:
         """Remember how long an inference of its file takes."""
