@@ -1,7 +1,10 @@
 """Clustering: each kernel is left with a few distinct weights, which are trained on together.
 
 Han et al. 2016, arXiv:1510.00149, section 3: k-means on the weights, then the weights of a cluster move as one. The
-first centres are drawn as in k-means++ (Arthur & Vassilvitskii 2007).
+first centres are drawn as in k-means++ (Arthur & Vassilvitskii 2007). Otherwise than there, what is clustered is the
+size of a weight in units of the largest of its output channel, and the largest is a centre: int8 has the largest weight
+of each channel at 127, so that the integers of all channels are the same few, and gzip makes a smaller file of them.
+Of `digits`, pruned to 0.85 and trained for integers, gzip made 28.2 kB where each channel had its own integers.
 """
 
 from __future__ import annotations
@@ -77,14 +80,19 @@ def distinct(cube: NDArray[Any]) -> int:
 
 
 def _tied(kernel: Kernel, count: int, seed: int, keep_zeros: bool) -> Ties:
-    values = kernel.values
-    flat = values.reshape(-1)
-    if not keep_zeros or not (flat == 0.0).any():
-        centres = centres_of(flat, count, seed)
-        return Ties(kernel, nearest(values, centres), len(centres), None)
-    centres = centres_of(flat[flat != 0.0], count - 1, seed)
-    places = np.where(values == 0.0, len(centres), nearest(values, centres))
-    return Ties(kernel, places, len(centres) + 1, len(centres))
+    weights = kernel.cube(kernel.values)
+    weights = weights.reshape(-1, weights.shape[-1])
+    largest = np.abs(weights).max(axis=0)
+    sizes = np.abs(weights) / np.where(largest > 0.0, largest, 1.0)
+    zero = (weights == 0.0) if keep_zeros else (sizes == 0.0) & (largest == 0.0)
+    centres = centres_of(sizes[~zero], magnitudes(count, keep_zeros), seed, 1.0)
+    signs = np.where(zero, 0.0, np.where(weights < 0.0, -1.0, 1.0)).astype(np.float32)
+    return Ties(kernel, nearest(sizes, centres), signs, centres)
+
+
+def magnitudes(clusters: int, keep_zeros: bool) -> int:
+    """Sizes of weights that come to so many clusters: each with both signs, and zero where it is one."""
+    return (clusters - 1) // 2 if keep_zeros else clusters // 2
 
 
 def nearest(values: NDArray[np.float32], centres: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -92,19 +100,23 @@ def nearest(values: NDArray[np.float32], centres: NDArray[np.float32]) -> NDArra
     return np.searchsorted((centres[1:] + centres[:-1]) / 2.0, values).astype(np.int64)
 
 
-def centres_of(values: NDArray[np.float32], count: int, seed: int) -> NDArray[np.float32]:
-    """At most `count` rising centres of `values` (N,)."""
+def centres_of(values: NDArray[np.float32], count: int, seed: int, largest: float | None = None) -> NDArray[np.float32]:
+    """At most `count` rising centres of `values` (N,); the last of them is at `largest`, if that is given."""
     rng = np.random.default_rng(seed)
     seen = rng.choice(values, SEEN, replace=False) if len(values) > SEEN else values
-    known = np.unique(seen)
+    known = np.unique(seen if largest is None else np.append(seen, np.float32(largest)))
     if len(known) <= count:
         return known
     centres = np.sort(_drawn(seen.astype(np.float64), count, rng))
+    if largest is not None:
+        centres[-1] = largest
     for _ in range(ROUNDS):
         places = np.searchsorted((centres[1:] + centres[:-1]) / 2.0, seen)
         sizes = np.bincount(places, minlength=len(centres))
         sums = np.bincount(places, weights=seen, minlength=len(centres))
         moved = np.sort(np.where(sizes > 0, sums / np.maximum(sizes, 1), centres))
+        if largest is not None:
+            moved[-1] = largest
         if np.array_equal(moved, centres):
             break
         centres = moved

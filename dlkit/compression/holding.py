@@ -19,11 +19,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+STEPS, SMALLEST_SCALE = 127, 1e-12
+"""Of an 8-bit weight above 0; and what the largest weight of a channel is at the least."""
+
+
 class Held(Protocol):
     """Something that holds of a kernel."""
 
     def restore(self) -> None:
         """Make it hold again, as operations of TensorFlow."""
+
+    def settle(self) -> None:
+        """When the training has ended: come to what 8-bit integers can hold, likewise."""
 
 
 class Zeros:
@@ -42,27 +49,56 @@ class Zeros:
         variable = self.kernel.variable
         variable.assign(tf.where(self.mask > 0.0, variable, tf.zeros_like(variable)))
 
+    def settle(self) -> None:
+        self.restore()
+
 
 class Ties:
-    """Weights of a cluster stay one value: the mean of what the optimizer makes of them; those of zero stay zero."""
+    """Weights of a cluster stay one size, in units of the largest of their output channel; zeros stay zero.
 
-    def __init__(self, kernel: Kernel, clusters: NDArray[np.int64], count: int, zero: int | None) -> None:
-        """Args:
-        clusters: of each weight, in the kernel's own shape, 0 to `count`.
-        zero: the cluster whose value is 0, if one is.
+    What the optimizer makes of the weights is brought back to the nearest kernel of that form, in the sense of least
+    squares, first by its channels and then by its sizes. When the training ends sizes are whole numbers of 127, which
+    int8 rounds no further.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        clusters: NDArray[np.int64],
+        signs: NDArray[np.float32],
+        sizes: NDArray[np.float32],
+    ) -> None:
         """
-        self.kernel, self.count = kernel, count
-        self.clusters = tf.constant(clusters.reshape(-1).astype(np.int32))
-        sizes = np.maximum(np.bincount(clusters.reshape(-1), minlength=count), 1).astype(np.float32)
-        factors = 1.0 / sizes
-        if zero is not None:
-            factors[zero] = 0.0
-        self.factors = tf.constant(factors.astype(np.float32))
+        Args:
+            clusters: of each weight, as (all else, outputs), the place of its size in `sizes`.
+            signs: likewise, -1 or 1; 0 where a weight is 0 and stays so.
+            sizes: rising, the last one 1.
+        """
+        self.kernel, self.count = kernel, len(sizes)
+        self.clusters, self.signs = tf.constant(clusters.astype(np.int32)), tf.constant(signs)
+        self.sizes = tf.Variable(sizes.astype(np.float32), trainable=False)
 
     def restore(self) -> None:
-        variable = self.kernel.variable
-        sums = tf.math.unsorted_segment_sum(tf.reshape(variable, (-1,)), self.clusters, self.count)
-        variable.assign(tf.reshape(tf.gather(sums * self.factors, self.clusters), variable.shape))
+        weights = self.kernel.by_output(self.kernel.variable) * self.signs
+        there, sizes = tf.abs(self.signs), tf.gather(self.sizes, self.clusters) * tf.abs(self.signs)
+        scales = tf.math.divide_no_nan(tf.reduce_sum(weights * sizes, 0), tf.reduce_sum(sizes * sizes, 0))
+        scales = tf.maximum(scales, SMALLEST_SCALE)  # (outputs,)
+
+        def summed(values: Any) -> Any:
+            return tf.math.unsorted_segment_sum(tf.reshape(values, (-1,)), tf.reshape(self.clusters, (-1,)), self.count)
+
+        moved = tf.math.divide_no_nan(summed(weights * scales), summed(there * scales * scales))
+        self.sizes.assign(tf.concat([tf.clip_by_value(moved[:-1], 0.0, 1.0), [1.0]], 0))
+        self._become(scales)
+
+    def settle(self) -> None:
+        scales = tf.reduce_max(tf.abs(self.kernel.by_output(self.kernel.variable)), 0)
+        self.sizes.assign(tf.round(self.sizes * STEPS) / STEPS)
+        self._become(scales)
+
+    def _become(self, scales: Any) -> None:
+        sizes = tf.gather(self.sizes, self.clusters)
+        self.kernel.variable.assign(self.kernel.back(self.signs * sizes * scales))
 
 
 def restoring(held: Sequence[Held]) -> Any:
@@ -80,5 +116,9 @@ def restoring(held: Sequence[Held]) -> Any:
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             restore()
+
+        def on_train_end(self, logs: Any = None) -> None:
+            for each in held:
+                each.settle()
 
     return Restoring()
