@@ -56,7 +56,7 @@ SEARCH_OPTIONS = (
         help="Search, and of the files within all limits write the smallest, the smallest by gzip, the fastest here "
         "or the one that loses least.  [default of a search: size]",
     ),
-    click.option("--resume", is_flag=True, help="Go on with a search that was stopped."),
+    click.option("--resume", is_flag=True, help="Go on with a search that was stopped; what it tried counts."),
     jobs_option,
 )
 

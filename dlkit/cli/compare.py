@@ -28,6 +28,7 @@ from dlkit.cli._output import (
     quiet_option,
     set_option,
 )
+from dlkit.cli._searching import WIDTH
 from dlkit.errors import printable
 from dlkit.quantities import size
 
@@ -123,8 +124,8 @@ def _print(found: Compared, quiet: bool) -> None:
         if each.measured is None:
             click.echo(f"\nno {each.scheme}: {printable(each.why_not)}")
     for note in found.notes:
-        click.echo(f"\n{printable(note)}")
-    click.echo(f"\n{printable(found.recommendation)}")
+        click.echo("\n" + click.wrap_text(printable(note), WIDTH))
+    click.echo("\n" + click.wrap_text(printable(found.recommendation), WIDTH))
     if found.picture is not None:
         click.echo(f"\nwrote {found.picture}")
     best = next((each.scheme for each in found.variants if each.smallest), None)

@@ -21,6 +21,7 @@ from dlkit.cli._models import (
 )
 from dlkit.cli._output import force_option, out_option, print_next, progress_for, quiet_option, set_option
 from dlkit.cli._searching import goals_of, print_trail, search_options
+from dlkit.cli._stopping import Stopped
 
 if TYPE_CHECKING:
     from dlkit.bundle.loading import Bundle
@@ -154,7 +155,12 @@ def _search(trained: Trained, goals: Goals, quiet: bool, **how: Any) -> None:
     from dlkit.pipeline.searching import search
     from dlkit.pipeline.trail import in_the_way
 
-    found = search(trained, goals, **how)
+    try:
+        found = search(trained, goals, **how)
+    except (KeyboardInterrupt, Stopped):
+        if list((how["out"] / trained.name).glob(".search-*/*/tried.json")):
+            click.echo("go on with the same command and --resume", err=True)
+        raise
     print_trail(found.trail)
     if found.bundle is None or found.report is None:
         raise VerificationRefused(

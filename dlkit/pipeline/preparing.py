@@ -79,7 +79,7 @@ class Preparing:
         if steps not in self._made:
             plan = self._made[()].plan
             recipe, folder = _recipe_for(plan.trained, scheme), self._folder / scheme.name
-            folder.mkdir()
+            folder.mkdir(exist_ok=True)  # it may have failed before
             progress = progress or self._progress
             compressed = self._compressed(plan.trained, recipe, scheme, folder, progress)
             converted = convert_model(compressed.model, self._inputs, folder, progress)

@@ -255,6 +255,31 @@ def test_a_stopped_search_goes_on(place: Path) -> None:
     assert without_seconds(anew.trail) == without_seconds(resumed.trail)
 
 
+def test_a_network_that_was_fitted_again_is_kept_too(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By gzip a pruned network is smaller; a search that goes on does not train it again, nor to prove it."""
+
+    class Pruned(StopsAtThe):
+        def step(self, label: str):
+            return super().step(label if "int8_pruned" in label else "")
+
+    some = {"schemes": ["int8", "int8_pruned"], "out": place, "jobs": 1}
+    goals = Goals(max_drop=0.05, prefer="gzip")
+    with pytest.raises(Stop):
+        search("short", goals, progress=Pruned(1), **some)
+
+    def trains(*given, **how):
+        raise AssertionError("it was trained before")
+
+    monkeypatch.setattr("dlkit.pipeline.preparing.compress_model", trains)
+    found = search("short", goals, resume=True, **some)
+    sizes = {each.candidate.scheme: each.measured.gzip_bytes for each in found.trail.tried if each.measured}
+    assert sizes["int8_pruned"] < 0.9 * sizes["int8"]
+    assert found.report is not None
+    if found.trail.chosen is not None and found.trail.chosen.scheme == "int8_pruned":
+        assert found.report.compression is not None
+        assert found.report.compression.steps == ("pruned",)
+
+
 def test_what_another_model_has_kept_is_not_taken(place: Path) -> None:
     """Its weights are others, and so is the name of its folder."""
     old = place / "short" / ".search-0123456789abcdef"
