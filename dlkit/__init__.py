@@ -18,6 +18,7 @@ _PUBLIC = {
     "Bundle": "dlkit.bundle.loading",
     "DATASETS": "dlkit.datasets",
     "DlkitError": "dlkit.errors",
+    "Goals": "dlkit.pipeline.goals",
     "NETWORKS": "dlkit.networks",
     "Recipe": "dlkit.recipe",
     "Report": "dlkit.report",
@@ -27,6 +28,7 @@ _PUBLIC = {
     "Trained": "dlkit.trained",
     "build_network": "dlkit.pipeline",
     "build_recipe": "dlkit.pipeline",
+    "compare": "dlkit.pipeline.comparing",
     "custom_layers": "dlkit.networks._layers",
     "evaluate": "dlkit.pipeline.evaluating",
     "export": "dlkit.pipeline",
@@ -37,6 +39,7 @@ _PUBLIC = {
     "load_trained": "dlkit.trained",
     "read_recipe": "dlkit.recipe",
     "run": "dlkit.pipeline",
+    "search": "dlkit.pipeline.searching",
     "sensitivity": "dlkit.pipeline.sensing",
     "train": "dlkit.pipeline",
 }

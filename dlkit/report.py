@@ -161,6 +161,7 @@ class Report:
         layers: the ten layers that add most to the error, the worst first; empty for a float file.
         keep_float: layers that stand out among them, with what feeds them; what to keep float.
         kept_float: the patterns of layers that were.
+        kept_int8: layers whose weights take 8 bits, of a scheme that has 4 for others.
         detection: of an anomaly detector; None of other models.
         compression: of a scheme that fits the network again; None of others.
     """
@@ -184,6 +185,7 @@ class Report:
     layers: tuple[LayerError, ...] = ()
     keep_float: tuple[str, ...] = ()
     kept_float: tuple[str, ...] = ()
+    kept_int8: tuple[str, ...] = ()
     detection: Detection | None = None
     gzip_bytes: int = 0
     float_gzip_bytes: int = 0

@@ -6,8 +6,9 @@ import dataclasses
 import importlib.metadata
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -77,6 +78,7 @@ def write_bundle(
     weights_sha256: str,
     replace: bool,
     step: tuple[Path, dict[str, Any]] | None = None,
+    besides: Mapping[str, bytes] = MappingProxyType({}),
 ) -> Bundle:
     """Write the bundle `folder` and read it back.
 
@@ -85,6 +87,7 @@ def write_bundle(
         samples: input name → (N, ...), a few raw held-out samples for the bundle's own check.
         weights_sha256: of the float model's weights; unlike the date in its file, they say what was exported.
         step: the proven file of one step of a recurrent network, and its names; or None.
+        besides: further files that the bundle is to hold, by their names.
 
     Raises:
         OutputError: `folder` exists and `replace` is false, or cannot be written.
@@ -102,6 +105,8 @@ def write_bundle(
             arrays |= streamed
         write_npz(new / "samples.npz", arrays, compress=True)
         _write_texts(new, trained, report, reference)
+        for name, content in besides.items():
+            (new / name).write_bytes(content)
         manifest = {
             "format": FORMAT,
             "model": kept.name,
@@ -195,6 +200,7 @@ def report_text(name: str, report: Report) -> str:
         *_size_lines(report),
         *([_prepared(report.compression)] if report.compression else []),
         *([f"kept float   {', '.join(report.kept_float)}"] if report.kept_float else []),
+        *([f"in 8 bits    {', '.join(report.kept_int8)}"] if report.kept_int8 else []),
         f"operations   {_counts(report.ops)}",
         f"{'tensors' if report.runtime == TFLITE else 'weights'}      {_counts(report.tensors)}",
         f"runtime      {_runtime(report)}",
@@ -338,7 +344,12 @@ def _forecast(trained: Trained, task: str, output: TensorFormat) -> dict[str, An
 
 def _versions(scheme: str) -> dict[str, str]:
     """Entry of the manifest: package → version."""
-    names = (*VERSIONED, *ONNX_TOOLS) if SCHEMES[scheme].format == "onnx" else VERSIONED
+    return package_versions(ONNX_TOOLS if SCHEMES[scheme].format == "onnx" else ())
+
+
+def package_versions(besides: Sequence[str] = ()) -> dict[str, str]:
+    """Package → version, of those that decide what a file is."""
+    names = (*VERSIONED, *besides)
     return {"dlkit": __version__} | {name: importlib.metadata.version(name) for name in names}
 
 

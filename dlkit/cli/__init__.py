@@ -20,7 +20,7 @@ from dlkit.errors import DlkitError, suggestion, system_reason
 
 # Order of `dlkit --help`: the order in which a new user meets them.
 COMMANDS = (
-    "run", "build", "train", "export", "sensitivity", "predict", "evaluate", "bench", "inspect", "list",
+    "run", "build", "train", "export", "compare", "sensitivity", "predict", "evaluate", "bench", "inspect", "list",
     "doctor", "completion",
 )  # fmt: skip
 

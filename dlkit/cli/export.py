@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dlkit.cli._completing import models, schemes, targets
+from dlkit.cli._models import (
+    check_arguments,
+    check_origin,
+    custom_option,
+    data_option,
+    known_schemes,
+    preprocessing_of,
+    preprocessing_option,
+)
 from dlkit.cli._output import force_option, out_option, print_next, progress_for, quiet_option, set_option
-from dlkit.errors import suggestion
+from dlkit.cli._searching import goals_of, print_trail, search_options
+from dlkit.cli._stopping import Stopped
 
 if TYPE_CHECKING:
     from dlkit.bundle.loading import Bundle
     from dlkit.errors import DlkitError
+    from dlkit.pipeline.goals import Goals
     from dlkit.report import Report
-
-MODES = ("unit", "signed", "lite", "caffe", "torch", "none")
+    from dlkit.trained import Trained
 
 
 @click.command()
@@ -38,13 +48,7 @@ MODES = ("unit", "signed", "lite", "caffe", "torch", "none")
     shell_complete=targets,
     help="A name of 'dlkit list targets'.  [default: the recipe's, else cpu]",
 )
-@click.option(
-    "--data",
-    type=click.Path(),
-    metavar="PATH",
-    help="What to calibrate with: a folder of images or WAV files, or a .npy, .npz or .csv file. For a model without a "
-    "data set, to prove the file on too.",
-)
+@data_option
 @click.option(
     "--calibration",
     type=click.Choice(("minmax", "percentile", "mse")),
@@ -56,19 +60,8 @@ MODES = ("unit", "signed", "lite", "caffe", "torch", "none")
     metavar="LAYER",
     help="A layer that is not quantized, or a pattern of names; the report of an export suggests which.",
 )
-@click.option(
-    "--preprocessing",
-    "modes",
-    multiple=True,
-    metavar="[INPUT=]MODE",
-    help=f"How the inputs of a model from elsewhere are prepared, each if they differ: {', '.join(MODES)}.",
-)
-@click.option(
-    "--custom",
-    multiple=True,
-    metavar="MODULE",
-    help="Import this Python module: it has layers of your own that a model from elsewhere is made of.",
-)
+@preprocessing_option
+@custom_option
 @click.option(
     "--streaming",
     is_flag=True,
@@ -79,6 +72,7 @@ MODES = ("unit", "signed", "lite", "caffe", "torch", "none")
     is_flag=True,
     help="Of a variational auto-encoder the decoder alone, which makes images of noise: a bundle of NAME-decoder.",
 )
+@search_options
 @out_option
 @force_option
 @set_option
@@ -99,6 +93,7 @@ def command(
     force: bool,
     overrides: tuple[str, ...],
     quiet: bool,
+    **searched: Any,
 ) -> None:
     """Convert a model, quantize it, prove it against the float model and write a bundle.
 
@@ -109,20 +104,34 @@ def command(
     your own come from the modules you name with --custom. Exit code 3 means that the file was refused;
     no bundle was written.
 
+    With a limit (--max-…) or --prefer the best file is searched for: every scheme of the target or those of --scheme,
+    ways to choose ranges, files in which the layers that lose most stay float, and networks that are fitted again by
+    their recipe; each is made and measured on the validation split, a step only if it may win. Of the files within all
+    limits it writes the smallest, or what --prefer says, as NAME/TARGET-best with the trail of all that was tried;
+    sizes within 1 % (and times within 5 %) count as equal, then the size by gzip decides, then what is lost.
+    Exit code 3 means that no file is within the limits.
+
     \b
     Example:
       dlkit build vgg16 && dlkit export --quantize --data photos/
       dlkit export digits --scheme float32 --scheme float16 --scheme dynamic_int8
       dlkit export mine.keras --custom mypackage.layers --preprocessing unit --data photos/
+      dlkit export digits --max-drop 0.005 --max-size 100KB
     """
     from dlkit.pipeline import export_schemes
     from dlkit.pipeline.finding import found_model
 
-    chosen = _schemes(quantize, names)
-    _check(model, target, data, decoder, overrides)
+    chosen = known_schemes(quantize, names)
+    check_arguments(model, target, data, decoder, overrides)
     preprocessing = preprocessing_of(modes)
     check_origin(model, {"--preprocessing": preprocessing, "--custom": custom})
     progress = progress_for(quiet)
+    if goals := goals_of(searched, streaming=streaming, decoder=decoder):
+        with found_model(model, Path(out), preprocessing, custom, overrides, progress) as trained:
+            _search(trained, goals, quiet, schemes=chosen, target=target, data=data, calibration=calibration,
+                    keep_float=keep_float, out=Path(out), force=force, resume=searched["resume"],
+                    jobs=searched["jobs"], progress=progress)  # fmt: skip
+        return
     with found_model(model, Path(out), preprocessing, custom, overrides, progress) as trained:
         results = export_schemes(
             trained,
@@ -140,52 +149,25 @@ def command(
     _print_results(results, quiet)
 
 
-def _schemes(quantize: bool, names: tuple[str, ...]) -> tuple[str, ...]:
-    """The schemes asked for. Raises UsageError if the options disagree, UnknownName for what is no scheme."""
-    from dlkit.schemes import SCHEMES
+def _search(trained: Trained, goals: Goals, quiet: bool, **how: Any) -> None:
+    """Search, and print the trail and the bundle. Raises VerificationRefused if there is none within the limits."""
+    from dlkit.errors import VerificationRefused
+    from dlkit.pipeline.searching import search
+    from dlkit.pipeline.trail import in_the_way
 
-    if quantize and names and "int8" not in names:
-        raise click.UsageError(f"--quantize means --scheme int8, but --scheme {names[0]} is given too")
-    chosen = names or (("int8",) if quantize else ())
-    for name in chosen:
-        SCHEMES[name]
-    return chosen
-
-
-def _check(model: str | None, target: str | None, data: str | None, decoder: bool, overrides: tuple[str, ...]) -> None:
-    """Raise UsageError for options that do not go together, UnknownName for what is no target."""
-    from dlkit.targets import TARGETS
-
-    if target:
-        TARGETS[target]
-    if decoder and data:
-        raise click.UsageError("--decoder is calibrated with noise; leave out --data")
-    if overrides and not (model or "").endswith(".toml"):
-        raise click.UsageError("--set changes a recipe; name a .toml file")
-
-
-def check_origin(model: str | None, of_foreign: Mapping[str, object]) -> None:
-    """Raise UsageError for what only a model from elsewhere has, option → what was given, where `model` is none."""
-    from dlkit.pipeline.finding import is_foreign
-
-    for option, given in of_foreign.items():
-        if given and not (model and is_foreign(Path(model))):
-            raise click.UsageError(f"{option} is for a model from elsewhere; a model made here has its own")
-
-
-def preprocessing_of(modes: tuple[str, ...]) -> str | dict[str, str] | None:
-    """One mode for all inputs, or input → mode. Raises UsageError for what is no mode."""
-    pairs = [mode.rpartition("=")[::2] for mode in modes]
-    for _, mode in pairs:
-        if mode not in MODES:
-            raise click.UsageError(f"--preprocessing {mode!r} is none; {suggestion(mode, MODES)}")
-    if not pairs:
-        return None
-    if len(pairs) == 1 and not pairs[0][0]:
-        return pairs[0][1]
-    if not all(name for name, _ in pairs):
-        raise click.UsageError("--preprocessing is given several times; say of which input each: INPUT=MODE")
-    return dict(pairs)
+    try:
+        found = search(trained, goals, **how)
+    except (KeyboardInterrupt, Stopped):
+        if list((how["out"] / trained.name).glob(".search-*/*/tried.json")):
+            click.echo("go on with the same command and --resume", err=True)
+        raise
+    print_trail(found.trail)
+    if found.bundle is None or found.report is None:
+        raise VerificationRefused(
+            f"no file is within the limits, and nothing was written: {in_the_way(found.trail.goals, found.trail.tried)}"
+        )
+    click.echo()
+    print_bundle(found.bundle, found.report, quiet)
 
 
 def _print_results(results: Sequence[tuple[Bundle, Report] | DlkitError], quiet: bool) -> None:

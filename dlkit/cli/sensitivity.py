@@ -9,6 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from dlkit.cli._completing import models, schemes
+from dlkit.cli._models import (
+    check_arguments,
+    check_origin,
+    custom_option,
+    data_option,
+    preprocessing_of,
+    preprocessing_option,
+)
 from dlkit.cli._output import (
     json_option,
     options_again,
@@ -20,7 +28,6 @@ from dlkit.cli._output import (
     quiet_option,
     set_option,
 )
-from dlkit.cli.export import check_origin, preprocessing_of
 from dlkit.errors import printable
 
 if TYPE_CHECKING:
@@ -36,12 +43,7 @@ if TYPE_CHECKING:
     shell_complete=schemes,
     help="A name of 'dlkit list schemes' that quantizes.  [default: the recipe's, else int8]",
 )
-@click.option(
-    "--data",
-    type=click.Path(),
-    metavar="PATH",
-    help="What to calibrate with, and to measure on where the model has no data set; as for 'dlkit export'.",
-)
+@data_option
 @click.option(
     "--calibration",
     type=click.Choice(("minmax", "percentile", "mse")),
@@ -53,19 +55,8 @@ if TYPE_CHECKING:
     metavar="LAYER",
     help="A layer that is float throughout and is not measured, or a pattern of names.",
 )
-@click.option(
-    "--preprocessing",
-    "modes",
-    multiple=True,
-    metavar="[INPUT=]MODE",
-    help="How the inputs of a model from elsewhere are prepared; as for 'dlkit export'.",
-)
-@click.option(
-    "--custom",
-    multiple=True,
-    metavar="MODULE",
-    help="Import this Python module: it has layers of your own that a model from elsewhere is made of.",
-)
+@preprocessing_option
+@custom_option
 @click.option("--plot", is_flag=True, help="Draw the layers as sensitivity.png in the model's folder in --out.")
 @out_option
 @set_option
@@ -103,8 +94,7 @@ def command(
     from dlkit.pipeline.sensing import sensitivity
     from dlkit.schemes import SCHEMES
 
-    if overrides and not (model or "").endswith(".toml"):
-        raise click.UsageError("--set changes a recipe; name a .toml file")
+    check_arguments(model, None, data, False, overrides)
     if scheme:
         SCHEMES[scheme]  # an unknown name is told before the work
     if plot:

@@ -23,6 +23,9 @@ from dlkit.recipe import Recipe, recipe_from
 STEPS = {"pruned": "Pruning", "clustered": "Clustering", "quantization_aware": "Training for 8-bit integers"}
 """Step of a preparation, in the order in which they are taken → what it is called."""
 
+COMPRESSED, TOLD = "compressed.keras", "compressed.json"
+"""The model, and what is told of it."""
+
 
 @dataclasses.dataclass(frozen=True)
 class FittedStep:
@@ -98,7 +101,7 @@ def compress_model(
         ConversionError: the child crashed or hung.
     """
     check_preparation(preparation)
-    compressed, told = folder / "compressed.keras", folder / "compressed.json"
+    compressed, told = folder / COMPRESSED, folder / TOLD
     with progress.step(" and ".join(STEPS[step] for step in preparation)) as advance:
         run_task(
             "compress",
@@ -110,7 +113,12 @@ def compress_model(
             told=str(told),
             custom=as_argument(custom),
         )
-    return _read(compressed, json.loads(told.read_text(encoding="utf-8")))
+    return load_compressed(folder)
+
+
+def load_compressed(folder: Path) -> Compressed:
+    """What `compress_model` wrote to `folder`."""
+    return _read(folder / COMPRESSED, json.loads((folder / TOLD).read_text(encoding="utf-8")))
 
 
 def check_preparation(preparation: Sequence[str]) -> None:

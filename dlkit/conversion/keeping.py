@@ -59,6 +59,20 @@ def with_kept(base_recipe: list[dict[str, Any]], kept: Iterable[Operation]) -> l
     return [*base_recipe, *rules]
 
 
+def otherwise(
+    base_recipe: list[dict[str, Any]], some: Iterable[Operation], other: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """A recipe of litert-quantizer that treats some operations as another one treats all.
+
+    Args:
+        base_recipe, other: of `quantizer_recipes.recipe_of`.
+    """
+    return [
+        *base_recipe,
+        *(rule | {"regex": f"^{re.escape(operation.scope)}$"} for operation in some for rule in other),
+    ]
+
+
 def left_to_quantize(float_file: Path, keep: Sequence[str], names: Sequence[str]) -> set[str]:
     """Names of the operations that do not stay float; what `quantizer.can_quantize` has to have.
 

@@ -66,6 +66,19 @@ class Float:
     def saved_model(self) -> Path:
         return self.folder / "saved_model"
 
+    def linked(self, folder: Path, *besides: Path) -> Float:
+        """The same in another folder, by links, so that files can be made in both at once.
+
+        Args:
+            folder: exists.
+            besides: folders all of whose files are linked there too: calibration samples, measured ranges.
+        """
+        given = [self.file, self.saved_model, *(file for each in besides if each.is_dir() for file in each.iterdir())]
+        for path in given:
+            if path.exists():
+                (folder / path.name).symlink_to(path)
+        return dataclasses.replace(self, folder=folder)
+
 
 @dataclasses.dataclass(frozen=True)
 class Made:
@@ -77,6 +90,7 @@ class Made:
         quantizer: what made the file, with its version.
         layer_names: of the Keras model, for telling which layer an operation came from.
         kept_float: patterns of layers that were not quantized.
+        kept_int8: names of layers whose weights took 8 bits, of a scheme of fewer.
         can_keep_float: whether layers can be.
     """
 
@@ -85,6 +99,7 @@ class Made:
     quantizer: str
     layer_names: tuple[str, ...]
     kept_float: tuple[str, ...] = ()
+    kept_int8: tuple[str, ...] = ()
     can_keep_float: bool = True
 
 
@@ -130,6 +145,7 @@ def make_file(
     progress: Progress,
     method: str = "minmax",
     keep_float: Sequence[str] = (),
+    keep_int8: Sequence[str] = (),
 ) -> Made:
     """The file of `scheme`, made in child processes.
 
@@ -137,6 +153,7 @@ def make_file(
         calibration: network inputs; they are looked at if the scheme needs them.
         method: how ranges are chosen, a key of `observers.OBSERVERS`.
         keep_float: names or patterns of layers that are not quantized.
+        keep_int8: likewise of layers whose weights take 8 bits, of a scheme that has 4 for others.
 
     Raises:
         ConversionError: a quantizer failed, crashed or hung.
@@ -156,10 +173,10 @@ def make_file(
     # GRU and SimpleRNN on the digits, 28 steps of 32 units, one layer and two: 35.8 and 36.1, 31.9
     # and 31.4 dB above their noise; by the TensorFlow converter 33.5 and 36.4, 30.7 and 31.9 dB.
     if can_quantize(ops, scheme):
-        _quantize(converted, scheme, samples, file, progress, method, keep_float)
+        _quantize(converted, scheme, samples, file, progress, method, keep_float, keep_int8)
         how = f", {method} calibration" if scheme.needs_calibration else ""
         quantizer = f"litert-quantizer {_version('litert-quantizer')}{how}"
-        return Made(file, converted.file, quantizer, names, tuple(keep_float))
+        return Made(file, converted.file, quantizer, names, tuple(keep_float), tuple(keep_int8))
     if converted.kind == "tflite":
         which = ", ".join(sorted(left_as_they_are(ops, scheme)))
         raise IllegalCombination(
@@ -178,6 +195,7 @@ def _quantize(
     progress: Progress,
     method: str,
     keep_float: Sequence[str],
+    keep_int8: Sequence[str],
 ) -> None:
     """Write `file` by litert-quantizer, with ranges that are measured once for all schemes."""
     ranges = converted.folder / "ranges.json"
@@ -191,6 +209,7 @@ def _quantize(
             scheme=scheme.name,
             ranges=str(ranges),
             keep_float=json.dumps(list(keep_float)),
+            keep_int8=json.dumps(list(keep_int8)),
             layer_names=json.dumps(list(converted.layer_names)),
             tflite=str(file),
         )

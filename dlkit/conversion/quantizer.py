@@ -12,7 +12,7 @@ from dlkit.calibration.calibrating import measured_ranges
 from dlkit.calibration.ranges import Ranges, workable
 from dlkit.conversion.batches import read_batch
 from dlkit.conversion.fused_weights import quantize_fused_lstm
-from dlkit.conversion.keeping import kept_operations, with_kept
+from dlkit.conversion.keeping import kept_operations, otherwise, with_kept
 from dlkit.conversion.layer_names import Operation
 from dlkit.conversion.quantizer_recipes import recipe_of, with_small_kernels
 from dlkit.progress import Advance
@@ -60,7 +60,14 @@ def calibrate(float_tflite: str, calibration: str, method: str, ranges: str, adv
 
 
 def quantize_flatbuffer(
-    float_tflite: str, scheme: str, ranges: str, keep_float: str, layer_names: str, tflite: str, advance: Advance
+    float_tflite: str,
+    scheme: str,
+    ranges: str,
+    keep_float: str,
+    layer_names: str,
+    tflite: str,
+    advance: Advance,
+    keep_int8: str = "[]",
 ) -> None:
     """Make the file of a scheme.
 
@@ -71,12 +78,15 @@ def quantize_flatbuffer(
         keep_float: JSON list of the names or patterns of layers that are not quantized.
         layer_names: JSON list of the names of the Keras layers.
         tflite: file for the result.
+        keep_int8: like `keep_float`, of layers whose weights are as `weights_int8` has them.
     """
     source, file, wanted = Path(float_tflite), Path(tflite), SCHEMES[scheme]
-    keep = json.loads(keep_float)
-    kept = kept_operations(source, keep, json.loads(layer_names)) if keep else []
+    kept, eight = (
+        kept_operations(source, patterns, json.loads(layer_names)) if patterns else []
+        for patterns in map(json.loads, (keep_float, keep_int8))
+    )
     known = known_ranges(source, wanted, ranges)
-    write_quantized(source, wanted, known, kept, file)
+    write_quantized(source, wanted, known, kept, file, eight)
     if has_small_kernels_alone(file, wanted):
         write_quantized(source, wanted, known, kept, file, small_kernels=True)
 
@@ -93,6 +103,7 @@ def write_quantized(
     ranges: Ranges | None,
     kept: Sequence[Operation],
     file: Path,
+    eight: Sequence[Operation] = (),
     *,
     small_kernels: bool = False,
 ) -> None:
@@ -100,12 +111,14 @@ def write_quantized(
 
     Args:
         ranges: see `known_ranges`.
+        eight: operations whose weights are as `weights_int8` has them.
         small_kernels: whether a dynamic scheme takes kernels of any size, see `has_small_kernels_alone`.
     """
     from litert_quantizer import quantizer
 
     rules = recipe_of(scheme)
-    rules = with_kept(with_small_kernels(rules) if small_kernels else rules, kept)
+    rules = otherwise(with_small_kernels(rules) if small_kernels else rules, eight, recipe_of(SCHEMES["weights_int8"]))
+    rules = with_kept(rules, kept)
     quantizer.Quantizer(str(float_tflite), rules).quantize(ranges).export_model(str(file), overwrite=True)
     if scheme.quantizer == "dynamic":
         quantize_fused_lstm(file, {tensor for operation in kept for tensor in operation.writes})

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import weakref
 from typing import Any, Protocol
 
 from dlkit import children
@@ -69,7 +70,7 @@ def start(request: dict[str, Any], log: int, progress: int, *, frameworks: bool 
 
 
 def _new(request: dict[str, Any], log: int, progress: int) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
+    process = subprocess.Popen(
         children.command("dlkit.conversion.worker", json.dumps({**request, "progress": progress})),
         stdin=subprocess.DEVNULL,
         stdout=log,
@@ -77,6 +78,8 @@ def _new(request: dict[str, Any], log: int, progress: int) -> subprocess.Popen[b
         pass_fds=[progress],
         env=children.environment(),
     )
+    _new_ones.add(process)
+    return process
 
 
 class _Server:
@@ -84,6 +87,7 @@ class _Server:
 
     def __init__(self, environment: dict[str, str]) -> None:
         self.environment, self.owner = environment, os.getpid()
+        self.children = 0  # that are waited for
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         by = "main thread" if threading.current_thread() is threading.main_thread() else "another thread"
         with theirs:
@@ -112,23 +116,60 @@ class _Server:
 
 
 _one: list[_Server] = []
+_before: list[_Server] = []
+"""Servers of an earlier environment whose children are still waited for, by other threads."""
+_new_ones: weakref.WeakSet[subprocess.Popen[bytes]] = weakref.WeakSet()
 _lock = threading.Lock()
 
 
-def _server() -> _Server:
-    """The one that serves this process; another one when the environment has changed."""
+def _server(children_more: int = 0) -> _Server:
+    """The one that serves this process; another one when the environment has changed.
+
+    Args:
+        children_more: as many will be waited for; that a server is not ended before they have ended.
+    """
     quieten()  # what is set by that is no change
     environment = children.environment()
     with _lock:
         if not (_one and _one[0].serves(environment)):
-            _close()
+            _retire()
             _one.append(_Server(environment))
+        _one[0].children += children_more
         return _one[0]
 
 
-def _close() -> None:
+def _retire() -> None:
+    """Have no server; one whose children are waited for ends after the last of them."""
     while _one:
-        _one.pop().close()
+        server = _one.pop()
+        if server.owner == os.getpid() and server.children:
+            _before.append(server)
+        else:
+            server.close()
+
+
+def _done_with(server: _Server) -> None:
+    """A child of `server` has ended."""
+    with _lock:
+        server.children -= 1
+        if not server.children and server in _before:
+            _before.remove(server)
+            server.close()
+
+
+def end_all() -> None:
+    """End every child that runs, whichever thread waits for it; that is told that it was killed."""
+    with _lock:
+        for server in [*_one, *_before]:
+            if server.owner == os.getpid():
+                server.process.kill()
+    for process in list(_new_ones):
+        process.kill()
+
+
+def _close() -> None:
+    while _one or _before:
+        (_one or _before).pop().close()
 
 
 atexit.register(_close)
@@ -138,7 +179,7 @@ class _Forked:
     """A child of the server."""
 
     def __init__(self, request: dict[str, Any], log: int, progress: int) -> None:
-        self.server = _server()
+        self.server = _server(children_more=1)
         self.code: int | None = None
         self.answer, theirs = socket.socketpair()
         folder = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
@@ -156,6 +197,7 @@ class _Forked:
             answer = self.answer.recv(64)
             self.code = int(answer) if answer else self.server.process.wait()
             self.answer.close()
+            _done_with(self.server)
         return self.code
 
     def kill(self) -> None:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from dlkit.bundle.loading import Bundle
-from dlkit.bundle.writing import write_bundle
+from dlkit.bundle.writing import Reference, write_bundle
 from dlkit.calibration.samples import HeldOut
-from dlkit.conversion.making import Made, append_files, make_file
+from dlkit.conversion.making import Float, Made, append_files, make_file
 from dlkit.conversion.metadata import add_metadata
 from dlkit.datasets import stratified
+from dlkit.pipeline.plan import Plan
 from dlkit.pipeline.preparing import Prepared
 from dlkit.pipeline.proving import prove
+from dlkit.pipeline.streaming import Step
 from dlkit.progress import Progress
 from dlkit.report import Report
 from dlkit.schemes import Scheme
@@ -27,6 +31,24 @@ if TYPE_CHECKING:
 SAMPLES_IN_BUNDLE, SAMPLES_WITHOUT_LABELS, SEED = 10, 3, 0
 
 
+@dataclasses.dataclass(frozen=True)
+class Proven:
+    """A file that passed, from which nothing is written yet.
+
+    Attributes:
+        file: the .tflite file.
+        reference: what the float model said on the test split; None where there is none.
+        weights_sha256: of the float model's weights.
+        step: the proven file of one step of a recurrent network; None without one.
+    """
+
+    file: Path
+    report: Report
+    reference: Reference | None
+    weights_sha256: str
+    step: Step | None = None
+
+
 def exported(
     prepared: Prepared, scheme: Scheme, folder: Path, force: bool, progress: Progress
 ) -> tuple[Bundle, Report]:
@@ -36,31 +58,51 @@ def exported(
         VerificationRefused: it broke its promise or lost too much; nothing was written.
         IllegalCombination, ConversionError, UnknownName, OutputError: as they say.
     """
-    plan, answers, streaming = prepared.plan, prepared.answers, prepared.streaming
+    made = labelled_file(prepared.plan, prepared.answers.converted, scheme, progress)
+    proven = proven_file(prepared, made, scheme, progress)
+    return bundled(prepared.plan, proven, folder, force), proven.report
+
+
+def labelled_file(plan: Plan, converted: Float, scheme: Scheme, progress: Progress) -> Made:
+    """The file of a scheme, with labels and preprocessing in it. Raises as `make_file` does."""
     trained, raw = plan.trained, plan.samples.calibration.raw
     calibration = {name: inputs.apply(raw[name]) for name, inputs in trained.inputs.items()}
-    made = make_file(answers.converted, scheme, calibration, progress, plan.method, plan.keep_float)
-    made = _labelled(made, trained, scheme)
+    made = make_file(converted, scheme, calibration, progress, plan.method, plan.keep_float, plan.keep_int8)
+    return _labelled(made, trained, scheme)
+
+
+def proven_file(
+    prepared: Prepared, made: Made, scheme: Scheme, progress: Progress, max_drop: float | None = None
+) -> Proven:
+    """Prove a made file, see `prove`. Raises VerificationRefused as it does."""
+    plan, answers, streaming = prepared.plan, prepared.answers, prepared.streaming
     with progress.step("Proving it against the float model") as advance:
-        report, reference = prove(answers, made, trained, plan.samples, scheme, plan.target, advance)
+        report, reference = prove(answers, made, plan.trained, plan.samples, scheme, plan.target, advance, max_drop)
     step = streaming.made(scheme) if streaming else None
     if step:
         report = dataclasses.replace(report, streamed=step.gates)
     if scheme.needs_calibration:
         report = dataclasses.replace(report, warnings=(*plan.warnings, *report.warnings))
-    few, identity = few_samples(plan.samples.gate), answers.converted.weights_sha256
-    bundle = write_bundle(
+    return Proven(made.file, report, reference, answers.converted.weights_sha256, step)
+
+
+def bundled(
+    plan: Plan, proven: Proven, folder: Path, force: bool, besides: Mapping[str, bytes] = MappingProxyType({})
+) -> Bundle:
+    """Write the bundle of a proven file, with further files `besides` by their names. Raises OutputError."""
+    step = proven.step
+    return write_bundle(
         folder,
-        made.file,
-        trained,
-        report,
-        few,
-        reference,
-        weights_sha256=identity,
+        proven.file,
+        plan.trained,
+        proven.report,
+        few_samples(plan.samples.gate),
+        proven.reference,
+        weights_sha256=proven.weights_sha256,
         replace=force,
         step=(step.file, step.described) if step else None,
+        besides=besides,
     )
-    return bundle, report
 
 
 def few_samples(held_out: HeldOut) -> dict[str, NDArray[Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -181,40 +183,79 @@ def _exported_schemes(
     wanted = trained.recipe.export if trained.recipe else None
     names = list(dict.fromkeys(schemes)) or [wanted.scheme if wanted else "float32"]
     chosen = [SCHEMES[name] for name in names]
-    device = TARGETS[target or (wanted.target if wanted else "cpu")]
-    method = calibration or (wanted.calibration if wanted else "minmax")
-    observer_of(method)
-    keep = tuple(keep_float) or tuple(wanted.keep_float if wanted else ())
+    device = target_of(trained, target)
     for scheme in chosen:
-        _check_legal(scheme, device)
+        check_legal(scheme, device)
         if streaming and scheme.format != "tflite":
             raise IllegalCombination(f"{scheme.name} has no file of one step; leave out --streaming")
-        _check_name(trained, out / trained.name)
+        check_name(trained, out / trained.name)
         refuse_existing(bundle_folder(out, trained.name, device.name, scheme.name), replace=force)
     check_writable(out / trained.name)
-    with progress.step("Reading samples"):
-        calibrate = any(scheme.needs_calibration for scheme in chosen)
-        samples = samples_for(trained, calibrate, data)
-        warnings = samples.warnings(trained.inputs, len(trained.labels)) if calibrate else []
-    with temporary_folder() as temporary:
-        inputs = _held_out_inputs(trained, samples, temporary / "held-out.npz")
-        plan = Plan(trained, samples, device, method, keep, tuple(warnings))
-        for_devices = any(scheme.format == "tflite" for scheme in chosen)
-        preparing = Preparing(plan, inputs, streaming, temporary, progress) if for_devices else None
+    with ready_to_export(trained, chosen, device, data, calibration, keep_float, streaming, progress) as ready:
         results: list[tuple[Bundle, Report] | DlkitError] = []
         for scheme in chosen:
             folder = bundle_folder(out, trained.name, device.name, scheme.name)
             try:
-                if preparing is not None and scheme.format == "tflite":
-                    results.append(exported(preparing.prepared(scheme), scheme, folder, force, progress))
+                if ready.preparing is not None and scheme.format == "tflite":
+                    results.append(exported(ready.preparing.prepared(scheme), scheme, folder, force, progress))
                 else:
-                    results.append(served(plan, scheme, inputs, folder, temporary, force, progress))
+                    results.append(served(ready.plan, scheme, ready.inputs, folder, ready.folder, force, progress))
             except SCHEMES_OWN as error:
                 results.append(error)
     return results
 
 
-def _check_legal(scheme: Scheme, target: Target) -> None:
+@dataclasses.dataclass(frozen=True)
+class Ready:
+    """What the files of all schemes are made from.
+
+    Attributes:
+        inputs: held-out network inputs, the gate's samples and then those of the test split.
+        preparing: the float models; None where no scheme is for devices.
+        folder: for what is made on the way.
+    """
+
+    plan: Plan
+    inputs: dict[str, NDArray[np.float32]]
+    preparing: Preparing | None
+    folder: Path
+
+
+@contextlib.contextmanager
+def ready_to_export(
+    trained: Trained,
+    schemes: Sequence[Scheme],
+    target: Target,
+    data: Data | ExportSamples | None,
+    calibration: str | None,
+    keep_float: Sequence[str],
+    streaming: bool,
+    progress: Progress,
+) -> Iterator[Ready]:
+    """Samples read, and the model converted to float, while the block runs. Raises as `export` does."""
+    wanted = trained.recipe.export if trained.recipe else None
+    method = calibration or (wanted.calibration if wanted else "minmax")
+    observer_of(method)
+    keep = tuple(keep_float) or tuple(wanted.keep_float if wanted else ())
+    with progress.step("Reading samples"):
+        calibrate = any(scheme.needs_calibration for scheme in schemes)
+        samples = samples_for(trained, calibrate, data)
+        warnings = samples.warnings(trained.inputs, len(trained.labels)) if calibrate else []
+    with temporary_folder() as temporary:
+        inputs = _held_out_inputs(trained, samples, temporary / "held-out.npz")
+        plan = Plan(trained, samples, target, method, keep, tuple(warnings))
+        for_devices = any(scheme.format == "tflite" for scheme in schemes)
+        preparing = Preparing(plan, inputs, streaming, temporary, progress) if for_devices else None
+        yield Ready(plan, inputs, preparing, temporary)
+
+
+def target_of(trained: Trained, target: str | None) -> Target:
+    """The target that is meant: the one named, else the recipe's, else the processor."""
+    return TARGETS[target or (trained.recipe.export.target if trained.recipe else "cpu")]
+
+
+def check_legal(scheme: Scheme, target: Target) -> None:
+    """Raise IllegalCombination, with what is near, if the target cannot run files of the scheme."""
     if scheme.name not in target.schemes:
         able = [other.name for other in TARGETS.values() if scheme.name in other.schemes]
         instead = f"; or give --target {able[0]}" if able else ""
@@ -224,7 +265,7 @@ def _check_legal(scheme: Scheme, target: Target) -> None:
         )
 
 
-def _check_name(trained: Trained, folder: Path) -> None:
+def check_name(trained: Trained, folder: Path) -> None:
     """Raise OutputError if a model from elsewhere would put its bundles beside a model of ours."""
     ours = folder / "model.keras"
     if not trained.network and ours.exists():

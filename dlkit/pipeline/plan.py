@@ -17,6 +17,7 @@ class Plan:
         method: how ranges are chosen.
         keep_float: patterns of layers that are not quantized.
         warnings: about the calibration samples.
+        keep_int8: names of layers whose weights take 8 bits, of a scheme of fewer.
     """
 
     trained: Trained
@@ -25,3 +26,4 @@ class Plan:
     method: str
     keep_float: tuple[str, ...]
     warnings: tuple[str, ...]
+    keep_int8: tuple[str, ...] = ()

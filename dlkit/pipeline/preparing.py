@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from dlkit.compression.compressing import compress_model
+from dlkit.compression.compressing import Compressed, compress_model, load_compressed
 from dlkit.conversion.batches import Batch
 from dlkit.conversion.making import convert_model
 from dlkit.errors import IllegalCombination
@@ -16,6 +16,7 @@ from dlkit.progress import Progress
 from dlkit.recipe import Recipe
 from dlkit.schemes import Scheme
 from dlkit.trained import Trained
+from dlkit.writing import new_folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,14 +49,27 @@ class Preparing:
             ConversionError, IllegalCombination: as `convert_model` and `Streaming` do.
         """
         self._inputs, self._wants_steps, self._folder, self._progress = inputs, streaming, folder, progress
+        self._kept: Path | None = None
         trained = plan.trained
         converted = convert_model(trained.model, inputs, folder, progress, trained.custom)
         self._original = FloatAnswers(converted, inputs, plan.samples.gate)
         self._made: dict[tuple[str, ...], Prepared] = {}
         self._made[()] = Prepared(plan, self._original, self._streaming(plan, self._original, folder))
 
-    def prepared(self, scheme: Scheme) -> Prepared:
-        """What the scheme's file is made from.
+    def keep_in(self, folder: Path) -> None:
+        """Look in `folder` for models that were fitted again, and put them there when they are whole."""
+        self._kept = folder
+
+    @property
+    def original(self) -> Prepared:
+        """The model that a user trained."""
+        return self._made[()]
+
+    def prepared(self, scheme: Scheme, progress: Progress | None = None) -> Prepared:
+        """What the scheme's file is made from. Threads may ask at once, each for another preparation.
+
+        Args:
+            progress: None is that of the others.
 
         Raises:
             IllegalCombination: there is nothing to fit the model by, or one of its layers cannot be prepared so.
@@ -65,13 +79,25 @@ class Preparing:
         if steps not in self._made:
             plan = self._made[()].plan
             recipe, folder = _recipe_for(plan.trained, scheme), self._folder / scheme.name
-            folder.mkdir()
-            compressed = compress_model(plan.trained.model, recipe, steps, folder, self._progress)
-            converted = convert_model(compressed.model, self._inputs, folder, self._progress)
+            folder.mkdir(exist_ok=True)  # it may have failed before
+            progress = progress or self._progress
+            compressed = self._compressed(plan.trained, recipe, scheme, folder, progress)
+            converted = convert_model(compressed.model, self._inputs, folder, progress)
             answers = FloatAnswers(converted, self._inputs, plan.samples.gate, self._original, compressed)
             own = dataclasses.replace(plan, trained=dataclasses.replace(plan.trained, model=compressed.model))
             self._made[steps] = Prepared(own, answers, self._streaming(own, answers, folder))
         return self._made[steps]
+
+    def _compressed(
+        self, trained: Trained, recipe: Recipe, scheme: Scheme, folder: Path, progress: Progress
+    ) -> Compressed:
+        if self._kept is None:
+            return compress_model(trained.model, recipe, scheme.preparation, folder, progress)
+        kept = self._kept / scheme.name
+        if not kept.exists():
+            with new_folder(kept, replace=False) as new:
+                compress_model(trained.model, recipe, scheme.preparation, new, progress)
+        return load_compressed(kept)
 
     def _streaming(self, plan: Plan, answers: FloatAnswers, folder: Path) -> Streaming | None:
         return Streaming(plan, answers, folder / "step", self._progress) if self._wants_steps else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import TYPE_CHECKING
 
@@ -93,6 +94,49 @@ class FloatAnswers:
         return self._known[held_out.name]
 
 
+@dataclasses.dataclass(frozen=True)
+class Gated:
+    """A made file that keeps its scheme's promise, on the gate's samples; whether it lost too much is not decided.
+
+    Attributes:
+        promised: the scheme, with the floats of layers that are not quantized.
+        compression: what a scheme that fits the network again came to in the file; None of others.
+        outputs: (N, ...) float32, the file's first output.
+    """
+
+    made: Made
+    promised: Scheme
+    inspection: Inspection
+    compression: Compression | None
+    gates: tuple[Comparison, ...]
+    outputs: NDArray[np.float32]
+
+
+def measure_gate(
+    answers: FloatAnswers,
+    made: Made,
+    trained: Trained,
+    samples: ExportSamples,
+    scheme: Scheme,
+    target: Target,
+    advance: Advance,
+) -> Gated:
+    """Open the file, hold it to its promise and measure it on the gate's samples, which alone may decide anything.
+
+    Raises:
+        VerificationRefused: the file broke its promise, or the float file does not give the Keras model's numbers.
+    """
+    content = made.file.read_bytes()
+    inspection = inspect_model(content, made.file.name)
+    promised = mixed(scheme) if made.kept_float else scheme
+    refuse_broken(inspection, promised, target)  # before the runtime stumbles over it, with less to say
+    compression = _compression(answers.compressed, content, scheme) if answers.compressed else None
+    before, after = _both(answers, made, samples.gate, scheme, advance)
+    check_conversion(answers.wanted(samples.gate), before)
+    gates = _compared(answers, trained, samples.gate, before, after, advance)
+    return Gated(made, promised, inspection, compression, gates, _first(after))
+
+
 def prove(
     answers: FloatAnswers,
     made: Made,
@@ -101,47 +145,32 @@ def prove(
     scheme: Scheme,
     target: Target,
     advance: Advance,
+    max_drop: float | None = None,
 ) -> tuple[Report, Reference | None]:
     """The report of a file that passed, and what the float model said on the test split.
+
+    Args:
+        max_drop: largest loss of the metric; None is what the recipe says.
 
     Raises:
         VerificationRefused: the file broke its promise or lost too much on the gate's samples. The
             test split is measured after that and decides nothing.
     """
-    content = made.file.read_bytes()
-    inspection = inspect_model(content, made.file.name)
-    promised = mixed(scheme) if made.kept_float else scheme
-    refuse_broken(inspection, promised, target)  # before the runtime stumbles over it, with less to say
-    compression = _compression(answers.compressed, content, scheme) if answers.compressed else None
-
-    def judged(held_out: HeldOut) -> tuple[Judged, Judged]:
-        after = judged_export(made.file, answers.inputs(held_out), advance)
-        return after if scheme.quantizer == "none" else answers.on(held_out, advance), after
-
-    def compared(held_out: HeldOut, before: Judged, after: Judged) -> tuple[Comparison, ...]:
-        wanted = answers.original.wanted(held_out)
-        labels = held_out.labels if trained.labels or is_one_score(wanted) else None
-        again = wanted_of(trained, held_out)
-        if (
-            answers.original is not answers and labels is None and again is None
-        ):  # nothing else says what the fitting again cost
-            before = answers.original.on(held_out, advance)
-        return compare(held_out.name, wanted, before, after, labels, again)
-
-    before, after = judged(samples.gate)
-    check_conversion(answers.wanted(samples.gate), before)
-    gates = compared(samples.gate, before, after)
-    max_drop = trained.recipe.export.max_drop if trained.recipe else MAX_DROP
+    gated = measure_gate(answers, made, trained, samples, scheme, target, advance)
+    inspection, gates = gated.inspection, gated.gates
+    if max_drop is None:
+        max_drop = trained.recipe.export.max_drop if trained.recipe else MAX_DROP
     layers, keep, unmeasured = _layers(made, answers.inputs(samples.gate), scheme, advance)
     try:
-        refuse_unless_good(inspection, promised, gates, max_drop)
+        refuse_unless_good(inspection, gated.promised, gates, max_drop)
     except VerificationRefused as refusal:
         raise VerificationRefused(f"{refusal}{keep_float_advice(keep)}") from None
     tests: tuple[Comparison, ...] = ()
     remembered = on_test = None
     if samples.test is not None:
-        before_test, after_test = judged(samples.test)
-        tests, on_test = compared(samples.test, before_test, after_test), _first(after_test)
+        before_test, after_test = _both(answers, made, samples.test, scheme, advance)
+        tests = _compared(answers, trained, samples.test, before_test, after_test, advance)
+        on_test = _first(after_test)
         remembered = remember(samples.test, next(iter(answers.original.wanted(samples.test).values())), tests[0])
     report = Report(
         scheme=scheme.name,
@@ -151,22 +180,42 @@ def prove(
         tests=tests,
         calibration_samples=len(samples.calibration) if scheme.needs_calibration else 0,
         calibration_source=samples.calibration.source if scheme.needs_calibration else "",
-        bytes=len(content),
+        bytes=inspection.size,
         float_bytes=answers.original.converted.file.stat().st_size,
         gzip_bytes=gzip_bytes(made.file),
         float_gzip_bytes=answers.original.float_gzip_bytes,
         ops=inspection.ops,
         tensors=inspection.tensors,
-        warnings=answers.notes + _warnings(gates[0], _first(after), inspection) + unmeasured,
+        warnings=answers.notes + _warnings(gates[0], gated.outputs, inspection) + unmeasured,
         minimum_runtime=inspection.minimum_runtime,
         unknown_versions=inspection.unknown_versions,
         layers=layers[:MOST_LAYERS],
         keep_float=keep,
         kept_float=made.kept_float,
-        compression=compression,
-        detection=detection_of(trained, samples.gate, _first(after), samples.test, on_test),
+        kept_int8=made.kept_int8,
+        compression=gated.compression,
+        detection=detection_of(trained, samples.gate, gated.outputs, samples.test, on_test),
     )
     return report, remembered
+
+
+def _both(
+    answers: FloatAnswers, made: Made, held_out: HeldOut, scheme: Scheme, advance: Advance
+) -> tuple[Judged, Judged]:
+    """What the float file answers, and what the made one does."""
+    after = judged_export(made.file, answers.inputs(held_out), advance)
+    return after if scheme.quantizer == "none" else answers.on(held_out, advance), after
+
+
+def _compared(
+    answers: FloatAnswers, trained: Trained, held_out: HeldOut, before: Judged, after: Judged, advance: Advance
+) -> tuple[Comparison, ...]:
+    wanted = answers.original.wanted(held_out)
+    labels = held_out.labels if trained.labels or is_one_score(wanted) else None
+    again = wanted_of(trained, held_out)
+    if answers.original is not answers and labels is None and again is None:
+        before = answers.original.on(held_out, advance)  # nothing else says what the fitting again cost
+    return compare(held_out.name, wanted, before, after, labels, again)
 
 
 def _compression(compressed: Compressed, content: bytes, scheme: Scheme) -> Compression:

@@ -16,9 +16,9 @@ LAZY = [name for name in dlkit.__all__ if name != "__version__"]
 def test_the_public_names() -> None:
     """A name more or less is a decision, not an accident."""
     assert sorted(dlkit.__all__) == [
-        "Bundle", "DATASETS", "DlkitError", "NETWORKS", "Recipe", "Report", "SCHEMES", "Session", "TARGETS", "Trained",
-        "__version__", "build_network", "build_recipe", "custom_layers", "evaluate", "export",
-        "export_schemes", "inspect_file", "load", "load_bundle", "load_trained", "read_recipe", "run",
+        "Bundle", "DATASETS", "DlkitError", "Goals", "NETWORKS", "Recipe", "Report", "SCHEMES", "Session", "TARGETS",
+        "Trained", "__version__", "build_network", "build_recipe", "compare", "custom_layers", "evaluate", "export",
+        "export_schemes", "inspect_file", "load", "load_bundle", "load_trained", "read_recipe", "run", "search",
         "sensitivity", "train",
     ]  # fmt: skip
     assert dir(dlkit) == sorted(dlkit.__all__)

@@ -6,6 +6,7 @@ import concurrent.futures
 import os
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -184,6 +185,45 @@ def test_several_children_at_once_are_told_apart(loop: Path, tmp_path: Path) -> 
         ends = [each.exception() for each in waiting]
     assert [type(end) for end in ends] == [type(None), ModelFileError, type(None)]
     assert (folders[0] / "f.tflite").read_bytes() == (folders[2] / "f.tflite").read_bytes()
+
+
+@pytest.mark.skipif(not starting.FORKS, reason="processes are not forked here")
+def test_a_new_environment_leaves_the_children_of_other_threads_alone(
+    loop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server that forked them stays until they have ended, and then goes too."""
+    for name in ("waits", "new"):
+        (tmp_path / name).mkdir()
+    os.mkfifo(tmp_path / "waits" / "inputs")  # its child waits until somebody writes into it
+    names = ("inputs", "saved_model", "tflite", "reference", "weights_sha256")
+    files = {name: str(tmp_path / "waits" / name) for name in names}
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(run_task, "convert", ignore, 60.0, model=str(loop), **files)
+        while not (starting._one and starting._one[0].children):
+            time.sleep(0.01)
+        old = starting._one[0]
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+        _convert(loop, tmp_path / "new")
+        assert starting._one[0] is not old
+        assert not waiting.done()
+        (tmp_path / "waits" / "inputs").open("wb").close()  # it reads, and finds no archive
+        error = waiting.exception()
+    assert "SIGKILL" not in str(error)
+    assert old.process.poll() is not None
+
+
+@pytest.mark.usefixtures("however_started")
+def test_all_children_can_be_ended_at_once(loop: Path, tmp_path: Path) -> None:
+    """Whichever thread waits for one is told that it was killed; the next task runs."""
+    os.mkfifo(tmp_path / "inputs")
+    files = {name: str(tmp_path / name) for name in ("inputs", "saved_model", "tflite", "reference", "weights_sha256")}
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(run_task, "convert", ignore, 60.0, model=str(loop), **files)
+        with (tmp_path / "inputs").open("wb"):
+            starting.end_all()
+            assert "SIGKILL" in str(waiting.exception())
+    (tmp_path / "inputs").unlink()
+    _convert(loop, tmp_path)
 
 
 @pytest.mark.skipif(not starting.FORKS, reason="processes are not forked here")

@@ -1,0 +1,33 @@
+"""What is typed to search and to compare, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["--max-size", "lots"], "'lots' is no size; give a number with B, kB"),
+        (["--max-latency", "5"], "'5' is no time; give a number with us, ms or s"),
+        (["--max-drop", "nan"], "--max-drop must be a number from 0 on"),
+        (["--max-drop", "-1"], "--max-drop must be a number from 0 on"),
+        (["--prefer", "beauty"], "'beauty' is not one of"),
+        (["--resume"], "--resume is of a search; give it a limit or --prefer"),
+        (["--jobs", "2"], "--jobs is of a search; give it a limit or --prefer"),
+        (["--max-size", "1kB", "--streaming"], "--streaming does not go with --max-size"),
+        (["--prefer", "size", "--decoder"], "--decoder does not go with --prefer"),
+    ],
+)
+def test_wrong_options_are_refused(dlkit, words: list[str], text: str) -> None:
+    """Before anything is done, with exit code 2."""
+    said = dlkit("export", "anything", *words)
+    assert said.code == 2
+    assert text in said.err
+    assert said.err.count("\n") == 1
+
+
+def test_an_unknown_target_cannot_be_compared(dlkit, tmp_path) -> None:
+    """The nearest name is told."""
+    said = dlkit("compare", "anything", "--target", "cpuu", "--out", tmp_path)
+    assert (said.code, said.err) == (1, "error: unknown target 'cpuu'; did you mean 'cpu'?\n")
