@@ -9,8 +9,8 @@ sizes, sizes by gzip, the least time and the median of the paired ratios, or why
 
 No file is faster, so there is no scheme for it. With ai-edge-litert 2.3.0 on x86-64 (AVX-512, 2 cores, others at work)
 the ratio is 0.99 to 1.01 for every fraction of zeros, in float32 (about 560 us) and in int8 (about 230 us). An int8
-file whose dense layer is sparse too does not load. In gzip the dense form is the smaller one in int8: 184,403 bytes,
-and 209,414 of the sparse one, at nine tenths of zeros (in float32 462,455 and 439,638).
+file whose dense layer is sparse too does not load. In gzip the dense form is smaller in int8: 184,403 bytes, and
+209,414 of the sparse one, at nine tenths of zeros (in float32 462,455 and 439,638).
 """
 
 from __future__ import annotations
