@@ -14,12 +14,8 @@ from typing import Any
 from dlkit.compression.bridge import Call, Twin
 from dlkit.compression.kernels import Kernel, kernels_of
 from dlkit.compression.toolkit import environment_kept
+from dlkit.compression.twin_layers import CONVOLVING, FUSED
 
-_CONVOLVING = {
-    "Conv1D", "Conv2D", "Conv3D", "Conv1DTranspose", "Conv2DTranspose", "DepthwiseConv1D", "DepthwiseConv2D", "Dense",
-}  # fmt: skip
-_FUSED = {"relu", "relu6"}
-"""Activations that become part of the operation before them."""
 _SAME_VALUES = {
     "Flatten", "Reshape", "Permute", "RepeatVector", "Dropout", "SpatialDropout1D", "SpatialDropout2D", "GaussianNoise",
     "GaussianDropout", "MaxPooling1D", "MaxPooling2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D", "ZeroPadding1D",
@@ -79,10 +75,10 @@ class Rounding:
         """Whether `after` becomes part of the operation of `before`."""
         kind = type(after).__name__
         if kind == "BatchNormalization":
-            return type(before).__name__ in _CONVOLVING
+            return type(before).__name__ in CONVOLVING
         if kind == "ReLU":
             return after.max_value in (None, 6.0) and not after.negative_slope and not after.threshold
-        return kind == "Activation" and _activation_of(after) in _FUSED
+        return kind == "Activation" and _activation_of(after) in FUSED
 
 
 def _activation_of(layer: Any) -> str:

@@ -35,6 +35,11 @@ _SAME_ACTIVATIONS = {
     "relu", "relu6", "linear", "softmax", "sigmoid", "tanh", "elu", "selu", "softplus", "softsign", "gelu",
     "exponential", "mish",
 }  # fmt: skip
+CONVOLVING = {
+    "Conv1D", "Conv2D", "Conv3D", "Conv1DTranspose", "Conv2DTranspose", "DepthwiseConv1D", "DepthwiseConv2D", "Dense",
+}  # fmt: skip
+FUSED = {"relu", "relu6"}
+"""Activations that become part of the operation before them."""
 _COMBINING = ("Add", "Subtract", "Multiply", "Maximum", "Minimum")
 _ELEMENTWISE = {
     "Relu": "relu", "Relu6": "relu6", "Sigmoid": "sigmoid", "Tanh": "tanh", "Softmax": "softmax", "Silu": "silu",
@@ -67,7 +72,23 @@ def twins_of(layer: Any, name: str, path: str) -> list[Any]:
             return _separated(layer, name, path)
         if kind in ("Bidirectional", "TimeDistributed"):
             return [_wrapping(layer, name, path)]
-        return [_like(layer, name, path)]
+        return _parted(_like(layer, name, path))
+
+
+def _parted(twin: Any) -> list[Any]:
+    """A layer of tf_keras with its activation behind it, where a file has a tensor between the two.
+
+    LiteRT fuses no others than rectifiers; what a softmax, for one, reads is rounded like any other tensor.
+    """
+    import tf_keras
+
+    if type(twin).__name__ not in CONVOLVING:
+        return [twin]
+    activation = twin.activation
+    if activation.__name__ in ("linear", *FUSED):
+        return [twin]
+    twin.activation = tf_keras.activations.linear
+    return [twin, tf_keras.layers.Activation(activation, name=f"{twin.name}_activation")]
 
 
 def operation_twin(entry: dict[str, Any], numbers: list[Any], name: str) -> Any:
