@@ -40,6 +40,7 @@ _PUBLIC = {
     "read_recipe": "dlkit.recipe",
     "run": "dlkit.pipeline",
     "search": "dlkit.pipeline.searching",
+    "sensitivity": "dlkit.pipeline.sensing",
     "train": "dlkit.pipeline",
 }
 

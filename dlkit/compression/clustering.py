@@ -1,10 +1,10 @@
 """Clustering: each kernel is left with a few distinct weights, which are trained on together.
 
-Han et al. 2016, arXiv:1510.00149, section 3: k-means on the weights, then the weights of a cluster move as one. The
-first centres are drawn as in k-means++ (Arthur & Vassilvitskii 2007). Otherwise than there, what is clustered is the
-size of a weight in units of the largest of its output channel, and the largest is a centre: int8 has the largest weight
-of each channel at 127, so that the integers of all channels are the same few, and gzip makes a smaller file of them.
-Of `digits`, pruned to 0.85 and trained for integers, gzip made 28.2 kB where each channel had its own integers.
+Han et al. 2016, arXiv:1510.00149, section 3: k-means on the weights, then the weights of a cluster move as one. Here
+the clusters are levels, ± l_k times a scale for each output: an 8-bit file has such a scale anyway, so that in it all
+outputs of a kernel share the same few integers, and compress well. (Of one set of weights for all outputs, as
+TensorFlow's optimization toolkit has it, each scale makes other integers.) The first centres are drawn as in k-means++
+(Arthur & Vassilvitskii 2007).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlkit.compression.holding import Ties, restoring
+from dlkit.compression.holding import Levels, restoring
 from dlkit.compression.kernels import Kernel
-from dlkit.errors import TrainingError
+from dlkit.errors import IllegalCombination, TrainingError
 from dlkit.recipe import CompressionPart
 
 if TYPE_CHECKING:
@@ -50,13 +50,22 @@ class Clusterer:
     def __init__(self, kernels: Sequence[Kernel], part: CompressionPart, seed: int, *, keep_zeros: bool) -> None:
         """Args:
         keep_zeros: weights that are zero are a cluster of their own, of the number that is asked for.
+
+        Raises IllegalCombination if that leaves no other cluster.
         """
+        if not pairs(part.clusters, keep_zeros):
+            raise IllegalCombination(
+                f"compression.clusters = {part.clusters} leaves nothing beside the zeros of pruned weights and one "
+                "value, for levels come with either sign: --set compression.clusters=3"
+            )
         self.part, self.kernels = part, list(kernels)
-        self.ties = [_tied(kernel, part.clusters, seed + place, keep_zeros) for place, kernel in enumerate(kernels)]
+        self.levels = [
+            _levelled(kernel, part.clusters, seed + place, keep_zeros) for place, kernel in enumerate(kernels)
+        ]
 
     def callbacks(self) -> list[Any]:
         """Of tf_keras, for `Model.fit`."""
-        return [restoring(self.ties)]
+        return [restoring(self.levels)]
 
     def found(self) -> list[Clustered]:
         """What became of the kernels.
@@ -79,20 +88,23 @@ def distinct(cube: NDArray[Any]) -> int:
     return int((np.diff(ordered, axis=0) != 0).sum(axis=0).max(initial=0)) + 1
 
 
-def _tied(kernel: Kernel, count: int, seed: int, keep_zeros: bool) -> Ties:
-    weights = kernel.cube(kernel.values)
-    weights = weights.reshape(-1, weights.shape[-1])
-    largest = np.abs(weights).max(axis=0)
-    sizes = np.abs(weights) / np.where(largest > 0.0, largest, 1.0)
-    zero = (weights == 0.0) if keep_zeros else (sizes == 0.0) & (largest == 0.0)
-    centres = centres_of(sizes[~zero], magnitudes(count, keep_zeros), seed, 1.0)
-    signs = np.where(zero, 0.0, np.where(weights < 0.0, -1.0, 1.0)).astype(np.float32)
-    return Ties(kernel, nearest(sizes, centres), signs, centres)
+def _levelled(kernel: Kernel, count: int, seed: int, keep_zeros: bool) -> Levels:
+    values = np.asarray(kernel.by_output(kernel.variable))
+    scales = np.abs(values).max(axis=0)  # (outputs,)
+    signs = np.where(values < 0, -1.0, 1.0).astype(np.float32)
+    if keep_zeros:
+        signs[values == 0] = 0.0
+    signs[:, scales == 0] = 0.0
+    there = signs != 0
+    sizes = np.abs(values) / np.where(scales > 0, scales, 1.0)
+    weights = np.broadcast_to(np.square(scales), values.shape)
+    levels = levels_of(sizes[there], weights[there], pairs(count, keep_zeros), seed)
+    return Levels(kernel, np.where(there, nearest(sizes, levels), 0), signs, levels)
 
 
-def magnitudes(clusters: int, keep_zeros: bool) -> int:
-    """Sizes of weights that come to so many clusters: each with both signs, and zero where it is one."""
-    return (clusters - 1) // 2 if keep_zeros else clusters // 2
+def pairs(count: int, keep_zeros: bool) -> int:
+    """Levels of either sign that `count` distinct weights allow, zero among them if it is kept."""
+    return (count - 1 if keep_zeros else count) // 2
 
 
 def nearest(values: NDArray[np.float32], centres: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -100,34 +112,39 @@ def nearest(values: NDArray[np.float32], centres: NDArray[np.float32]) -> NDArra
     return np.searchsorted((centres[1:] + centres[:-1]) / 2.0, values).astype(np.int64)
 
 
-def centres_of(values: NDArray[np.float32], count: int, seed: int, largest: float | None = None) -> NDArray[np.float32]:
-    """At most `count` rising centres of `values` (N,); the last of them is at `largest`, if that is given."""
+def levels_of(sizes: NDArray[np.float32], weights: NDArray[np.float32], count: int, seed: int) -> NDArray[np.float32]:
+    """`count` rising levels, the last one 1, with small squared distances to sizes (N,) from 0 to 1.
+
+    Args:
+        weights: (N,) of each squared distance.
+    """
     rng = np.random.default_rng(seed)
-    seen = rng.choice(values, SEEN, replace=False) if len(values) > SEEN else values
-    known = np.unique(seen if largest is None else np.append(seen, np.float32(largest)))
-    if len(known) <= count:
-        return known
-    centres = np.sort(_drawn(seen.astype(np.float64), count, rng))
-    if largest is not None:
-        centres[-1] = largest
+    if len(sizes) > SEEN:
+        seen = rng.choice(len(sizes), SEEN, replace=False)
+        sizes, weights = sizes[seen], weights[seen]
+    x, w = sizes.astype(np.float64), weights.astype(np.float64)
+    centres = _drawn(x, w, count, rng)
     for _ in range(ROUNDS):
-        places = np.searchsorted((centres[1:] + centres[:-1]) / 2.0, seen)
-        sizes = np.bincount(places, minlength=len(centres))
-        sums = np.bincount(places, weights=seen, minlength=len(centres))
-        moved = np.sort(np.where(sizes > 0, sums / np.maximum(sizes, 1), centres))
-        if largest is not None:
-            moved[-1] = largest
+        places = np.searchsorted((centres[1:] + centres[:-1]) / 2.0, x)
+        mass = np.bincount(places, weights=w, minlength=count)
+        sums = np.bincount(places, weights=x * w, minlength=count)
+        moved = np.where(mass > 0, sums / np.where(mass > 0, mass, 1.0), centres)
+        moved[-1] = 1.0
+        moved = np.sort(moved)
         if np.array_equal(moved, centres):
             break
         centres = moved
     return centres.astype(np.float32)
 
 
-def _drawn(values: NDArray[np.float64], count: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """First centres: each by the square of its distance to the nearest one before."""
-    centres = [float(rng.choice(values))]
-    distances = (values - centres[0]) ** 2
-    while len(centres) < count and distances.sum() > 0:
-        centres.append(float(rng.choice(values, p=distances / distances.sum())))
-        distances = np.minimum(distances, (values - centres[-1]) ** 2)
-    return np.asarray(centres)
+def _drawn(x: NDArray[np.float64], w: NDArray[np.float64], count: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """First centres: 1, then each by the square of its distance to the nearest one before."""
+    centres = [1.0]
+    distances = w * (x - 1.0) ** 2
+    while len(centres) < count:
+        if not distances.sum() > 0:  # fewer distinct sizes than levels
+            centres.append(1.0)
+            continue
+        centres.append(float(rng.choice(x, p=distances / distances.sum())))
+        distances = np.minimum(distances, w * (x - centres[-1]) ** 2)
+    return np.sort(np.asarray(centres))

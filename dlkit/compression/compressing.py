@@ -180,7 +180,7 @@ def prepared(network: Any, recipe: Recipe, preparation: Sequence[str], advance: 
         elif step == "clustered":
             clusterer = Clusterer(kernels, part, recipe.seed, keep_zeros=pruner is not None)
             callbacks, trained = clusterer.callbacks(), twin.assembled()
-            held = list(clusterer.ties)
+            held = list(clusterer.levels)
         else:
             rounding = Rounding(twin)
             callbacks, trained = [restoring(held)] if held else [], rounding.model()

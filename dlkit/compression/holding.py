@@ -1,4 +1,4 @@
-"""What is kept of kernels while they are trained on: weights that are zero, and weights that are one value.
+"""What is kept of kernels while they are trained on: weights that are zero, and weights of a few levels.
 
 After each batch the optimizer's step is taken back as far as it breaks this. TensorFlow's optimization toolkit keeps
 either inside layers of its own, for convolutions and dense layers; this way it holds for every layer, also of recurrent
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-STEPS, SMALLEST_SCALE = 127, 1e-12
-"""Of an 8-bit weight above 0; and what the largest weight of a channel is at the least."""
+STEPS = 127
+"""Of an 8-bit weight above 0."""
 
 
 class Held(Protocol):
@@ -30,7 +30,7 @@ class Held(Protocol):
         """Make it hold again, as operations of TensorFlow."""
 
     def settle(self) -> None:
-        """When the training has ended: come to what 8-bit integers can hold, likewise."""
+        """When a training has ended: come to what 8-bit integers hold, likewise."""
 
 
 class Zeros:
@@ -53,52 +53,47 @@ class Zeros:
         self.restore()
 
 
-class Ties:
-    """Weights of a cluster stay one size, in units of the largest of their output channel; zeros stay zero.
+class Levels:
+    """Weights are levels times the scale of their output: ± s_c · l_k, the largest level 1, or zero.
 
-    What the optimizer makes of the weights is brought back to the nearest kernel of that form, in the sense of least
-    squares, first by its channels and then by its sizes. When the training ends sizes are whole numbers of 127, which
-    int8 rounds no further.
+    After a step of the optimizer scales and levels are fitted to the weights again by least squares, one after the
+    other; which level and sign a weight has stays as it was. When the training ends levels are whole numbers of 127, so
+    that the rounding of another sum cannot make two integers of one.
     """
 
     def __init__(
-        self,
-        kernel: Kernel,
-        clusters: NDArray[np.int64],
-        signs: NDArray[np.float32],
-        sizes: NDArray[np.float32],
+        self, kernel: Kernel, which: NDArray[np.int64], signs: NDArray[np.float32], levels: NDArray[np.float32]
     ) -> None:
+        """Args:
+        which: level of each weight, (all else, outputs) as `Kernel.by_output` has them.
+        signs: of each weight, 1 or -1; 0 of one that is zero and stays so.
+        levels: rising, the last one 1.
         """
-        Args:
-            clusters: of each weight, as (all else, outputs), the place of its size in `sizes`.
-            signs: likewise, -1 or 1; 0 where a weight is 0 and stays so.
-            sizes: rising, the last one 1.
-        """
-        self.kernel, self.count = kernel, len(sizes)
-        self.clusters, self.signs = tf.constant(clusters.astype(np.int32)), tf.constant(signs)
-        self.sizes = tf.Variable(sizes.astype(np.float32), trainable=False)
+        self.kernel, self.count = kernel, len(levels)
+        self.which, self.signs = tf.constant(which.astype(np.int32)), tf.constant(signs.astype(np.float32))
+        self.levels = tf.Variable(levels.astype(np.float32), trainable=False)
 
     def restore(self) -> None:
-        weights = self.kernel.by_output(self.kernel.variable) * self.signs
-        there, sizes = tf.abs(self.signs), tf.gather(self.sizes, self.clusters) * tf.abs(self.signs)
-        scales = tf.math.divide_no_nan(tf.reduce_sum(weights * sizes, 0), tf.reduce_sum(sizes * sizes, 0))
-        scales = tf.maximum(scales, SMALLEST_SCALE)  # (outputs,)
-
-        def summed(values: Any) -> Any:
-            return tf.math.unsorted_segment_sum(tf.reshape(values, (-1,)), tf.reshape(self.clusters, (-1,)), self.count)
-
-        moved = tf.math.divide_no_nan(summed(weights * scales), summed(there * scales * scales))
-        self.sizes.assign(tf.concat([tf.clip_by_value(moved[:-1], 0.0, 1.0), [1.0]], 0))
-        self._become(scales)
+        sizes = self.signs * self.kernel.by_output(self.kernel.variable)  # (all else, outputs), 0 where there is a zero
+        own = tf.gather(self.levels, self.which) * tf.abs(self.signs)
+        scales = tf.math.divide_no_nan(tf.reduce_sum(sizes * own, 0), tf.reduce_sum(own * own, 0))
+        scales = tf.maximum(scales, 0.0)
+        squares = tf.square(scales) * tf.abs(self.signs)
+        members = tf.math.unsorted_segment_sum(squares, self.which, self.count)
+        fitted = tf.math.divide_no_nan(tf.math.unsorted_segment_sum(sizes * scales, self.which, self.count), members)
+        levels = tf.clip_by_value(tf.where(members > 0.0, fitted, self.levels), 0.0, fitted[-1])
+        levels = tf.math.divide_no_nan(levels, fitted[-1])
+        self.levels.assign(levels)
+        self._become(scales * fitted[-1])
 
     def settle(self) -> None:
         scales = tf.reduce_max(tf.abs(self.kernel.by_output(self.kernel.variable)), 0)
-        self.sizes.assign(tf.round(self.sizes * STEPS) / STEPS)
+        self.levels.assign(tf.round(self.levels * STEPS) / STEPS)
         self._become(scales)
 
     def _become(self, scales: Any) -> None:
-        sizes = tf.gather(self.sizes, self.clusters)
-        self.kernel.variable.assign(self.kernel.back(self.signs * sizes * scales))
+        weights = self.signs * (tf.gather(self.levels, self.which) * scales)
+        self.kernel.variable.assign(self.kernel.back(weights))
 
 
 def restoring(held: Sequence[Held]) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,17 +37,12 @@ def kept_operations(float_file: Path, keep: Sequence[str], names: Sequence[str])
     return [operation for operation in made if kept.intersection(operation.layers)]
 
 
-def recipe_for(
-    base_recipe: list[dict[str, Any]], keep: Sequence[str], float_file: Path, names: Sequence[str]
-) -> list[dict[str, Any]]:
+def with_kept(base_recipe: list[dict[str, Any]], kept: Iterable[Operation]) -> list[dict[str, Any]]:
     """A recipe of litert-quantizer with one more rule for each operation that stays float; later rules win.
 
     Args:
         base_recipe: for instance `litert_quantizer.recipe.static_wi8_ai8()`.
-        keep, names: see `kept_operations`.
-
-    Raises:
-        UnknownName: see `kept_operations`.
+        kept: see `kept_operations`.
     """
     from litert_quantizer import qtyping
     from litert_quantizer.recipe_manager import AlgorithmName
@@ -59,29 +54,23 @@ def recipe_for(
             "algorithm_key": AlgorithmName.NO_QUANTIZE,
             "op_config": {},
         }
-        for operation in kept_operations(float_file, keep, names)
+        for operation in kept
     ]
     return [*base_recipe, *rules]
 
 
-def recipe_with(
-    base_recipe: list[dict[str, Any]],
-    other: list[dict[str, Any]],
-    keep: Sequence[str],
-    float_file: Path,
-    names: Sequence[str],
+def otherwise(
+    base_recipe: list[dict[str, Any]], some: Iterable[Operation], other: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """A recipe of litert-quantizer that treats the operations of some layers as another one treats all.
+    """A recipe of litert-quantizer that treats some operations as another one treats all.
 
     Args:
         base_recipe, other: of `quantizer_recipes.recipe_of`.
-        keep, names: see `kept_operations`.
-
-    Raises:
-        UnknownName: see `kept_operations`.
     """
-    scopes = [f"^{re.escape(operation.scope)}$" for operation in kept_operations(float_file, keep, names)]
-    return [*base_recipe, *(rule | {"regex": scope} for scope in scopes for rule in other)]
+    return [
+        *base_recipe,
+        *(rule | {"regex": f"^{re.escape(operation.scope)}$"} for operation in some for rule in other),
+    ]
 
 
 def left_to_quantize(float_file: Path, keep: Sequence[str], names: Sequence[str]) -> set[str]:

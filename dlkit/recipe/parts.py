@@ -363,7 +363,7 @@ class CompressionPart:
             self,
             "rows and columns, each from 1 to 64",
         )
-        _require(3 <= self.clusters <= 128, "compression.clusters", self, "from 3 to 128")
+        _require(2 <= self.clusters <= 128, "compression.clusters", self, "from 2 to 128")
 
 
 @dataclasses.dataclass(frozen=True)

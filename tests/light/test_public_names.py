@@ -19,7 +19,7 @@ def test_the_public_names() -> None:
         "Bundle", "DATASETS", "DlkitError", "Goals", "NETWORKS", "Recipe", "Report", "SCHEMES", "Session", "TARGETS",
         "Trained", "__version__", "build_network", "build_recipe", "compare", "custom_layers", "evaluate", "export",
         "export_schemes", "inspect_file", "load", "load_bundle", "load_trained", "read_recipe", "run", "search",
-        "train",
+        "sensitivity", "train",
     ]  # fmt: skip
     assert dir(dlkit) == sorted(dlkit.__all__)
 
