@@ -160,9 +160,7 @@ def _done_with(server: _Server) -> None:
 def end_all() -> None:
     """End every child that runs, whichever thread waits for it; that is told that it was killed."""
     with _lock:
-        for server in [*_one, *_before]:
-            if server.owner == os.getpid():
-                server.process.kill()
+        _close()
     for process in list(_new_ones):
         process.kill()
 

@@ -303,7 +303,7 @@ class Search:
         if left_out := [scheme.name for scheme in schemes if scheme not in wanted]:
             self._notes.append(
                 f"not fitted again: {', '.join(left_out)}; such a file is as large as the plain one before gzip, and "
-                "is tried where that loses too much, or where --prefer or a limit is of gzip or quality"
+                "is tried where that fits and loses too much, or where --prefer or a limit is of gzip or quality"
             )
         first = [scheme for scheme in wanted if scheme.preparation == ("quantization_aware",)]
         for some in (first, [scheme for scheme in wanted if scheme not in first]):
@@ -317,13 +317,15 @@ class Search:
     def _is_worth_fitting(self, scheme: Scheme, direct: Sequence[Scheme]) -> bool:
         """Whether a network that is fitted again may lead to a better file than the best, as far as can be told."""
         base, leader = plain(scheme, direct), self._best()
+        made = self._plain_ones(base) if base else []
+        if made and all(_is_too_large(self.goals, _of(each)) for each in made):
+            return False
         if base is None or leader is None or leader.measured is None:
             return True
         if self.goals.prefer == "gzip":
             return scheme.preparation != ("quantization_aware",) or not self._within(self._of_scheme(base))
         if self.goals.prefer == "quality":
             return leader.measured.drop is None or leader.measured.drop > 0
-        made = self._plain_ones(base)
         return any(self._only_loses(each, "gzip") and self._is_before(each, leader) for each in made)
 
     def _candidates(self, scheme: Scheme, methods: Sequence[str]) -> list[Candidate]:
@@ -368,7 +370,7 @@ class Search:
 
     def _may_win(self, tried: Tried, leader: Tried | None) -> bool:
         """Whether a file as large, that loses less, could be better than the best."""
-        if tried.measured is None or any(m.limit in ("size", "arena") for m in misses(self.goals, tried.measured)):
+        if tried.measured is None or _is_too_large(self.goals, tried.measured):
             return False
         return leader is None or leader is tried or self._is_before(tried, leader, SAME_SIZE)
 
@@ -392,6 +394,11 @@ class Search:
             times = found.get(each.name)
             latency, ratio = (times.latency_ms, times.times_first) if times else (math.inf, math.inf)
             self._trials.timed(each.candidate, latency, ratio)
+
+
+def _is_too_large(goals: Goals, found: Measured) -> bool:
+    """Whether a file is too large in a way that other numbers in it would not change."""
+    return any(miss.limit in ("size", "arena") for miss in misses(goals, found))
 
 
 def _of_more(candidate: Candidate, start: Candidate) -> tuple[str, ...]:

@@ -110,10 +110,11 @@ def test_several_at_once_come_to_the_same_as_one_after_the_other(place: Path) ->
 
 def test_goals_out_of_reach_write_nothing(place: Path) -> None:
     """There is a trail and no bundle."""
-    found = search("short", Goals(max_drop=0.01, max_bytes=100), schemes=PLAIN, out=place)
+    found = search("short", Goals(max_drop=0.01, max_bytes=100), schemes=[*PLAIN, "int8_pruned"], out=place)
     assert found.bundle is None
     assert found.trail.chosen is None
     assert len(found.trail.tried) >= len(PLAIN)
+    assert "int8_pruned" not in {each.candidate.scheme for each in found.trail.tried}  # it would be as large
     assert hidden(place) == []
     assert not (place / "short" / "cpu-best").exists()
 
