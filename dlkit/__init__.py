@@ -37,6 +37,7 @@ _PUBLIC = {
     "load_trained": "dlkit.trained",
     "read_recipe": "dlkit.recipe",
     "run": "dlkit.pipeline",
+    "sensitivity": "dlkit.pipeline.sensing",
     "train": "dlkit.pipeline",
 }
 

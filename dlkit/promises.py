@@ -14,11 +14,10 @@ class Promise:
         layer: name of the layer in Keras.
         kernel: which of the layer's: "kernel", "recurrent_kernel", "forward_kernel", "depthwise_kernel" …
         shape: of the variable, as Keras has it.
-        sparsity: fraction of its numbers that are 0; 0.0 where it was not pruned.
-        pattern: "2:4" where of 4 neighbours along the inputs at most 2 are not 0; "block" where whole blocks are 0,
-            then `sparsity` is of blocks; "unstructured" where zeros are anywhere.
-        block: inputs and outputs of such a block; of a convolution there are blocks at each place of its window.
-            (1, 1) elsewhere.
+        sparsity: fraction of its numbers that are 0, or of its blocks in "block"; 0.0 where it was not pruned.
+        pattern: "2:4" where of 4 neighbours along the inputs at most 2 are not 0, the last ones of an odd number
+            filled up with zeros; "block" where whole blocks are 0; "unstructured" where zeros are anywhere.
+        block: inputs and outputs of such a block, at each place of a convolution's window; (1, 1) elsewhere.
         clusters: how many different numbers an output channel has at the most; 0 where it was not clustered.
     """
 

@@ -101,10 +101,16 @@ class Forecast:
     naive: Naive
 
 
-def judged(content: bytes, inputs: Mapping[str, NDArray[Any]], advance: Advance = ignore) -> Judged:
-    """What a whole .tflite file answers. Raises ModelFileError if the runtime refuses it."""
+def judged(
+    content: bytes, inputs: Mapping[str, NDArray[Any]], advance: Advance = ignore, threads: int | None = None
+) -> Judged:
+    """What a whole .tflite file answers. Raises ModelFileError if the runtime refuses it.
+
+    Args:
+        threads: see `Session`.
+    """
     content, places = with_scores_beside(content)
-    found = list(_answers(Session(content), inputs, advance).items())
+    found = list(_answers(Session(content, threads), inputs, advance).items())
     plain, gained = found[: len(found) - len(places)], found[len(found) - len(places) :]
     scores = {plain[place][0]: values for place, (_, values) in zip(places, gained, strict=True)}
     return Judged(dict(plain), dict(plain) | scores, frozenset(scores))

@@ -50,6 +50,20 @@ class HeldOut:
     clean: Mapping[str, Rows] | None = None
     targets: NDArray[np.float32] | None = None
 
+    def rows(self, positions: NDArray[np.int64]) -> HeldOut:
+        """The samples at `positions`, in their order."""
+
+        def some(arrays: Mapping[str, Rows]) -> dict[str, NDArray[Any]]:
+            return {name: np.asarray(rows[positions]) for name, rows in arrays.items()}
+
+        return HeldOut(
+            self.name,
+            some(self.raw),
+            None if self.labels is None else self.labels[positions],
+            clean=None if self.clean is None else some(self.clean),
+            targets=None if self.targets is None else self.targets[positions],
+        )
+
     @property
     def wanted(self) -> Mapping[str, Rows]:
         """Raw values that an auto-encoder is to give."""

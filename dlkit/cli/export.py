@@ -120,8 +120,8 @@ def command(
 
     chosen = _schemes(quantize, names)
     _check(model, target, data, decoder, overrides)
-    preprocessing = _preprocessing(modes)
-    _check_origin(model, {"--preprocessing": preprocessing, "--custom": custom})
+    preprocessing = preprocessing_of(modes)
+    check_origin(model, {"--preprocessing": preprocessing, "--custom": custom})
     progress = progress_for(quiet)
     with found_model(model, Path(out), preprocessing, custom, overrides, progress) as trained:
         results = export_schemes(
@@ -164,7 +164,7 @@ def _check(model: str | None, target: str | None, data: str | None, decoder: boo
         raise click.UsageError("--set changes a recipe; name a .toml file")
 
 
-def _check_origin(model: str | None, of_foreign: Mapping[str, object]) -> None:
+def check_origin(model: str | None, of_foreign: Mapping[str, object]) -> None:
     """Raise UsageError for what only a model from elsewhere has, option → what was given, where `model` is none."""
     from dlkit.pipeline.finding import is_foreign
 
@@ -173,7 +173,7 @@ def _check_origin(model: str | None, of_foreign: Mapping[str, object]) -> None:
             raise click.UsageError(f"{option} is for a model from elsewhere; a model made here has its own")
 
 
-def _preprocessing(modes: tuple[str, ...]) -> str | dict[str, str] | None:
+def preprocessing_of(modes: tuple[str, ...]) -> str | dict[str, str] | None:
     """One mode for all inputs, or input → mode. Raises UsageError for what is no mode."""
     pairs = [mode.rpartition("=")[::2] for mode in modes]
     for _, mode in pairs:

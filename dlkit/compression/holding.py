@@ -19,11 +19,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+STEPS = 127
+"""Of an 8-bit weight above 0."""
+
+
 class Held(Protocol):
     """Something that holds of a kernel."""
 
     def restore(self) -> None:
         """Make it hold again, as operations of TensorFlow."""
+
+    def settle(self) -> None:
+        """When a training has ended: come to what 8-bit integers hold, likewise."""
 
 
 class Zeros:
@@ -42,12 +49,16 @@ class Zeros:
         variable = self.kernel.variable
         variable.assign(tf.where(self.mask > 0.0, variable, tf.zeros_like(variable)))
 
+    def settle(self) -> None:
+        self.restore()
+
 
 class Levels:
     """Weights are levels times the scale of their output: ± s_c · l_k, the largest level 1, or zero.
 
     After a step of the optimizer scales and levels are fitted to the weights again by least squares, one after the
-    other; which level and sign a weight has stays as it was.
+    other; which level and sign a weight has stays as it was. When the training ends levels are whole numbers of 127, so
+    that the rounding of another sum cannot make two integers of one.
     """
 
     def __init__(
@@ -73,7 +84,15 @@ class Levels:
         levels = tf.clip_by_value(tf.where(members > 0.0, fitted, self.levels), 0.0, fitted[-1])
         levels = tf.math.divide_no_nan(levels, fitted[-1])
         self.levels.assign(levels)
-        weights = self.signs * (tf.gather(levels, self.which) * (scales * fitted[-1]))
+        self._become(scales * fitted[-1])
+
+    def settle(self) -> None:
+        scales = tf.reduce_max(tf.abs(self.kernel.by_output(self.kernel.variable)), 0)
+        self.levels.assign(tf.round(self.levels * STEPS) / STEPS)
+        self._become(scales)
+
+    def _become(self, scales: Any) -> None:
+        weights = self.signs * (tf.gather(self.levels, self.which) * scales)
         self.kernel.variable.assign(self.kernel.back(weights))
 
 
@@ -92,5 +111,9 @@ def restoring(held: Sequence[Held]) -> Any:
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             restore()
+
+        def on_train_end(self, logs: Any = None) -> None:
+            for each in held:
+                each.settle()
 
     return Restoring()

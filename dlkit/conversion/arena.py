@@ -11,10 +11,10 @@ import os
 import re
 import select
 import signal
-import sys
 import time
 from pathlib import Path
 
+from dlkit.children import end_with_parent
 from dlkit.conversion.child import run_task
 from dlkit.errors import ConversionError, DlkitError, IllegalCombination
 from dlkit.extras import check_installed, require
@@ -28,7 +28,7 @@ LARGEST_BYTES = (2**24, 2**30)
 """Arenas that are tried first: 16 MiB, then 1 GiB."""
 TIME_LIMIT_S = 60.0
 """For one inference: the kernels of this runtime are the plain ones. MobileNet of 224×224 pixels takes seconds."""
-MISSING = re.compile(r"Didn't find op for builtin opcode '(\w+)'")
+MISSING = re.compile(r"Failed to get registration from op code (\w+)")
 HYBRID = re.compile(r"Hybrid models are not supported|Input type: FLOAT32 with filter type: INT8")
 UNPREPARED = re.compile(r"Node (\w+) \(number \d+\) failed to prepare")
 
@@ -78,9 +78,9 @@ class _Trial:
         Raises ConversionError if that takes too long.
         """
         read_end, write_end = os.pipe()
-        child = os.fork()
+        parent, child = os.getpid(), os.fork()
         if not child:
-            self._attempt(arena, run, write_end)
+            self._attempt(arena, run, write_end, parent)
         os.close(write_end)
         with os.fdopen(read_end, "rb", buffering=0) as pipe:
             try:
@@ -91,18 +91,19 @@ class _Trial:
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if said is None:
             raise ConversionError(
-                f"TensorFlow Lite Micro has not ended after {self._time_limit_s:g} s; it runs a loop for ever"
+                f"TensorFlow Lite Micro has not ended after {self._time_limit_s:g} s: a loop for ever, or too large a "
+                "network"
             )
         if code < 0:
             return f"it crashed ({signal.Signals(-code).name})"
         return said or "it failed" if code else None
 
-    def _attempt(self, arena: int, run: bool, said: int) -> None:
-        """In the process forked for it, which ends here."""
-        os.dup2(said, sys.__stderr__.fileno() if sys.__stderr__ else 2)
+    def _attempt(self, arena: int, run: bool, said: int, parent: int) -> None:
+        """In the process forked for it by `parent`, which ends here."""
         os.dup2(said, 2)
         code = 1
         with contextlib.suppress(BaseException):
+            end_with_parent(parent)
             interpreter = self._runtime.Interpreter.from_bytes(self._content, arena_size=arena)
             if run:
                 interpreter.invoke()
@@ -175,7 +176,7 @@ def _operations(content: bytes) -> list[str]:
 
 def _lacks(name: str) -> bool:
     """Whether the runtime does not know the operation: asked with a file that holds nothing else."""
-    return name.startswith("CUSTOM") or MISSING.search(_Trial(_alone(name), 10.0)(2**20, run=False) or "") is not None
+    return MISSING.search(_Trial(_alone(name), 10.0)(2**20, run=False) or "") is not None
 
 
 def _alone(name: str) -> bytes:
@@ -184,7 +185,8 @@ def _alone(name: str) -> bytes:
 
     schema = require("ai_edge_litert.schema_py_generated")
     code = schema.OperatorCodeT()
-    code.builtinCode = getattr(schema.BuiltinOperator, name)
+    builtin, _, custom = name.partition(" ")
+    code.builtinCode, code.customCode = getattr(schema.BuiltinOperator, builtin), custom or None
     code.deprecatedBuiltinCode, code.version = min(code.builtinCode, 127), 1
     operator = schema.OperatorT()
     operator.opcodeIndex, operator.inputs, operator.outputs = 0, [0], [1]

@@ -6,7 +6,7 @@ of its weights that have 1,024 numbers or more, so nothing of a small LSTM.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,19 @@ from dlkit.runtime.inspection import FUSED_LSTM, inspect_file
 WEIGHTS = range(1, 9)
 
 
-def quantize_fused_lstm(tflite: Path) -> None:
-    """Quantize the weights of every fused LSTM in the file; symmetric, one scale per tensor."""
+def quantize_fused_lstm(tflite: Path, kept: Collection[str] = ()) -> None:
+    """Quantize the weights of the fused LSTMs in the file; symmetric, one scale per tensor.
+
+    Args:
+        kept: tensors; an operation that writes one of them keeps its weights.
+    """
     if FUSED_LSTM not in inspect_file(tflite).ops:
         return
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
     model = schema.ModelT.InitFromPackedBuf(tflite.read_bytes(), 0)
-    for tensor in _lstm_weights(model, getattr(schema.BuiltinOperator, FUSED_LSTM)):
+    for tensor in _lstm_weights(model, getattr(schema.BuiltinOperator, FUSED_LSTM), kept):
         if tensor.type == schema.TensorType.FLOAT32:
             _quantize(model, tensor, schema)
     _drop_unused(model)
@@ -36,10 +40,11 @@ def quantize_fused_lstm(tflite: Path) -> None:
     tflite.write_bytes(builder.Output())
 
 
-def _lstm_weights(model: Any, code: int) -> Iterator[Any]:
+def _lstm_weights(model: Any, code: int, kept: Collection[str]) -> Iterator[Any]:
     for graph in model.subgraphs:
         for operator in graph.operators:
-            if model.operatorCodes[operator.opcodeIndex].builtinCode == code:
+            written = {graph.tensors[number].name.decode() for number in operator.outputs}
+            if model.operatorCodes[operator.opcodeIndex].builtinCode == code and written.isdisjoint(kept):
                 yield from (graph.tensors[operator.inputs[place]] for place in WEIGHTS)
 
 

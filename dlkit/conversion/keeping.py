@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,17 +37,12 @@ def kept_operations(float_file: Path, keep: Sequence[str], names: Sequence[str])
     return [operation for operation in made if kept.intersection(operation.layers)]
 
 
-def recipe_for(
-    base_recipe: list[dict[str, Any]], keep: Sequence[str], float_file: Path, names: Sequence[str]
-) -> list[dict[str, Any]]:
+def with_kept(base_recipe: list[dict[str, Any]], kept: Iterable[Operation]) -> list[dict[str, Any]]:
     """A recipe of litert-quantizer with one more rule for each operation that stays float; later rules win.
 
     Args:
         base_recipe: for instance `litert_quantizer.recipe.static_wi8_ai8()`.
-        keep, names: see `kept_operations`.
-
-    Raises:
-        UnknownName: see `kept_operations`.
+        kept: see `kept_operations`.
     """
     from litert_quantizer import qtyping
     from litert_quantizer.recipe_manager import AlgorithmName
@@ -59,7 +54,7 @@ def recipe_for(
             "algorithm_key": AlgorithmName.NO_QUANTIZE,
             "op_config": {},
         }
-        for operation in kept_operations(float_file, keep, names)
+        for operation in kept
     ]
     return [*base_recipe, *rules]
 

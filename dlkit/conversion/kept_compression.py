@@ -1,12 +1,13 @@
 """Whether what was pruned and clustered still is so in an exported file.
 
-A kernel of Keras becomes one constant of the file, or one for each gate of a fused LSTM, or one that all steps of a
-sequence read. Folding a normalisation into it and quantizing it multiply an output channel by one number and round it:
-what is 0 stays 0, and what is the same in a channel stays the same.
+A kernel of Keras becomes one constant of the file, also where all steps of a sequence read it, or one for each gate of
+an LSTM or a GRU. Folding a normalisation into it and quantizing it multiply an output channel by one number and round
+it: what is 0 stays 0, and what is the same in a channel stays the same.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -22,10 +23,9 @@ from dlkit.runtime.weight_statistics import RUN, block_sparsity, most_values
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-GATES = 4
-"""Of an LSTM; the fused operation has a constant for each."""
-ANNOTATED = "quant_"
-"""What tfmot puts before the name of a layer that is trained for quantization."""
+GATES_OF_A_GRU = 3
+ROUNDING = 1e-9
+"""Of a fraction that was computed in another way."""
 INPUTS, LAST_STEP = range(1, 5), range(5, 9)
 """Operands of the fused LSTM: what its kernel and its recurrent kernel become."""
 
@@ -40,9 +40,8 @@ def broken_compression(promises: Iterable[Promise], weights: Sequence[StoredWeig
         weights: of the file, see `stored_weights`.
     """
     wanted = sorted(promises, key=lambda promise: (-promise.sparsity, promise.clusters or math.inf))
-    layers = {promise.layer: promise.layer for promise in wanted}
-    known = layers | {ANNOTATED + name: name for name in layers}
-    owners = [known.get(_layer(each, known), "") for each in weights]
+    known = {promise.layer for promise in wanted}
+    owners = [_layer(each, known) for each in weights]
     left = set(range(len(weights)))
     broken = []
     for promise in wanted:  # the strictest first: where shapes alone tell, it must not be left with another's
@@ -65,22 +64,50 @@ def _layer(weights: StoredWeights, known: Collection[str]) -> str:
 def _groups(
     promise: Promise, weights: Sequence[StoredWeights], places: Sequence[int], *, named: bool
 ) -> list[list[int]]:
-    """The constants at `places` that may be this kernel: each alone, those of a fused LSTM four at a time.
+    """The constants at `places` that may be this kernel: each alone, or as many as it has gates.
 
     Args:
         named: whether they are known to be of its layer; if not, all their dimensions must be its own.
     """
     size, dimensions = math.prod(promise.shape), _stored_dimensions(promise)
-    gate = _dimensions((*promise.shape[:-1], promise.shape[-1] // GATES))
+    alone = [
+        [i] for i in places
+        if weights[i].operation != FUSED_LSTM
+        and (_dimensions(weights[i].shape) == dimensions or (named and weights[i].values.size == size))
+    ]  # fmt: skip
+    return alone + _fused(promise, weights, places) + (_cut(promise, weights, places) if named else [])
+
+
+def _fused(promise: Promise, weights: Sequence[StoredWeights], places: Sequence[int]) -> list[list[int]]:
+    """Operands of fused LSTMs, those of four gates at a time."""
     operands = LAST_STEP if promise.kernel.endswith("recurrent_kernel") else INPUTS
-    alone, fused = [], []
-    for i in places:
-        each = weights[i]
-        if each.operation == FUSED_LSTM:
-            fused += [i] * (each.operand in operands and _dimensions(each.shape) == gate)
-        elif _dimensions(each.shape) == dimensions or (named and each.values.size == size):
-            alone.append([i])
-    return alone + [fused[i : i + GATES] for i in range(0, len(fused) - GATES + 1, GATES)]
+    gate = _of_a_gate(promise, len(operands))
+    found = [
+        i for i in places
+        if weights[i].operation == FUSED_LSTM and weights[i].operand in operands and weights[i].shape == gate
+    ]  # fmt: skip
+    return [found[i : i + len(operands)] for i in range(0, len(found) - len(operands) + 1, len(operands))]
+
+
+def _cut(promise: Promise, weights: Sequence[StoredWeights], places: Sequence[int]) -> list[list[int]]:
+    """Constants for each gate of a GRU that runs step by step: as many as are multiplied with the same."""
+    gates = [i for i in places if weights[i].shape == _of_a_gate(promise, GATES_OF_A_GRU)]
+    groups: list[tuple[set[str], list[int]]] = []
+    for i in gates:
+        joined = [group for group in groups if group[0] & weights[i].beside]
+        groups = [group for group in groups if group not in joined]
+        beside = weights[i].beside.union(*(group[0] for group in joined))
+        groups.append((set(beside), [*(place for group in joined for place in group[1]), i]))
+    whole = [group for _, group in groups if len(group) == GATES_OF_A_GRU]
+    if promise.pattern == "block":  # may reach across gates, which the file has in any order
+        return [list(order) for group in whole for order in itertools.permutations(group)]
+    return whole
+
+
+def _of_a_gate(promise: Promise, gates: int) -> tuple[int, ...]:
+    """The stored shape of one of the gates of a recurrent layer's kernel; () if it has no such."""
+    inputs, *outputs = promise.shape
+    return (outputs[0] // gates, inputs) if len(outputs) == 1 and outputs[0] % gates == 0 else ()
 
 
 def _dimensions(shape: Sequence[int]) -> list[int]:
@@ -97,17 +124,15 @@ def _stored_dimensions(promise: Promise) -> list[int]:
 
 def _broken(promise: Promise, parts: Sequence[StoredWeights]) -> list[str]:
     """What is not as promised in the constants that one kernel became."""
-    total = sum(each.values.size for each in parts)
-    zeros = total - sum(int(np.count_nonzero(each.values)) for each in parts)
+    kernel = np.concatenate([each.by_output for each in parts])  # (outputs, …, inputs), as before it was cut into gates
     broken = []
     if promise.pattern == "block":
-        found = float(np.mean([block_sparsity(each, promise.block) for each in parts]))
-        size = math.prod(promise.block)
-        if not found >= promise.sparsity - size / total:
-            shown = "×".join(map(str, promise.block))
-            broken.append(f"has {found:.1%} of its blocks of {shown} at 0, of {promise.sparsity:.1%} that were pruned")
-    elif not zeros >= math.floor(promise.sparsity * total) - 1:  # one number more or less: what a fraction rounds to
-        broken.append(f"has {zeros / total:.1%} of its weights at 0, of {promise.sparsity:.1%} that were pruned")
+        cube = kernel.reshape(len(kernel), -1, kernel.shape[-1])
+        found, of = block_sparsity(cube, promise.block), "blocks"
+    else:
+        found, of = float(np.mean(kernel == 0)), "weights"
+    if not found >= promise.sparsity - ROUNDING:
+        broken.append(f"has {found:.1%} of its {of} at 0, of {promise.sparsity:.1%} that were pruned")
     if promise.pattern == "2:4":
         full = sum(int((np.count_nonzero(_fours(each), axis=1) > RUN // 2).sum()) for each in parts)
         if full:
@@ -121,7 +146,7 @@ def _broken(promise: Promise, parts: Sequence[StoredWeights]) -> list[str]:
 
 def _fours(weights: StoredWeights) -> NDArray[Any]:
     """(N, 4) neighbours along the inputs; the last ones of a row are filled up with zeros."""
-    rows = weights.values
+    rows = weights.by_output
     padded = np.pad(rows, [(0, 0)] * (rows.ndim - 1) + [(0, -rows.shape[-1] % RUN)])
     return padded.reshape(-1, RUN)
 

@@ -99,7 +99,8 @@ def operations(tflite: Path, names: Sequence[str]) -> list[Operation]:
     """The operations of a whole file's main subgraph, in order, with the layers they came from.
 
     One whose own tensors tell nothing belongs to the layer whose weights or state it reads, else to the layer of
-    what it reads: a softmax at the end to the layer before it.
+    what it reads: a softmax at the end to the layer before it. One that reads the network's input alone, as the first
+    LSTM of a network does, then belongs to the layer that reads what it gives.
 
     Args:
         names: of the layers. Without any, the second component of a tensor's name is taken for one.
@@ -124,7 +125,18 @@ def operations(tflite: Path, names: Sequence[str]) -> list[Operation]:
             name = operation_name(model.OperatorCodes(operator.OpcodeIndex()))
             found.append(Operation(name, layers, reads, writes))
             made_by.update(dict.fromkeys(writes, found[-1]))
-        return found
+        return _with_layers_of_readers(found)
+
+
+def _with_layers_of_readers(made: Sequence[Operation]) -> list[Operation]:
+    """Operations that nothing told a layer of get that of what reads them."""
+    read_by: dict[str, tuple[str, ...]] = {}
+    found = []
+    for operation in reversed(made):
+        readers = (read_by[tensor] for tensor in operation.writes if tensor in read_by)
+        found.append(operation if operation.layers else dataclasses.replace(operation, layers=next(readers, ())))
+        read_by.update(dict.fromkeys(operation.reads, found[-1].layers))
+    return found[::-1]
 
 
 def _layers(tensors: Sequence[str], names: Collection[str]) -> tuple[str, ...]:

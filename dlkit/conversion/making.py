@@ -148,7 +148,7 @@ def make_file(
         return Made(converted.file, converted.file, "as given" if converted.kind == "tflite" else by_tensorflow, names)
     ops = left_to_quantize(converted.file, keep_float, names) if keep_float else set(inspect_file(converted.file).ops)
     check_possible(ops, scheme)
-    _check_settings(ops, scheme, method, keep_float)
+    check_settings(ops, scheme, method, keep_float)
     file, samples = converted.folder / f"{scheme.name}.tflite", converted.folder / "calibration.npz"
     if scheme.needs_calibration and not samples.exists():
         write_npz(samples, calibration)
@@ -182,15 +182,7 @@ def _quantize(
     """Write `file` by litert-quantizer, with ranges that are measured once for all schemes."""
     ranges = converted.folder / "ranges.json"
     if scheme.needs_calibration and not ranges.exists():
-        with progress.step("Measuring ranges on calibration samples") as advance:
-            run_task(
-                "calibrate",
-                advance,
-                float_tflite=str(converted.file),
-                calibration=str(samples),
-                method=method,
-                ranges=str(ranges),
-            )
+        measure_ranges(converted, samples, method, ranges, progress)
     with progress.step(f"Quantizing to {scheme.name}") as advance:
         run_task(
             "quantize_flatbuffer",
@@ -201,6 +193,23 @@ def _quantize(
             keep_float=json.dumps(list(keep_float)),
             layer_names=json.dumps(list(converted.layer_names)),
             tflite=str(file),
+        )
+
+
+def measure_ranges(converted: Float, samples: Path, method: str, ranges: Path, progress: Progress) -> None:
+    """Write the ranges of all activations on the network inputs in the archive `samples` to the file `ranges`.
+
+    Raises:
+        DataError, ConversionError: see `calibrating.measured_ranges`; or it crashed or hung.
+    """
+    with progress.step("Measuring ranges on calibration samples") as advance:
+        run_task(
+            "calibrate",
+            advance,
+            float_tflite=str(converted.file),
+            calibration=str(samples),
+            method=method,
+            ranges=str(ranges),
         )
 
 
@@ -242,7 +251,7 @@ def check_possible(ops: Collection[str], scheme: Scheme) -> None:
         )
 
 
-def _check_settings(ops: Collection[str], scheme: Scheme, method: str, keep_float: Sequence[str]) -> None:
+def check_settings(ops: Collection[str], scheme: Scheme, method: str, keep_float: Sequence[str]) -> None:
     """Raise IllegalCombination if ranges of a network cannot be chosen so, or layers not kept float."""
     if keep_float and not can_quantize(ops, scheme):
         raise IllegalCombination(

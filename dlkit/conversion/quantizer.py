@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,8 @@ from dlkit.calibration.calibrating import measured_ranges
 from dlkit.calibration.ranges import Ranges, workable
 from dlkit.conversion.batches import read_batch
 from dlkit.conversion.fused_weights import quantize_fused_lstm
-from dlkit.conversion.keeping import recipe_for
+from dlkit.conversion.keeping import kept_operations, with_kept
+from dlkit.conversion.layer_names import Operation
 from dlkit.conversion.quantizer_recipes import recipe_of, with_small_kernels
 from dlkit.progress import Advance
 from dlkit.runtime.inspection import FUSED_LSTM, inspect_file
@@ -71,19 +72,48 @@ def quantize_flatbuffer(
         layer_names: JSON list of the names of the Keras layers.
         tflite: file for the result.
     """
+    source, file, wanted = Path(float_tflite), Path(tflite), SCHEMES[scheme]
+    keep = json.loads(keep_float)
+    kept = kept_operations(source, keep, json.loads(layer_names)) if keep else []
+    known = known_ranges(source, wanted, ranges)
+    write_quantized(source, wanted, known, kept, file)
+    if has_small_kernels_alone(file, wanted):
+        write_quantized(source, wanted, known, kept, file, small_kernels=True)
+
+
+def known_ranges(float_tflite: Path, scheme: Scheme, ranges: str) -> Ranges | None:
+    """Those in a file that `calibrate` wrote, as the scheme can use them; None if it needs none."""
+    bits = 16 if scheme.activations == "int16" else 8
+    return workable(str(float_tflite), _read_ranges(ranges), bits) if scheme.needs_calibration else None
+
+
+def write_quantized(
+    float_tflite: Path,
+    scheme: Scheme,
+    ranges: Ranges | None,
+    kept: Sequence[Operation],
+    file: Path,
+    *,
+    small_kernels: bool = False,
+) -> None:
+    """Write the file of a scheme in which the operations `kept` are float.
+
+    Args:
+        ranges: see `known_ranges`.
+        small_kernels: whether a dynamic scheme takes kernels of any size, see `has_small_kernels_alone`.
+    """
     from litert_quantizer import quantizer
 
-    wanted = SCHEMES[scheme]
-    bits = 16 if wanted.activations == "int16" else 8
-    known = workable(float_tflite, _read_ranges(ranges), bits) if wanted.needs_calibration else None
-    rules = recipe_of(wanted)
-    if keep := json.loads(keep_float):
-        rules = recipe_for(rules, keep, Path(float_tflite), json.loads(layer_names))
-    quantizer.Quantizer(float_tflite, rules).quantize(known).export_model(tflite, overwrite=True)
-    if wanted.quantizer == "dynamic":
-        quantize_fused_lstm(Path(tflite))
-        if wanted.weights not in inspect_file(Path(tflite)).constants:  # a network of small kernels alone
-            quantizer.Quantizer(float_tflite, with_small_kernels(rules)).quantize().export_model(tflite, overwrite=True)
+    rules = recipe_of(scheme)
+    rules = with_kept(with_small_kernels(rules) if small_kernels else rules, kept)
+    quantizer.Quantizer(str(float_tflite), rules).quantize(ranges).export_model(str(file), overwrite=True)
+    if scheme.quantizer == "dynamic":
+        quantize_fused_lstm(file, {tensor for operation in kept for tensor in operation.writes})
+
+
+def has_small_kernels_alone(file: Path, scheme: Scheme) -> bool:
+    """Whether a dynamic scheme found no kernel in `file` that is large enough for it."""
+    return scheme.quantizer == "dynamic" and scheme.weights not in inspect_file(file).constants
 
 
 def _read_ranges(path: str) -> Ranges:

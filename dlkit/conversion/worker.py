@@ -19,7 +19,7 @@ from dlkit.frameworks import quieten
 
 def _tasks() -> dict[str, Callable[..., None]]:
     from dlkit.compression import compressing
-    from dlkit.conversion import answering, arena, layer_errors, quantizer, serving, stepwise, tflite
+    from dlkit.conversion import answering, arena, layer_errors, quantizer, serving, stepwise, tflite, variants
 
     return {
         "convert": tflite.convert,
@@ -34,6 +34,7 @@ def _tasks() -> dict[str, Callable[..., None]]:
         "layer_errors": layer_errors.measure,
         "arena": arena.measure,
         "compress": compressing.compress,
+        "variants": variants.make_and_ask,
     }
 
 

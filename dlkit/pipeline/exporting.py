@@ -194,7 +194,7 @@ def _exported_schemes(
     check_writable(out / trained.name)
     with progress.step("Reading samples"):
         calibrate = any(scheme.needs_calibration for scheme in chosen)
-        samples = _samples(trained, calibrate, data)
+        samples = samples_for(trained, calibrate, data)
         warnings = samples.warnings(trained.inputs, len(trained.labels)) if calibrate else []
     with temporary_folder() as temporary:
         inputs = _held_out_inputs(trained, samples, temporary / "held-out.npz")
@@ -231,7 +231,12 @@ def _check_name(trained: Trained, folder: Path) -> None:
         raise OutputError(f"{folder} belongs to {ours}; rename {trained.model.name}, or choose another --out DIR")
 
 
-def _samples(trained: Trained, calibrate: bool, data: Data | ExportSamples | None) -> ExportSamples:
+def samples_for(trained: Trained, calibrate: bool, data: Data | ExportSamples | None) -> ExportSamples:
+    """What calibrates a file of a model, proves it and tests it.
+
+    Raises:
+        DataError: there are none, or they are not what the model was trained on.
+    """
     if isinstance(data, ExportSamples):
         return data
     if trained.recipe is not None:

@@ -339,7 +339,7 @@ class CompressionPart:
         schedule: how sparsity grows: "polynomial" from 0 in the first half of the epochs (Zhu & Gupta 2017,
             arXiv:1710.01878), "constant" from the first step on.
         clusters: distinct weights that are left in each output channel of a clustered kernel, at most; Han et al. 2016,
-            arXiv:1510.00149.
+            arXiv:1510.00149. They are the same in all channels but for a factor of each.
         keep: names of layers that are neither pruned nor clustered, or patterns of names with "*" and "?".
     """
 

@@ -32,7 +32,8 @@ CONTROL_FLOW = frozenset({"CALL", "CALL_ONCE", "IF", "STABLEHLO_CASE", "STABLEHL
 """Operations that run a subgraph, or do not."""
 FUSED_LSTM = "UNIDIRECTIONAL_SEQUENCE_LSTM"
 """The one recurrent operation that has an int8 kernel."""
-_MALFORMED = (struct.error, IndexError, ValueError, TypeError, OverflowError, KeyError, AttributeError, RecursionError)
+MALFORMED = (struct.error, IndexError, ValueError, TypeError, OverflowError, KeyError, AttributeError, RecursionError)
+"""What reading a flatbuffer raises that is none."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +100,7 @@ def inspect_model(content: bytes, where: str) -> Inspection:
         raise ModelFileError(f"{where}: is not a .tflite file (the mark 'TFL3' is missing)")
     try:
         return _inspected(_model(content), content)
-    except _MALFORMED:
+    except MALFORMED:
         raise ModelFileError(f"{where}: the .tflite file is cut short or corrupt; copy or export it again") from None
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from dlkit.errors import ModelFileError
 from dlkit.extras import require
-from dlkit.runtime.inspection import FUSED_LSTM, inspect_model, operation_name
+from dlkit.runtime.inspection import FUSED_LSTM, MALFORMED, inspect_model, operation_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,7 +41,6 @@ PASSING = frozenset({"DEQUANTIZE", "QUANTIZE"})
 _WIDTHS = {"int4": 4, "int2": 2}
 """Integers of which several share a byte, the first in the lowest bits."""
 _DTYPES = {"float32", "float16", "float64", "int8", "uint8", "int16", "int32"}
-_MALFORMED = (IndexError, ValueError, TypeError, OverflowError, KeyError, AttributeError)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -53,6 +52,7 @@ class StoredWeights:
         operation: the first that reads it.
         operand: which of its operands it is.
         scopes: names of tensors that tell the layer: its own, and those that its operations write.
+        beside: names of the tensors that its operations read in the first place, what it is multiplied with.
         dtype: in the schema's spelling: "float32", "int8", "int4" …
         values: what is stored, less the zero point of its channel: 0 is 0.0. Floats, or integers of 8 to 32 bits.
         channel_axis: of the output channels.
@@ -63,6 +63,7 @@ class StoredWeights:
     operation: str
     operand: int
     scopes: tuple[str, ...]
+    beside: frozenset[str]
     dtype: str
     values: NDArray[Any]
     channel_axis: int
@@ -73,10 +74,14 @@ class StoredWeights:
         return self.values.shape
 
     @property
+    def by_output(self) -> NDArray[Any]:
+        """The values as (outputs, …, inputs); of a depthwise convolution (outputs, 1, height, width)."""
+        return np.moveaxis(self.values, self.channel_axis, 0)
+
+    @property
     def channels(self) -> NDArray[Any]:
-        """The values as (output channels, the rest)."""
-        moved = np.moveaxis(self.values, self.channel_axis, 0)
-        return moved.reshape(len(moved), -1)
+        """The values as (outputs, all else)."""
+        return self.by_output.reshape(self.shape[self.channel_axis], -1)
 
 
 def stored_weights(content: bytes, where: str) -> list[StoredWeights]:
@@ -90,7 +95,7 @@ def stored_weights(content: bytes, where: str) -> list[StoredWeights]:
     inspect_model(content, where)  # holds every offset against the file's size
     try:
         return list(_weights(content))
-    except _MALFORMED:
+    except MALFORMED:
         raise ModelFileError(f"{where}: the .tflite file is cut short or corrupt; copy or export it again") from None
 
 
@@ -123,6 +128,7 @@ def _weights(content: bytes) -> Iterator[StoredWeights]:
                 tensor=_name(tensor),
                 operation=name,
                 operand=place,
+                beside=frozenset(_name(graph.Tensors(o.Inputs(0))) for _, _, o in users if o.Inputs(0) != number),
                 scopes=tuple(dict.fromkeys(_name(t) for t in [tensor, *written])),
                 dtype=dtype,
                 values=values,
@@ -148,6 +154,8 @@ def _constants_behind(model: Any, graph: Any, operators: list[Any], codes: list[
 def _channel_axis(name: str, operator: Any, quantization: Any, rank: int) -> int:
     """That of the scales where there are several, else what the operation's layout says."""
     if quantization is not None and quantization.ScaleLength() > 1:
+        if not 0 <= quantization.QuantizedDimension() < rank:
+            raise ValueError("scales along a dimension that is not there")
         return int(quantization.QuantizedDimension())
     axis = CHANNEL_AXES.get(name, 0)
     if name == "BATCH_MATMUL" and operator.BuiltinOptions() is not None:

@@ -29,14 +29,14 @@ class WeightStatistics:
         tensor: its name in the file.
         operation: the first that reads it.
         dtype: in the schema's spelling; "int4" where two share a byte.
-        shape: as stored: (outputs, …, inputs) for most operations.
+        shape: as stored, of most operations (outputs, …, inputs).
         channel_axis: of the output channels.
         per_channel: whether each has a scale of its own.
         sparsity: fraction of numbers that stand for exactly 0.0.
         values: different numbers in the whole constant.
         values_per_channel: the most in one output channel.
         two_of_four: whether of every 4 neighbours along the inputs at most 2 are not 0; None where the inputs are no
-            multiple of 4, or are not stored side by side.
+            multiple of 4, or each output has one of its own.
         zero_runs: fraction of those groups of 4 that are 0 altogether; None likewise.
     """
 
@@ -101,17 +101,20 @@ def different(values: NDArray[Any]) -> int:
 
 
 def runs_of_inputs(weights: StoredWeights) -> NDArray[Any] | None:
-    """(N, 4) neighbours along the inputs; None where these are no multiple of 4, or are not the last dimension."""
-    if weights.channel_axis == weights.values.ndim - 1 or weights.shape[-1] % RUN:
+    """(N, 4) neighbours along the inputs; None where these are no multiple of 4, or each output has one of its own."""
+    values = weights.by_output
+    if weights.operation == "DEPTHWISE_CONV_2D" or values.shape[-1] % RUN:
         return None
-    return weights.values.reshape(-1, RUN)
+    return values.reshape(-1, RUN)
 
 
-def block_sparsity(weights: StoredWeights, block: tuple[int, int]) -> float:
-    """Fraction of the blocks of inputs × outputs that are 0 altogether, at each place of a window; those at the
-    edges may be smaller. Of weights that are stored as (outputs, …, inputs)."""
-    cube = (weights.values != 0).reshape(weights.shape[0], -1, weights.shape[-1])
+def block_sparsity(cube: NDArray[Any], block: tuple[int, int]) -> float:
+    """Fraction of blocks that are 0 altogether, of (outputs, places, inputs); those at the edges are smaller.
+
+    Args:
+        block: inputs and outputs of one.
+    """
     columns, rows = block
-    padded = np.pad(cube, [(0, -cube.shape[0] % rows), (0, 0), (0, -cube.shape[2] % columns)])
-    blocks = padded.reshape(-1, rows, cube.shape[1], padded.shape[2] // columns, columns)
+    padded = np.pad(cube != 0, [(0, -cube.shape[0] % rows), (0, 0), (0, -cube.shape[2] % columns)])
+    blocks = padded.reshape(padded.shape[0] // rows, rows, cube.shape[1], padded.shape[2] // columns, columns)
     return float(np.mean(~blocks.any(axis=(1, 4))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dlkit.compression.pruning import expected_sparsity, has_fours, kept_weights
+from dlkit.compression.pruning import expected_sparsity, found_sparsity, has_fours, kept_weights
 from dlkit.recipe.parts import CompressionPart
 
 RNG = np.random.default_rng(0)
@@ -43,10 +43,11 @@ def test_three_of_four_are_no_two_of_four() -> None:
 @pytest.mark.parametrize("block", [(1, 4), (4, 1), (2, 3)])
 def test_blocks_go_as_a_whole(shape: tuple[int, ...], block: tuple[int, int]) -> None:
     cube = RNG.normal(size=shape).astype(np.float32)
-    matrix = kept_weights(cube, CompressionPart(pruning="block", block=block), 0.5).reshape(-1, shape[-1])
-    for top in range(0, matrix.shape[0], block[0]):
-        for left in range(0, matrix.shape[1], block[1]):
-            assert len(np.unique(matrix[top : top + block[0], left : left + block[1]])) == 1
+    kept = kept_weights(cube, CompressionPart(pruning="block", block=block), 0.5)
+    for matrix in kept:
+        for top in range(0, matrix.shape[0], block[0]):
+            for left in range(0, matrix.shape[1], block[1]):
+                assert len(np.unique(matrix[top : top + block[0], left : left + block[1]])) == 1
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -56,8 +57,10 @@ def test_blocks_go_as_a_whole(shape: tuple[int, ...], block: tuple[int, int]) ->
     ids=["unstructured", "2:4", "block"],
 )
 def test_a_pruned_kernel_has_as_many_zeros_as_are_expected(shape: tuple[int, ...], part: CompressionPart) -> None:
-    kept = kept_weights(RNG.normal(size=shape).astype(np.float32), part, part.sparsity)
-    assert (~kept).mean() >= expected_sparsity(shape, part) - 1e-9
+    cube = RNG.normal(size=shape).astype(np.float32)
+    pruned = np.where(kept_weights(cube, part, part.sparsity), cube, np.float32(0.0))
+    assert found_sparsity(pruned, part) >= expected_sparsity(shape, part) - 1e-9
+    assert found_sparsity(cube, part) == 0.0
 
 
 def test_something_is_left_of_every_kernel() -> None:

@@ -18,7 +18,8 @@ def test_the_public_names() -> None:
     assert sorted(dlkit.__all__) == [
         "Bundle", "DATASETS", "DlkitError", "NETWORKS", "Recipe", "Report", "SCHEMES", "Session", "TARGETS", "Trained",
         "__version__", "build_network", "build_recipe", "custom_layers", "evaluate", "export",
-        "export_schemes", "inspect_file", "load", "load_bundle", "load_trained", "read_recipe", "run", "train",
+        "export_schemes", "inspect_file", "load", "load_bundle", "load_trained", "read_recipe", "run",
+        "sensitivity", "train",
     ]  # fmt: skip
     assert dir(dlkit) == sorted(dlkit.__all__)
 

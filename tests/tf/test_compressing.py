@@ -19,12 +19,14 @@ from dlkit.archive import contents_sha256
 from dlkit.compression.clustering import distinct
 from dlkit.compression.compressing import STEPS, Compressed, compress, compress_model, prepared
 from dlkit.compression.pruning import has_fours
+from dlkit.conversion.kept_compression import broken_compression
 from dlkit.conversion.tflite import load_model
 from dlkit.errors import IllegalCombination, TrainingError, UnknownName
 from dlkit.networks import NETWORKS
 from dlkit.progress import SILENT, ignore
 from dlkit.recipe import Recipe
 from dlkit.runtime.inspection import inspect_file
+from dlkit.runtime.stored_weights import stored_weights
 from dlkit.schemes import SCHEMES
 from dlkit.trained import Trained
 from dlkit.verify import broken_promises
@@ -123,13 +125,14 @@ def test_a_network_keeps_what_each_preparation_promises(name: str, preparation: 
 
 
 @pytest.mark.parametrize("name", ["cnn", *(pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES[1:])])
-def test_a_prepared_network_becomes_int8_throughout(name: str, tmp_path: Path) -> None:
+def test_a_prepared_network_becomes_int8_and_keeps_its_promise(name: str, tmp_path: Path) -> None:
     recipe = recipe_for(name)
     model = network_of(recipe)
-    prepared(model, recipe, (P, C, Q), ignore)
+    found = prepared(model, recipe, (P, C, Q), ignore)
     inputs = inputs_for(NETWORKS[name], model.input_shape[1:])
     made = made_in_children(model, "int8", inputs, tmp_path)
     assert broken_promises(inspect_file(made.file), SCHEMES["int8"]) == []
+    assert broken_compression(found.promises, stored_weights(made.file.read_bytes(), name)) == []
 
 
 @pytest.mark.parametrize("name", ["cnn", "dcgan28_generator", "lstm"])
@@ -145,10 +148,8 @@ def test_pruned_kernels_have_their_pattern(name: str, pattern: str) -> None:
             if pattern == "2:4":
                 assert has_fours(cube)
             else:
-                matrix = cube.reshape(-1, cube.shape[-1]) != 0
-                blocks = [
-                    matrix[r : r + 2, c : c + 2] for r in range(0, len(matrix), 2) for c in range(0, matrix.shape[1], 2)
-                ]
+                sides = [(r, c) for r in range(0, cube.shape[1], 2) for c in range(0, cube.shape[2], 2)]
+                blocks = [matrix[r : r + 2, c : c + 2] != 0 for matrix in cube for r, c in sides]
                 assert all(block.all() or not block.any() for block in blocks)
 
 

@@ -71,6 +71,14 @@ def test_a_clustered_kernel_becomes_the_same_few_integers_in_all_outputs(kind: s
     assert len(np.unique(integers)) <= 6
 
 
+def test_levels_are_whole_numbers_of_127_when_a_training_has_ended() -> None:
+    kernel = kernel_of("Conv2D")
+    [levels] = Clusterer([kernel], CompressionPart(clusters=6), 0, keep_zeros=False).levels
+    levels.settle()
+    steps = np.asarray(levels.levels) * 127
+    assert np.allclose(steps, np.round(steps), atol=1e-4)
+
+
 def test_levels_that_hold_already_are_left() -> None:
     kernel = kernel_of("Dense")
     which, signs = RNG.integers(0, 3, kernel.variable.shape), RNG.choice([-1.0, 0.0, 1.0], kernel.variable.shape)

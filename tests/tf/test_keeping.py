@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from litert_quantizer import recipe
 from litert_quantizer.utils import tfl_flatbuffer_utils
+from spoiled import with_uneven_filters
 
 from dlkit.calibration.samples import ExportSamples, samples_of_recipe
-from dlkit.conversion.keeping import kept_operations, left_to_quantize, mixed, recipe_for
+from dlkit.conversion.keeping import kept_operations, left_to_quantize, mixed
 from dlkit.conversion.layer_errors import layer_errors, worth_keeping
 from dlkit.conversion.layer_names import layer_names, operations
 from dlkit.conversion.making import Float, convert_model, make_file
@@ -21,7 +20,7 @@ from dlkit.progress import SILENT, ignore
 from dlkit.runtime.inspection import inspect_file
 from dlkit.runtime.litert import Session
 from dlkit.schemes import SCHEMES
-from dlkit.trained import Trained, load_trained
+from dlkit.trained import Trained
 from dlkit.verify import accuracy, broken_promises
 
 pytestmark = pytest.mark.tf
@@ -29,24 +28,8 @@ pytestmark = pytest.mark.tf
 
 @pytest.fixture(scope="module")
 def uneven(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """The short recipe's network with a filter of 1,000 times the range of the others; in float it answers the same.
-
-    What multiplies a rectified filter divides the weights that read it.
-    """
-    import keras
-
-    folder = tmp_path_factory.mktemp("uneven") / "models" / "short"
-    shutil.copytree(models / "short", folder)
-    uneven = load_trained(folder)
-    model = keras.models.load_model(uneven.model)
-    (kernel, bias), (after, after_bias) = (model.get_layer(name).get_weights() for name in ("conv1", "conv2"))
-    kernel[..., 0] *= 1e3
-    bias[0] *= 1e3
-    after[:, :, 0] /= 1e3
-    model.get_layer("conv1").set_weights([kernel, bias])
-    model.get_layer("conv2").set_weights([after, after_bias])
-    model.save(uneven.model)
-    return uneven
+    """The short recipe's network with a filter of 1,000 times the range of the others."""
+    return with_uneven_filters(models / "short", tmp_path_factory.mktemp("uneven"))
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +99,7 @@ def test_patterns_name_layers(uneven: Trained, float_file: Path) -> None:
 def test_a_pattern_that_names_no_layer_is_an_error(uneven: Trained, float_file: Path) -> None:
     """With the nearest names."""
     with pytest.raises(UnknownName, match=r"--keep-float: unknown layer 'cnv1'; did you mean 'conv1'"):
-        recipe_for(recipe.static_wi8_ai8(), ["conv2", "cnv1"], float_file, layer_names(uneven.model))
+        kept_operations(float_file, ["conv2", "cnv1"], layer_names(uneven.model))
 
 
 def test_scopes_are_those_that_the_quantizers_rules_match(uneven: Trained, float_file: Path) -> None:

@@ -221,6 +221,7 @@ PURPOSES = {
     "tf2onnx": ("tf2onnx", "writing an ONNX file"),
     "tensorflow_datasets": ("tensorflow-datasets", "reading data sets of TFDS"),
     "ray": ("ray[train]", "starting workers on a Ray cluster"),
+    "tflite_micro": ("dlkit[micro]", "asking what memory a microcontroller needs for a file"),
     "ai_edge_litert": ("ai-edge-litert", "reading or running a .tflite file"),
 }
 
