@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -106,6 +107,7 @@ def compress_model(
         run_task(
             "compress",
             advance,
+            math.inf,  # as long as a training may take
             model=str(model),
             recipe=json.dumps(recipe.as_dict()),
             preparation=json.dumps(list(preparation)),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,18 @@ def is_fast(name: str, preparation: tuple[str, ...]) -> bool:
 
 OUTPUTS = {"Conv2DTranspose": -2}
 """Layer → axis of a kernel's outputs, where it is not the last."""
+
+
+@pytest.fixture(autouse=True)
+def models_are_forgotten() -> Iterator[None]:
+    """Both Kerases keep what a model leaves; it would be gigabytes."""
+    yield
+    import keras
+    import tf_keras
+
+    keras.backend.clear_session()
+    tf_keras.backend.clear_session()
+    gc.collect()
 
 
 def recipe_for(name: str, **compression: Any) -> Recipe:
