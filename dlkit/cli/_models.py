@@ -33,6 +33,12 @@ custom_option = click.option(
 jobs_option = click.option(
     "--jobs", type=click.IntRange(min=1), metavar="N", help="Files that are made at once.  [default: cores]"
 )
+ray_option = click.option(
+    "--ray",
+    is_flag=True,
+    help="Ray makes and measures the files: on all machines of the cluster that RAY_ADDRESS names, each with the same "
+    "dlkit installed, or on this one. Networks are fitted again and files are timed here.",
+)
 
 
 def known_schemes(quantize: bool, names: tuple[str, ...]) -> tuple[str, ...]:

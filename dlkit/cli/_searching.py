@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dlkit.cli._models import jobs_option
+from dlkit.cli._models import jobs_option, ray_option
 from dlkit.cli._output import print_table
 from dlkit.cli._quantity import SIZE, TIME
 from dlkit.errors import printable
@@ -58,6 +58,7 @@ SEARCH_OPTIONS = (
     ),
     click.option("--resume", is_flag=True, help="Go on with a search that was stopped; what it tried counts."),
     jobs_option,
+    ray_option,
 )
 
 
@@ -75,7 +76,7 @@ def goals_of(searched: Mapping[str, Any], *, streaming: bool, decoder: bool) -> 
     limits = {key: searched[key] for key in LIMITS}
     given = [f"--{option.replace('_', '-')}" for option in (*LIMITS, "prefer") if searched[option] is not None]
     if not given:
-        for option in ("resume", "jobs"):
+        for option in ("resume", "jobs", "ray"):
             if searched[option]:
                 raise click.UsageError(f"--{option} is of a search; give it a limit or --prefer")
         return None

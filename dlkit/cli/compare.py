@@ -17,6 +17,7 @@ from dlkit.cli._models import (
     known_schemes,
     preprocessing_of,
     preprocessing_option,
+    ray_option,
 )
 from dlkit.cli._output import (
     json_option,
@@ -30,6 +31,7 @@ from dlkit.cli._output import (
 )
 from dlkit.cli._searching import WIDTH
 from dlkit.errors import printable
+from dlkit.extras import check_installed
 from dlkit.quantities import size
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
 @custom_option
 @click.option("--plot", is_flag=True, help="Draw the Pareto fronts as pareto.png beside the model's bundles.")
 @jobs_option
+@ray_option
 @out_option
 @set_option
 @json_option
@@ -68,6 +71,7 @@ def command(
     custom: tuple[str, ...],
     plot: bool,
     jobs: int | None,
+    ray: bool,
     out: str,
     overrides: tuple[str, ...],
     as_json: bool,
@@ -91,11 +95,13 @@ def command(
     check_arguments(model, target, data, False, overrides)
     preprocessing = preprocessing_of(modes)
     check_origin(model, {"--preprocessing": preprocessing, "--custom": custom})
+    if ray:
+        check_installed("ray")
     progress = progress_for(quiet or as_json)
     with found_model(model, Path(out), preprocessing, custom, overrides, progress) as trained:
         found = compare(
             trained, chosen, target, compressed=compressed, data=data, out=Path(out), plot=plot, jobs=jobs,
-            progress=progress,
+            ray=ray, progress=progress,
         )  # fmt: skip
     if as_json:
         print_json({

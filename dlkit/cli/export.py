@@ -22,6 +22,7 @@ from dlkit.cli._models import (
 from dlkit.cli._output import force_option, out_option, print_next, progress_for, quiet_option, set_option
 from dlkit.cli._searching import goals_of, print_trail, search_options
 from dlkit.cli._stopping import Stopped
+from dlkit.extras import check_installed
 
 if TYPE_CHECKING:
     from dlkit.bundle.loading import Bundle
@@ -125,12 +126,14 @@ def command(
     check_arguments(model, target, data, decoder, overrides)
     preprocessing = preprocessing_of(modes)
     check_origin(model, {"--preprocessing": preprocessing, "--custom": custom})
-    progress = progress_for(quiet)
-    if goals := goals_of(searched, streaming=streaming, decoder=decoder):
+    progress, goals = progress_for(quiet), goals_of(searched, streaming=streaming, decoder=decoder)
+    if searched["ray"]:
+        check_installed("ray")
+    if goals:
         with found_model(model, Path(out), preprocessing, custom, overrides, progress) as trained:
             _search(trained, goals, quiet, schemes=chosen, target=target, data=data, calibration=calibration,
                     keep_float=keep_float, out=Path(out), force=force, resume=searched["resume"],
-                    jobs=searched["jobs"], progress=progress)  # fmt: skip
+                    jobs=searched["jobs"], ray=searched["ray"], progress=progress)  # fmt: skip
         return
     with found_model(model, Path(out), preprocessing, custom, overrides, progress) as trained:
         results = export_schemes(

@@ -17,6 +17,7 @@ from dlkit.pipeline.candidates import Candidate, for_devices
 from dlkit.pipeline.exporting import check_legal, check_name, ready_to_export, target_of
 from dlkit.pipeline.finding import Model, found_model
 from dlkit.pipeline.goals import Goals, Measured, best, misses
+from dlkit.pipeline.on_ray import on_ray
 from dlkit.pipeline.pareto import front
 from dlkit.pipeline.searching import recipe_drop
 from dlkit.pipeline.timing import Times, timed_in_turns
@@ -119,6 +120,7 @@ def compare(
     out: str | Path = "exported",
     plot: bool = False,
     jobs: int | None = None,
+    ray: bool = False,
     progress: Progress = SILENT,
 ) -> Compared:
     """Make the file of every scheme, measure it on the validation split and time it; no bundle is written.
@@ -128,12 +130,16 @@ def compare(
         schemes: the only ones; empty for all that the target accepts.
         compressed: whether those that fit the network again are among them too: they take a training each.
         plot: draw the Pareto front as `out`/name/pareto.png.
-        jobs: files that are made at once; None for as many as there are cores. They are timed one at a time.
+        jobs: files that are made at once; None for as many as there are cores, with `ray` those of the cluster. They
+            are timed one at a time.
+        ray: make and measure them by Ray, see `on_ray`; networks are fitted again and files are timed here.
 
     Raises:
         IllegalCombination: the target has no .tflite files, or cannot run one of `schemes`.
         Others as `export` does, for what concerns all.
     """
+    if ray:
+        check_installed("ray")
     starting.prepare()
     modules = (custom,) if isinstance(custom, str) else tuple(custom)
     if plot:
@@ -160,7 +166,16 @@ def compare(
             notes.append(f"no arena: {error}")
         if left_out:
             notes.append(f"without {', '.join(left_out)}, which take a training each: add --compressed")
-        trials = Trials(ready.preparing, ready.folder, kept, jobs=jobs or jobs_here(), arena=arena, progress=progress)
+        elsewhere = stack.enter_context(on_ray(ray, jobs))
+        trials = Trials(
+            ready.preparing,
+            ready.folder,
+            kept,
+            jobs=jobs or (elsewhere.jobs if elsewhere else jobs_here()),
+            arena=arena,
+            progress=progress,
+            elsewhere=elsewhere,
+        )
         tried = trials.run([
             Candidate(
                 scheme.name,

@@ -21,7 +21,7 @@ from dlkit.conversion.making import Float, Made
 from dlkit.errors import ConversionError, VerificationRefused
 from dlkit.pipeline.detecting import detection_of
 from dlkit.pipeline.rebuilding import wanted_of
-from dlkit.progress import Advance
+from dlkit.progress import Advance, ignore
 from dlkit.report import Comparison, Compression, LayerError, Report, keep_float_advice
 from dlkit.runtime.inspection import Inspection, inspect_model
 from dlkit.runtime.stored_weights import stored_weights
@@ -82,6 +82,24 @@ class FloatAnswers:
     def inputs(self, held_out: HeldOut) -> Batch:
         """What the network reads of them."""
         return {name: values[self._rows(held_out)] for name, values in self._inputs.items()}
+
+    def of_gate(self, gate: HeldOut) -> FloatAnswers:
+        """The same for the gate's samples alone, asked by now and in memory, so that they can be sent elsewhere.
+
+        Args:
+            gate: stands for the samples there.
+
+        Raises:
+            VerificationRefused: the runtime refuses the file.
+        """
+        known = self.on(self._gate, ignore)
+        inputs = {name: np.array(values) for name, values in self.inputs(self._gate).items()}
+        reference = {name: np.array(outputs) for name, outputs in self.wanted(self._gate).items()}
+        original = self._original.of_gate(gate) if self._original else None
+        converted = dataclasses.replace(self.converted, reference=reference)
+        sent = FloatAnswers(converted, inputs, gate, original, self.compressed)
+        sent._known = {gate.name: known}
+        return sent
 
     def _rows(self, held_out: HeldOut) -> slice:
         count = count_of_samples(self._gate.raw)

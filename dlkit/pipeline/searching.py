@@ -39,6 +39,7 @@ from dlkit.pipeline.candidates import (
 from dlkit.pipeline.exporting import Ready, check_legal, check_name, ready_to_export, target_of
 from dlkit.pipeline.finding import Model, found_model
 from dlkit.pipeline.goals import SAME_SIZE, Goals, Measured, best, misses
+from dlkit.pipeline.on_ray import on_ray
 from dlkit.pipeline.proving import MAX_DROP
 from dlkit.pipeline.timing import timed_in_turns
 from dlkit.pipeline.trail import TRAIL, Trail, Tried
@@ -88,6 +89,7 @@ def search(
     force: bool = False,
     resume: bool = False,
     jobs: int | None = None,
+    ray: bool = False,
     progress: Progress = SILENT,
 ) -> Found:
     """Find the best file of a model within limits and write its bundle as `out`/name/target-best/.
@@ -99,13 +101,16 @@ def search(
         keep_float: layers that stay float in every candidate.
         force: replace the bundle that is there, and begin a search anew that was stopped.
         resume: go on with a search that was stopped.
-        jobs: candidates that are made at once; None for as many as there are cores.
+        jobs: candidates that are made at once; None for as many as there are cores, with `ray` those of the cluster.
+        ray: make and measure them by Ray, see `on_ray`; networks are fitted again and files are timed here.
 
     Raises:
         OutputError: the bundle exists already, or there is a search that was stopped, and neither `force` nor `resume`.
         IllegalCombination: the target has no .tflite files, or cannot run one of `schemes`.
         Others as `export` does, for what concerns all candidates.
     """
+    if ray:
+        check_installed("ray")
     starting.prepare()
     modules = (custom,) if isinstance(custom, str) else tuple(custom)
     with found_model(model, Path(out), preprocessing, modules, progress=progress) as trained:
@@ -121,7 +126,10 @@ def search(
         refuse_existing(destination, replace=force)
         check_writable(folder)
         _refuse_stopped(folder, resume=resume, force=force)
-        with ready_to_export(trained, chosen, device, data, calibration, keep_float, False, progress) as ready:
+        with (
+            ready_to_export(trained, chosen, device, data, calibration, keep_float, False, progress) as ready,
+            on_ray(ray, jobs) as elsewhere,
+        ):
             assert ready.preparing is not None  # all of them are .tflite files
             kept = _place(ready, folder)
             ready.preparing.keep_in(kept)
@@ -129,9 +137,10 @@ def search(
                 ready.preparing,
                 ready.folder,
                 kept,
-                jobs=jobs or jobs_here(),
+                jobs=jobs or (elsewhere.jobs if elsewhere else jobs_here()),
                 arena=goals.max_arena_bytes is not None,
                 progress=progress,
+                elsewhere=elsewhere,
             )
             methods = (calibration,) if calibration else METHODS
             trail = Search(trials, chosen, goals, methods, ready.plan.keep_float, recipe_drop(trained), progress).run()

@@ -13,8 +13,9 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from dlkit.archive import gzip_bytes
 from dlkit.conversion import starting
@@ -36,8 +37,13 @@ from dlkit.schemes import SCHEMES, Scheme
 from dlkit.verify import failed_gates
 from dlkit.writing import new_folder
 
+if TYPE_CHECKING:
+    from dlkit.pipeline.on_ray import OnRay
+
+T = TypeVar("T")
 MODEL, RESULT = "model.tflite", "tried.json"
-SHARED = ("calibration.npz", "ranges.json")
+RANGES = "ranges.json"
+SHARED = ("calibration.npz", RANGES)
 """What the first file of a scheme with measured ranges leaves for the others with the same ranges."""
 
 
@@ -50,7 +56,15 @@ class Trials:
     """
 
     def __init__(
-        self, preparing: Preparing, folder: Path, kept: Path, *, jobs: int, arena: bool, progress: Progress
+        self,
+        preparing: Preparing,
+        folder: Path,
+        kept: Path,
+        *,
+        jobs: int,
+        arena: bool,
+        progress: Progress,
+        elsewhere: OnRay | None = None,
     ) -> None:
         """
         Args:
@@ -58,9 +72,11 @@ class Trials:
             kept: of finished candidates, each in a folder called by its key.
             jobs: how many are made at once.
             arena: whether to ask for the memory of microcontrollers.
+            elsewhere: makes and measures them; None is child processes here. Networks are fitted again here.
         """
         self._preparing, self._folder, self._kept, self._arena = preparing, folder, kept, arena
-        self.jobs, self._progress = jobs, progress
+        self.jobs, self._progress, self._elsewhere = jobs, progress, elsewhere
+        self._fitting = threading.Semaphore(jobs_here() if elsewhere else jobs)
         self._locks: dict[Path, threading.Lock] = {}
         self._lock, self._stopping = threading.Lock(), False
         self._made: dict[Candidate, Tried] = {}
@@ -92,6 +108,8 @@ class Trials:
                 except BaseException:
                     self._stopping = True
                     starting.end_all()  # or the threads would wait for children that nobody wants any more
+                    if self._elsewhere:
+                        self._elsewhere.stop()
                     raise
                 finally:
                     pool.shutdown(cancel_futures=True)
@@ -104,15 +122,9 @@ class Trials:
 
     def prepared(self, candidate: Candidate) -> Prepared:
         """What its file is made from, with a plan that says how."""
-        scheme = SCHEMES[candidate.scheme]
-        prepared = self._preparing.prepared(scheme, SILENT)
-        plan = dataclasses.replace(
-            prepared.plan,
-            method=candidate.method or prepared.plan.method,
-            keep_float=candidate.keep_float,
-            keep_int8=candidate.keep_int8,
-        )
-        return dataclasses.replace(prepared, plan=plan)
+        with self._fitting:
+            prepared = self._preparing.prepared(SCHEMES[candidate.scheme], SILENT)
+        return for_candidate(prepared, candidate)
 
     def made(self, candidate: Candidate) -> Made:
         """The kept file as `make_file` gave it."""
@@ -196,40 +208,72 @@ class Trials:
     def _measured(self, candidate: Candidate, workplace: Path) -> tuple[Made, Measured]:
         """Make the file in `workplace` and measure it. Raises what `exported` raises, but not for a drop."""
         scheme, prepared = SCHEMES[candidate.scheme], self.prepared(candidate)
-        plan, answers = prepared.plan, prepared.answers
-        made = self._file(candidate, prepared, scheme, workplace)
-        gated = measure_gate(answers, made, plan.trained, plan.samples, scheme, plan.target, ignore)
-        wrong = [text for gate in gated.gates for text in failed_gates(gate, gated.promised, float("inf"))]
-        return made, Measured(
-            bytes=gated.inspection.size,
-            gzip_bytes=gzip_bytes(made.file),
-            gates=gated.gates,
-            wrong=tuple(wrong),
-            arena_bytes=self._arena_bytes(made.file) if self._arena else None,
+        converted, elsewhere = prepared.answers.converted, self._elsewhere
+        if elsewhere:
+            return self._with_ranges(
+                candidate,
+                converted.folder,
+                workplace,
+                lambda shared: elsewhere.measured(prepared, candidate, workplace, shared, arena=self._arena),
+            )
+        made = self._with_ranges(
+            candidate,
+            converted.folder,
+            workplace,
+            lambda shared: labelled_file(prepared.plan, converted.linked(workplace, shared), scheme, SILENT),
         )
+        return made, measured_file(prepared, made, scheme, arena=self._arena)
 
-    def _file(self, candidate: Candidate, prepared: Prepared, scheme: Scheme, workplace: Path) -> Made:
-        """Make it. The first with ranges that are measured leaves them to others; these wait for it."""
-        plan, converted = prepared.plan, prepared.answers.converted
-        shared = converted.folder / f"shared by {candidate.method}"
+    def _with_ranges(self, candidate: Candidate, folder: Path, workplace: Path, make: Callable[[Path], T]) -> T:
+        """What `make` gives of the folder of shared ranges.
+
+        The first with ranges that are measured leaves them to others; these wait for it.
+        """
+        shared = folder / f"shared by {candidate.method}"
         with self._lock:
             lock = self._locks.setdefault(shared, threading.Lock())
         with lock if candidate.method and not shared.exists() else contextlib.nullcontext():
-            is_first = candidate.method != "" and not shared.exists()
-            made = labelled_file(plan, converted.linked(workplace, shared), scheme, SILENT) if is_first else None
-            if is_first:
+            if candidate.method and not shared.exists():
+                made = make(shared)
                 with new_folder(shared, replace=False) as new:
                     for name in SHARED:
                         if (workplace / name).exists():
                             shutil.copyfile(workplace / name, new / name)
-        return made or labelled_file(plan, converted.linked(workplace, shared), scheme, SILENT)
+                return made
+        return make(shared)
 
-    def _arena_bytes(self, file: Path) -> int | None:
-        """None where the runtime for microcontrollers cannot take the file. Raises ExtraMissing without it."""
-        try:
-            return arena_bytes(file)
-        except (IllegalCombination, ConversionError):
-            return None
+
+def for_candidate(prepared: Prepared, candidate: Candidate) -> Prepared:
+    """The same with a plan that says how the candidate's file is made."""
+    plan = dataclasses.replace(
+        prepared.plan,
+        method=candidate.method or prepared.plan.method,
+        keep_float=candidate.keep_float,
+        keep_int8=candidate.keep_int8,
+    )
+    return dataclasses.replace(prepared, plan=plan)
+
+
+def measured_file(prepared: Prepared, made: Made, scheme: Scheme, *, arena: bool) -> Measured:
+    """Measure a file on the samples that decide. Raises what `measure_gate` raises, but not for a drop."""
+    plan = prepared.plan
+    gated = measure_gate(prepared.answers, made, plan.trained, plan.samples, scheme, plan.target, ignore)
+    wrong = [text for gate in gated.gates for text in failed_gates(gate, gated.promised, float("inf"))]
+    return Measured(
+        bytes=gated.inspection.size,
+        gzip_bytes=gzip_bytes(made.file),
+        gates=gated.gates,
+        wrong=tuple(wrong),
+        arena_bytes=_arena_bytes(made.file) if arena else None,
+    )
+
+
+def _arena_bytes(file: Path) -> int | None:
+    """None where the runtime for microcontrollers cannot take the file. Raises ExtraMissing without it."""
+    try:
+        return arena_bytes(file)
+    except (IllegalCombination, ConversionError):
+        return None
 
 
 def jobs_here() -> int:

@@ -10,7 +10,7 @@ import contextlib
 import os
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dlkit import children
@@ -37,7 +37,7 @@ def launch(command: Sequence[str], workers: int, *, gpus: int = 0) -> None:
     loop: dict[str, Any] = {"command": list(command), "environment": children.environment()["PYTHONPATH"]}
     needed: dict[str, float] = {"CPU": 1, "GPU": gpus} if gpus else {"CPU": 1}
     scaling = train.ScalingConfig(num_workers=workers, use_gpu=gpus > 0, resources_per_worker=needed)
-    with _ray(workers), tempfile.TemporaryDirectory() as storage:
+    with cluster(workers), tempfile.TemporaryDirectory() as storage:
         trainer = tensorflow.TensorflowTrainer(
             run_worker,
             train_loop_config=loop,
@@ -74,13 +74,27 @@ def _said(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def _ray(workers: int) -> Any:
-    """The user's cluster (RAY_ADDRESS), or one on this machine for as long as the block lasts."""
+def cluster(processors: int) -> Iterator[None]:
+    """The user's cluster (RAY_ADDRESS), or one on this machine for as long as the block lasts.
+
+    Args:
+        processors: of the one on this machine.
+
+    Raises:
+        ExtraMissing: Ray is not installed.
+        TrainingError: there is no cluster where RAY_ADDRESS says.
+    """
     ray = require("ray")
     own = not ray.is_initialized()
     if own:
-        here = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": workers, "include_dashboard": False}
-        ray.init(log_to_driver=False, logging_level="ERROR", **here)
+        address = os.environ.get("RAY_ADDRESS")
+        here = {} if address else {"address": "local", "num_cpus": processors, "include_dashboard": False}
+        try:
+            ray.init(log_to_driver=False, logging_level="ERROR", **here)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            where = f"RAY_ADDRESS={address}" if address else "Ray on this machine"
+            raise TrainingError(f"{where}: {printable(lines[0])}") from None
     try:
         yield
     finally:

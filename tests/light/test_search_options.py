@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import pytest
 
 
@@ -15,6 +17,7 @@ import pytest
         (["--prefer", "beauty"], "'beauty' is not one of"),
         (["--resume"], "--resume is of a search; give it a limit or --prefer"),
         (["--jobs", "2"], "--jobs is of a search; give it a limit or --prefer"),
+        (["--ray"], "--ray is of a search; give it a limit or --prefer"),
         (["--max-size", "1kB", "--streaming"], "--streaming does not go with --max-size"),
         (["--prefer", "size", "--decoder"], "--decoder does not go with --prefer"),
     ],
@@ -31,3 +34,12 @@ def test_an_unknown_target_cannot_be_compared(dlkit, tmp_path) -> None:
     """The nearest name is told."""
     said = dlkit("compare", "anything", "--target", "cpuu", "--out", tmp_path)
     assert (said.code, said.err) == (1, "error: unknown target 'cpuu'; did you mean 'cpu'?\n")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="ray is installed")
+@pytest.mark.parametrize("words", [["export", "digits", "--prefer", "size"], ["compare", "digits"]])
+def test_without_ray_there_is_a_line_to_type(dlkit, words: list[str]) -> None:
+    """It is told before anything else is looked at, such as the model."""
+    said = dlkit(*words, "--ray")
+    assert (said.code, said.out) == (1, "")
+    assert said.err == "error: starting workers on a Ray cluster needs ray[train]: pip install 'ray[train]'\n"
