@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.util
 import os
+import pickle
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from short import short_recipe
 
 from dlkit.errors import ConversionError
 from dlkit.pipeline import on_ray
+from dlkit.pipeline.bundling import labelled_file
+from dlkit.pipeline.candidates import Candidate
 from dlkit.pipeline.comparing import compare
+from dlkit.pipeline.exporting import ready_to_export
+from dlkit.pipeline.finding import found_model
 from dlkit.pipeline.goals import Goals
+from dlkit.pipeline.preparing import Prepared
 from dlkit.pipeline.searching import search
+from dlkit.pipeline.trials import measured_file
+from dlkit.progress import SILENT
+from dlkit.schemes import SCHEMES
+from dlkit.targets import TARGETS
+from dlkit.writing import temporary_folder
 
-pytestmark = [
-    pytest.mark.tf,
-    pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed"),
-    pytest.mark.filterwarnings("ignore"),  # what Ray and the libraries it brings warn of
-]
+pytestmark = pytest.mark.tf
+needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed")
+ray_noise = pytest.mark.filterwarnings("ignore")  # what Ray and the libraries it brings warn of
 
 SOME = ["int8", "weights_int8", "float16", "int8_pruned"]
 
@@ -32,10 +44,51 @@ def place(models: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@contextlib.contextmanager
+def made_ready(name: str, models: Path, scheme: str) -> Iterator[Prepared]:
+    """What the file of a scheme is made from, in folders that go with the block."""
+    device = TARGETS["cpu"]
+    with (
+        found_model(name, models) as trained,
+        ready_to_export(trained, [SCHEMES[scheme]], device, None, None, (), False, SILENT) as ready,
+    ):
+        yield ready.preparing.prepared(SCHEMES[scheme])
+
+
+@pytest.fixture(scope="module")
+def several(models: Path, lstm_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of models of three tasks and makes."""
+    from dlkit.pipeline import build_recipe
+
+    folder = tmp_path_factory.mktemp("several")
+    shutil.copytree(models / "short", folder / "short")
+    shutil.copytree(lstm_models / "lstm", folder / "lstm")
+    build_recipe(short_recipe(name="again", network={"name": "dense_autoencoder"}), folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["short", "lstm", "again"])
+def test_what_is_sent_is_all_that_a_task_needs(name: str, several: Path) -> None:
+    """Its model is gone by then: int8 of the LSTM is by TensorFlow, and an auto-encoder is held against its input."""
+    candidate = Candidate("int8", "minmax")
+    with made_ready(name, several, "int8") as prepared, temporary_folder() as folder:
+        made = labelled_file(prepared.plan, prepared.answers.converted.linked(folder), SCHEMES["int8"], SILENT)
+        here = measured_file(prepared, made, SCHEMES["int8"], arena=False)
+        content = made.file.read_bytes()
+        parcel = pickle.dumps(on_ray.packed(prepared, with_models="TensorFlow" in made.quantizer))
+    assert ("TensorFlow" in made.quantizer) == (name == "lstm")
+    done = on_ray.measured_there(pickle.loads(parcel), None, candidate, False)
+    assert isinstance(done, on_ray.Done), done
+    assert done.measured == here
+    assert done.content == content
+
+
+@needs_ray
+@ray_noise
 def test_a_search_by_ray_finds_what_threads_find(place: Path) -> None:
     """The same trail, and the same file to the byte; one that is fitted again is among them."""
     how = {"schemes": SOME, "out": place, "force": True, "jobs": 2}
-    goals = Goals(max_drop=0.02, prefer="gzip", max_arena_bytes=None)
+    goals = Goals(max_drop=0.02, prefer="gzip")
     here = search("short", goals, **how)
     there = search("short", goals, ray=True, **how)
     assert "int8_pruned" in {each.candidate.scheme for each in there.trail.tried if each.measured}
@@ -45,19 +98,20 @@ def test_a_search_by_ray_finds_what_threads_find(place: Path) -> None:
     assert there.bundle.manifest["sha256"]["model.tflite"] == here.bundle.manifest["sha256"]["model.tflite"]
 
 
-def test_a_comparison_by_ray_measures_what_threads_measure(place: Path) -> None:
-    """A recurrent network needs the TensorFlow converter there; times are measured here."""
-    found = {
-        by_ray: {v.scheme: v.measured for v in compare("short", SOME[:3], out=place, ray=by_ray).variants}
-        for by_ray in (True, False)
-    }
-    assert found[True].keys() == set(SOME[:3])
-    for scheme, there in found[True].items():
-        here = found[False][scheme]
-        assert there.latency_ms > 0
-        assert (there.bytes, there.gates, there.arena_bytes) == (here.bytes, here.gates, here.arena_bytes)
+@needs_ray
+@ray_noise
+def test_a_comparison_by_ray_is_timed_here(place: Path) -> None:
+    """Every file comes back, with what was measured of it."""
+    found = compare("short", ["int8", "float32"], out=place, ray=True)
+    assert {each.scheme for each in found.variants} == {"int8", "float32"}
+    for each in found.variants:
+        assert each.measured is not None
+        assert each.measured.latency_ms > 0
+        assert each.measured.quality > 0.8
 
 
+@needs_ray
+@ray_noise
 def test_a_worker_that_dies_costs_its_candidate_alone(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has a line; the others are made."""
     real = on_ray.measured_there
@@ -76,6 +130,8 @@ def test_a_worker_that_dies_costs_its_candidate_alone(place: Path, monkeypatch: 
     assert found.trail.chosen == told["float32"].candidate
 
 
+@needs_ray
+@ray_noise
 def test_a_machine_with_other_versions_is_named(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before anything that was pickled is read."""
     versions = on_ray.package_versions()
@@ -85,6 +141,8 @@ def test_a_machine_with_other_versions_is_named(place: Path, monkeypatch: pytest
     assert f"has tensorflow {versions['tensorflow']}, and here it is 1.0; install the same" in tried.why_not
 
 
+@needs_ray
+@ray_noise
 def test_what_a_task_raises_is_one_line() -> None:
     """Not Ray's account of it."""
 
