@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -90,7 +92,8 @@ def cluster(processors: int) -> Iterator[None]:
         address = os.environ.get("RAY_ADDRESS")
         here = {} if address else {"address": "local", "num_cpus": processors, "include_dashboard": False}
         try:
-            ray.init(log_to_driver=False, logging_level="ERROR", **here)
+            with _signals_kept():
+                ray.init(log_to_driver=False, logging_level="ERROR", **here)
         except (ConnectionError, RuntimeError, ValueError) as error:
             lines = str(error).strip().splitlines() or [type(error).__name__]
             where = f"RAY_ADDRESS={address}" if address else "Ray on this machine"
@@ -100,3 +103,15 @@ def cluster(processors: int) -> Iterator[None]:
     finally:
         if own:
             ray.shutdown()
+
+
+@contextlib.contextmanager
+def _signals_kept() -> Iterator[None]:
+    """What is to happen on a signal is as before the block: Ray puts its own way of ending in place of ours."""
+    in_main_thread = threading.current_thread() is threading.main_thread()  # signals can only be caught there
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items() if in_main_thread else ():
+            signal.signal(each, handler)

@@ -8,6 +8,10 @@ import importlib.util
 import os
 import pickle
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -152,3 +156,26 @@ def test_what_a_task_raises_is_one_line() -> None:
     with on_ray.on_ray(True, 1) as cluster, pytest.raises(ConversionError) as raised:
         cluster.result(fails)
     assert str(raised.value) == "Ray: ValueError: no"
+
+
+@needs_ray
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_is_stopped_in_order(place: Path, number: signal.Signals) -> None:
+    """As without Ray: it says how to go on, and nothing runs any more or is left but what was finished."""
+    words = ["export", "short", "--out", place, "--max-drop", "0.01", "--ray", "-q"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dlkit", *map(str, words)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not list(place.glob("short/.search-*/*/tried.json")) and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)  # which ends when every process that could write has ended
+    assert process.returncode == 128 + number
+    assert (out, err.splitlines()[:1]) == ("", ["go on with the same command and --resume"])
+    assert "Traceback" not in err
+    assert not (place / "short" / "cpu-best").exists()
