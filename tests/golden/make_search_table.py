@@ -26,9 +26,11 @@ from dlkit.trained import is_whole, load_trained
 ROOT = Path(__file__).parents[2]
 SEARCHES: tuple[tuple[str, float, Prefer], ...] = (
     ("digits-tiny", 0.005, "size"),
+    ("digits-tiny", 0.005, "gzip"),
     ("digits-gru", 0.005, "size"),
     ("digits-autoencoder", 0.2, "size"),
     ("vowels-lstm", 0.005, "gzip"),
+    ("digits", 0.005, "gzip"),
     ("patterns-ds-cnn", 0.005, "size"),
 )
 """Recipe, largest drop (of auto-encoders in decibels of PSNR), what is preferred."""
