@@ -13,16 +13,13 @@ from typing import Any
 from dlkit.errors import RecipeError, suggestion
 from dlkit.filing import read_file
 from dlkit.reading import parse_toml, read_dataclass, with_overrides
+from dlkit.recipe.export_parts import CompressionPart, ExpectPart, ExportPart, MeasurePart
 from dlkit.recipe.opening import opened
 from dlkit.recipe.parts import (
     AdversarialPart,
     AnomalyPart,
     AugmentationPart,
-    CompressionPart,
     DataPart,
-    ExpectPart,
-    ExportPart,
-    MeasurePart,
     NetworkPart,
     Recipe,
     TrainingPart,

@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Literal
 
+from dlkit.recipe.export_parts import CompressionPart, ExpectPart, ExportPart, MeasurePart
+from dlkit.recipe.requiring import require
+
 Preprocess = Literal["unit", "signed", "lite", "caffe", "torch", "standard", "none"]
 Loss = Literal["mse", "mae", "binary_crossentropy"]
 Resize = Literal["crop", "pad", "stretch"]
@@ -16,12 +19,6 @@ OF_SOUNDS = ("time_shift", "background", "time_mask", "frequency_mask")
 """Keys of [augmentation] that are of sounds alone."""
 NOT_DIFFERENTIABLE = "zoom", "saturation", "hue"
 """Keys of [augmentation] whose gradient TensorFlow does not have, or, of a zoom, has off by its area."""
-
-
-def _require(holds: bool, key: str, part: Any, wanted: str) -> None:
-    if not holds:
-        value = getattr(part, key.rpartition(".")[2])
-        raise ValueError(f"{key} = {value!r} must be {wanted}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +53,7 @@ class DataPart:
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _require(0 <= self.noise <= 1, "data.noise", self, "from 0 to 1")
+        require(0 <= self.noise <= 1, "data.noise", self, "from 0 to 1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,11 +101,11 @@ class AugmentationPart:
     def __post_init__(self) -> None:
         of_images = ("shift", "rotation", "zoom", "crop", "brightness", "contrast", "saturation", "hue")
         for key in (*of_images, "noise", "background", "time_mask", "frequency_mask"):
-            _require(0 <= getattr(self, key) < 1, f"augmentation.{key}", self, "from 0 to below 1")
-        _require(0 <= self.time_shift < float("inf"), "augmentation.time_shift", self, "at least 0 (seconds)")
-        _require(0 <= self.erasing <= 1, "augmentation.erasing", self, "from 0 to 1")
+            require(0 <= getattr(self, key) < 1, f"augmentation.{key}", self, "from 0 to below 1")
+        require(0 <= self.time_shift < float("inf"), "augmentation.time_shift", self, "at least 0 (seconds)")
+        require(0 <= self.erasing <= 1, "augmentation.erasing", self, "from 0 to 1")
         for key in ("mixup", "cutmix"):
-            _require(0 <= getattr(self, key) < float("inf"), f"augmentation.{key}", self, "at least 0")
+            require(0 <= getattr(self, key) < float("inf"), f"augmentation.{key}", self, "at least 0")
 
     @property
     def without_sounds(self) -> AugmentationPart:
@@ -174,25 +171,25 @@ class TrainingPart:
 
     def __post_init__(self) -> None:
         for key in ("epochs", "batch_size", "checkpoints"):
-            _require(getattr(self, key) >= 1, f"training.{key}", self, "at least 1")
-        _require(0 < self.learning_rate < float("inf"), "training.learning_rate", self, "above 0")
-        _require(0 < self.factor < 1, "training.factor", self, "between 0 and 1")
-        _require(0 < self.every < float("inf"), "training.every", self, "above 0")
+            require(getattr(self, key) >= 1, f"training.{key}", self, "at least 1")
+        require(0 < self.learning_rate < float("inf"), "training.learning_rate", self, "above 0")
+        require(0 < self.factor < 1, "training.factor", self, "between 0 and 1")
+        require(0 < self.every < float("inf"), "training.every", self, "above 0")
         for key in ("warmup", "label_smoothing", "momentum"):
-            _require(0 <= getattr(self, key) < 1, f"training.{key}", self, "from 0 to below 1")
+            require(0 <= getattr(self, key) < 1, f"training.{key}", self, "from 0 to below 1")
         for key in ("weight_decay", "clip_norm", "epsilon", "checkpoint_s", "patience"):
-            _require(0 <= getattr(self, key) < float("inf"), f"training.{key}", self, "at least 0")
+            require(0 <= getattr(self, key) < float("inf"), f"training.{key}", self, "at least 0")
         steps = self.milestones
         rising = all(low < high for low, high in zip((0.0, *steps), (*steps, 1.0), strict=True))
-        _require(rising, "training.milestones", self, "fractions of the training, rising, between 0 and 1")
+        require(rising, "training.milestones", self, "fractions of the training, rising, between 0 and 1")
         watches = self.keep == "best" or self.patience > 0
-        _require(
+        require(
             not (self.with_validation and watches),
             "training.with_validation",
             self,
             "false where 'keep' or 'patience' go by the validation split",
         )
-        _require((self.schedule == "step") == bool(steps), "training.milestones", self, "given with schedule = 'step'")
+        require((self.schedule == "step") == bool(steps), "training.milestones", self, "given with schedule = 'step'")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -210,10 +207,10 @@ class TransferPart:
     learning_rate: float = 0.0
 
     def __post_init__(self) -> None:
-        _require(self.frozen_epochs >= 0, "transfer.frozen_epochs", self, "at least 0")
-        _require(0 <= self.learning_rate < float("inf"), "transfer.learning_rate", self, "at least 0")
+        require(self.frozen_epochs >= 0, "transfer.frozen_epochs", self, "at least 0")
+        require(0 <= self.learning_rate < float("inf"), "transfer.learning_rate", self, "at least 0")
         for key in ("frozen_epochs", "learning_rate"):
-            _require(
+            require(
                 bool(self.weights) or not getattr(self, key), f"transfer.{key}", self, "given with transfer.weights"
             )
 
@@ -242,9 +239,9 @@ class AdversarialPart:
     ema: float = 0.999
 
     def __post_init__(self) -> None:
-        _require(0 <= self.smoothing < 1, "adversarial.smoothing", self, "from 0 to below 1")
-        _require(0 <= self.gradient_penalty < float("inf"), "adversarial.gradient_penalty", self, "at least 0")
-        _require(0 <= self.ema < 1, "adversarial.ema", self, "from 0 to below 1")
+        require(0 <= self.smoothing < 1, "adversarial.smoothing", self, "from 0 to below 1")
+        require(0 <= self.gradient_penalty < float("inf"), "adversarial.gradient_penalty", self, "at least 0")
+        require(0 <= self.ema < 1, "adversarial.ema", self, "from 0 to below 1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -263,141 +260,13 @@ class AnomalyPart:
     false_alarms: float = 0.05
 
     def __post_init__(self) -> None:
-        _require(self.classes != (), "anomaly.normal", self, "a class, or a list of at least one")
-        _require(0 <= self.false_alarms < 1, "anomaly.false_alarms", self, "from 0 to below 1")
+        require(self.classes != (), "anomaly.normal", self, "a class, or a list of at least one")
+        require(0 <= self.false_alarms < 1, "anomaly.false_alarms", self, "from 0 to below 1")
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The names of the normal classes."""
         return tuple(map(str, self.normal)) if isinstance(self.normal, tuple) else (str(self.normal),)
-
-
-@dataclasses.dataclass(frozen=True)
-class MeasurePart:
-    """[measure] a classifier by whose features a generator's images are measured, besides one trained for it.
-
-    Attributes:
-        features: a file of Keras with a whole classifier (.keras, .h5), from what whose last layer reads the Fréchet
-            distance is taken; or, with `network`, a file of weights, or "imagenet". "" measures none.
-        network: on the shelf, whose weights `features` are.
-        preprocessing: how its inputs are prepared; "" where that is known: of a network of the shelf, and of a
-            model.keras that was trained here.
-    """
-
-    features: str = ""
-    network: str = ""
-    preprocessing: Literal["", "unit", "signed", "lite", "caffe", "torch", "none"] = ""
-
-    def __post_init__(self) -> None:
-        for key in ("network", "preprocessing"):
-            _require(
-                bool(self.features) or not getattr(self, key), f"measure.{key}", self, "given with measure.features"
-            )
-        whole = self.features != "imagenet" or self.network
-        _require(bool(whole), "measure.features", self, "given with measure.network, of which there are such weights")
-
-
-@dataclasses.dataclass(frozen=True)
-class ExportPart:
-    """[export] what file is made, and what it must keep.
-
-    Attributes:
-        scheme, target: on their shelves.
-        calibration_samples: taken from the training split, spread over the classes.
-        calibration: how ranges are chosen from what is measured on them: "minmax" takes the smallest and
-            the largest value, "percentile" cuts off the outermost 0.01 %, "mse" what costs more than it brings.
-        keep_float: names of layers that are not quantized, or patterns of names with "*" and "?".
-        max_drop: largest loss of the metric against the float model, on the validation split.
-    """
-
-    scheme: str = "int8"
-    target: str = "cpu"
-    calibration_samples: int = 300
-    keep_float: tuple[str, ...] = ()
-    calibration: Literal["minmax", "percentile", "mse"] = "minmax"
-    max_drop: float = 0.01
-
-    def __post_init__(self) -> None:
-        _require(self.calibration_samples >= 1, "export.calibration_samples", self, "at least 1")
-        _require(0 <= self.max_drop <= 1, "export.max_drop", self, "from 0 to 1")
-
-
-@dataclasses.dataclass(frozen=True)
-class CompressionPart:
-    """[compression] how a trained network is fitted again by schemes that prune, cluster or train it for integers.
-
-    Each of these is a step of `epochs` of its own, on the data and by the loss of the training.
-
-    Attributes:
-        epochs: of each step; 0 is a quarter of training.epochs, at least 1.
-        learning_rate: at the top of a cosine; 0 is a tenth of training.learning_rate.
-        optimizer: "" is training.optimizer; "lamb" is not there for these steps.
-        sparsity: fraction of each pruned kernel's weights that become 0; of "2:4" it is a half.
-        pruning: which of them: the smallest of the kernel ("unstructured"), the two smallest of each four along the
-            input channels ("2:4"; Mishra et al. 2021, arXiv:2104.08378), or the smallest blocks ("block").
-        block: rows and columns of a block, of a kernel seen as (inputs, outputs).
-        schedule: how sparsity grows: "polynomial" from 0 in the first half of the epochs (Zhu & Gupta 2017,
-            arXiv:1710.01878), "constant" from the first step on.
-        clusters: distinct weights that are left in each output channel of a clustered kernel, at most; Han et al. 2016,
-            arXiv:1510.00149. They are the same in all channels but for a factor of each.
-        keep: names of layers that are neither pruned nor clustered, or patterns of names with "*" and "?".
-    """
-
-    epochs: int = 0
-    learning_rate: float = 0.0
-    optimizer: Literal["", "adamw", "adam", "sgd", "rmsprop", "adagrad", "lion"] = ""
-    sparsity: float = 0.5
-    pruning: Literal["unstructured", "2:4", "block"] = "unstructured"
-    block: tuple[int, int] = (1, 4)
-    schedule: Literal["polynomial", "constant"] = "polynomial"
-    clusters: int = 16
-    keep: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        _require(self.epochs >= 0, "compression.epochs", self, "at least 0")
-        _require(0 <= self.learning_rate < float("inf"), "compression.learning_rate", self, "at least 0")
-        _require(0 < self.sparsity < 1, "compression.sparsity", self, "between 0 and 1")
-        _require(
-            all(1 <= side <= 64 for side in self.block),
-            "compression.block",
-            self,
-            "rows and columns, each from 1 to 64",
-        )
-        _require(2 <= self.clusters <= 128, "compression.clusters", self, "from 2 to 128")
-
-
-@dataclasses.dataclass(frozen=True)
-class ExpectPart:
-    """[expect] what the recipe's author measured on the test split; a test runs it and holds it to this.
-
-    Attributes:
-        float_accuracy, exported_accuracy: of a classifier.
-        float_psnr_db, exported_psnr_db: of an auto-encoder, against the images without noise.
-        float_auc, exported_auc: of an anomaly detector.
-        float_skill, exported_skill: of a forecaster, against the last value.
-        float_seasonal_skill, exported_seasonal_skill: against the value of a season before.
-        float_gain_db: how far PSNR is above the peak signal-to-noise ratio of what it was given.
-        float_feature_distance, exported_feature_distance: of a generator, at most.
-        confident, entropy: of its images, float and exported; see `training.judging.Judgement`.
-        as_asked: of one that is told a class.
-    """
-
-    float_accuracy: float | None = None
-    exported_accuracy: float | None = None
-    float_psnr_db: float | None = None
-    exported_psnr_db: float | None = None
-    float_gain_db: float | None = None
-    float_auc: float | None = None
-    exported_auc: float | None = None
-    float_skill: float | None = None
-    exported_skill: float | None = None
-    float_seasonal_skill: float | None = None
-    exported_seasonal_skill: float | None = None
-    float_feature_distance: float | None = None
-    exported_feature_distance: float | None = None
-    confident: float | None = None
-    entropy: float | None = None
-    as_asked: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -413,15 +282,15 @@ class Recipe:
     transfer: TransferPart = TransferPart()
     adversarial: AdversarialPart = AdversarialPart()
     anomaly: AnomalyPart | None = None
-    measure: MeasurePart = MeasurePart()
-    compression: CompressionPart = CompressionPart()
-    export: ExportPart = ExportPart()
+    measure: MeasurePart = dataclasses.field(default_factory=MeasurePart)
+    compression: CompressionPart = dataclasses.field(default_factory=CompressionPart)
+    export: ExportPart = dataclasses.field(default_factory=ExportPart)
     expect: ExpectPart | None = None
 
     def __post_init__(self) -> None:
         good = self.name and all(c.isalnum() or c in "-_" for c in self.name)
-        _require(bool(good), "name", self, "letters, digits, '-' and '_' (it becomes a folder)")
-        _require(0 <= self.seed < 2**32, "seed", self, "from 0 to 4294967295")
+        require(bool(good), "name", self, "letters, digits, '-' and '_' (it becomes a folder)")
+        require(0 <= self.seed < 2**32, "seed", self, "from 0 to 4294967295")
 
     def as_dict(self) -> dict[str, Any]:
         """The recipe as nested dictionaries, defaults included, without what is absent."""

@@ -9,13 +9,13 @@ from dlkit.datasets import DATASETS, Dataset
 from dlkit.errors import RecipeError, suggestion
 from dlkit.networks import NETWORKS, Network
 from dlkit.reading import read_arguments
+from dlkit.recipe.export_parts import MeasurePart
 from dlkit.recipe.opening import opened, read_data_options, shape_for
 from dlkit.recipe.parts import (
     NOT_DIFFERENTIABLE,
     OF_SOUNDS,
     AdversarialPart,
     AugmentationPart,
-    MeasurePart,
     Recipe,
     TrainingPart,
     TransferPart,

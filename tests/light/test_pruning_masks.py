@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dlkit.compression.pruning import expected_sparsity, found_sparsity, has_fours, kept_weights
-from dlkit.recipe.parts import CompressionPart
+from dlkit.recipe.export_parts import CompressionPart
 
 RNG = np.random.default_rng(0)
 SHAPES = [(1, 8, 6), (9, 3, 8), (9, 16, 4), (25, 5, 7), (1, 1, 3)]

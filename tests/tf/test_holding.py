@@ -12,7 +12,7 @@ from dlkit.compression.kernels import Kernel, kernels_of
 from dlkit.compression.pruning import kept_weights
 from dlkit.compression.toolkit import environment_kept
 from dlkit.errors import IllegalCombination
-from dlkit.recipe.parts import CompressionPart
+from dlkit.recipe.export_parts import CompressionPart
 
 pytestmark = pytest.mark.tf
 
