@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 GATES_OF_A_GRU = 3
+WAYS = "forward_", "backward_"
+"""How the layers, and the kernels, of the two directions are called."""
 ROUNDING = 1e-9
 """Of a fraction that was computed in another way."""
 INPUTS, LAST_STEP = range(1, 5), range(5, 9)
@@ -90,8 +92,15 @@ def _fused(promise: Promise, weights: Sequence[StoredWeights], places: Sequence[
 
 
 def _cut(promise: Promise, weights: Sequence[StoredWeights], places: Sequence[int]) -> list[list[int]]:
-    """Constants for each gate of a GRU that runs step by step: as many as are multiplied with the same."""
-    gates = [i for i in places if weights[i].shape == _of_a_gate(promise, GATES_OF_A_GRU)]
+    """Constants for each gate of a GRU that runs step by step: as many as are multiplied with the same.
+
+    The two directions of a bidirectional layer read the same inputs; Keras' names of their layers tell them apart.
+    """
+    way = next((f"/{way}" for way in WAYS if promise.kernel.startswith(way)), "")
+    gates = [
+        i for i in places
+        if weights[i].shape == _of_a_gate(promise, GATES_OF_A_GRU) and any(way in scope for scope in weights[i].scopes)
+    ]  # fmt: skip
     groups: list[tuple[set[str], list[int]]] = []
     for i in gates:
         joined = [group for group in groups if group[0] & weights[i].beside]
