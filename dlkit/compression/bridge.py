@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlkit.compression.kernels import Kernel, kernels_of
-from dlkit.compression.twin_layers import INSTEAD, operation_twin, refusal, twins_of
+from dlkit.compression.twin_layers import INSTEAD, gives_its_first_input, operation_twin, refusal, twins_of
 from dlkit.errors import IllegalCombination
 from dlkit.frameworks import keras
 
@@ -170,6 +170,7 @@ class _Making:
             fed.append(self.new())
             self.twin.inputs.append((fed[-1], tuple(given.shape), str(given.dtype)))
         self.twin.outputs.extend(self.inside(model, fed, ""))
+        self.leave_out_what_leads_nowhere()
 
     def new(self) -> Tensor:
         self.count += 1
@@ -228,6 +229,8 @@ class _Making:
             if not _is_graph(layer):
                 raise refusal(path, "it is a model that is no graph of layers")
             return self.inside(layer, given if isinstance(given, list) else [given], f"{path}/")
+        if gives_its_first_input(layer):
+            return given[:1]
         if path not in self.made:
             twins = twins_of(layer, self.name_for(layer.name), path)
             self.add(path, twins)
@@ -252,6 +255,20 @@ class _Making:
         self.made[path] = [twin.name for twin in twins]
         for twin in twins:
             self.twin.layers[twin.name], self.twin.names[twin.name] = twin, path
+
+    def leave_out_what_leads_nowhere(self) -> None:
+        """Drop the layers that no output needs outside training: no file has them, so nothing is promised of them."""
+        needed, calls = set(self.twin.outputs), []
+        for call in reversed(self.twin.calls):
+            if needed & set(call.made):
+                needed |= set(call.takes)
+                calls.append(call)
+        self.twin.calls = calls[::-1]
+        used = {call.layer for call in calls}
+        for names in (self.twin.layers, self.twin.names):
+            for name in names.keys() - used:
+                del names[name]
+        self.originals = {path: one for path, one in self.originals.items() if used & set(self.made[path])}
 
     def name_for(self, name: str) -> str:
         """Unique, and none that the toolkit or TensorFlow might take for another."""

@@ -247,16 +247,17 @@ def _ways(layer: Any) -> tuple[tuple[str, Any], tuple[str, Any]]:
 
 def _ours_like(layer: Any, name: str, path: str) -> Any:
     """The counterpart of a layer of `networks._layers`."""
-    import tf_keras
-
     kind = type(layer).__name__
     if not type(layer).__module__.startswith("dlkit."):
         raise refusal(path, f"{kind} is a layer of your own")
     if kind == "LocalResponseNormalization":
         return _response_normalization()(layer.size, layer.alpha, layer.k, name=name)
-    if kind == "Sampling":
-        return tf_keras.layers.Lambda(lambda given: given[0], name=name)  # the mean: what it gives outside training
     raise refusal(path, f"{kind} has no counterpart in tf_keras")
+
+
+def gives_its_first_input(layer: Any) -> bool:
+    """Whether a layer of ours does nothing else outside training: the mean of what `Sampling` draws from."""
+    return type(layer).__name__ == "Sampling" and type(layer).__module__.startswith("dlkit.")
 
 
 def _response_normalization() -> Any:

@@ -107,3 +107,12 @@ def test_no_layer_of_the_twin_has_a_name_that_the_toolkit_makes() -> None:
     x = keras.Input((8, 8, 3), name="x")
     twin = twin_of(keras.Model(x, keras.layers.Conv2D(4, 3, name="conv2d")(x)))
     assert all(name.startswith("twin") for name in twin.layers)
+
+
+def test_what_no_file_needs_is_not_in_the_twin() -> None:
+    network = NETWORKS["variational_autoencoder"]
+    twin = twin_of(lively(network, **network.small))
+    names = {pair.name for pair in twin.pairs}
+    assert "mean" in names
+    assert "log_variance" not in names
+    assert not {"log_variance", "z"} & set(twin.names.values())
