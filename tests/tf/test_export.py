@@ -29,13 +29,19 @@ pytestmark = pytest.mark.tf
 FUSED_LSTM_CANNOT = ("int16x8", "int16x8_float_io", "weights_int4", "weights_int8")
 DEVICES = [name for name, scheme in SCHEMES.items() if scheme.format == "tflite"]
 OPTIONS = {"cnn": {"width": 4}, "lstm": {"units": 8}, "resnet8": {"width": 4, "momentum": 0.9}}
+TRAINING = {"resnet8": {"epochs": 4, "learning_rate": 0.01}}
+"""What a network must have learnt before it can lose half of its weights."""
 
 
 @pytest.fixture(scope="module", params=["cnn", "lstm", pytest.param("resnet8", marks=pytest.mark.slow)])
 def in_every_scheme(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict]:
-    """A network trained for an epoch, and what became of it in each scheme, made by one export."""
+    """A network trained for an epoch or a few, and what became of it in each scheme, made by one export."""
     folder = tmp_path_factory.mktemp(request.param)
-    recipe = short_recipe(network={"name": request.param, "options": OPTIONS[request.param]}, training={"epochs": 1})
+    recipe = short_recipe(
+        network={"name": request.param, "options": OPTIONS[request.param]},
+        training=TRAINING.get(request.param, {"epochs": 1}),
+        compression={"epochs": 2},
+    )
     recipe = dataclasses.replace(recipe, export=dataclasses.replace(recipe.export, max_drop=0.1))
     results = export_schemes(train(recipe, folder).trained, DEVICES, out=folder)
     return request.param, dict(zip(DEVICES, results, strict=True))

@@ -235,7 +235,8 @@ class StopsAtThe:
 
 
 def kept(place: Path) -> list[Path]:
-    return sorted((place / "short").glob(".search-*/*/tried.json"))
+    """What was finished; what is still being written stands in a hidden folder."""
+    return sorted((place / "short").glob(".search-*/[!.]*/tried.json"))
 
 
 def test_a_stopped_search_goes_on(place: Path) -> None:

@@ -171,7 +171,7 @@ def test_it_is_stopped_in_order(place: Path, number: signal.Signals) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    while not list(place.glob("short/.search-*/*/tried.json")) and process.poll() is None:
+    while not list(place.glob("short/.search-*/[!.]*/tried.json")) and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(number)
     out, err = process.communicate(timeout=60)  # which ends when every process that could write has ended
