@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -102,13 +102,17 @@ class Twin:
         return [kernel for pair in self.pairs for twin in pair.twins for kernel in kernels_of(twin, pair.name)]
 
     def assembled(
-        self, wrapped: Mapping[str, Any] | None = None, entry: Callable[[Any, int], Any] = lambda tensor, _: tensor
+        self,
+        wrapped: Mapping[str, Any] | None = None,
+        entry: Callable[[Any, int], Any] = lambda tensor, _: tensor,
+        outputs: Sequence[Tensor] = (),
     ) -> Any:
         """A model of tf_keras of the twin's layers.
 
         Args:
             wrapped: name in the twin → what is called in place of the layer.
             entry: what becomes of the tensor of an input, by number of the input.
+            outputs: what the model gives; those of the network by default.
         """
         import tf_keras
 
@@ -123,8 +127,8 @@ class Twin:
                 first = next(iter(str(error).strip().splitlines()), type(error).__name__)
                 raise refusal(self.names[call.layer], f"tf_keras says of it: {first}") from error
             values |= zip(call.made, made if isinstance(made, list | tuple) else [made], strict=True)
-        outputs = [values[tensor] for tensor in self.outputs]
-        return tf_keras.Model(fed, outputs[0] if len(outputs) == 1 else outputs)
+        given = [values[tensor] for tensor in outputs or self.outputs]
+        return tf_keras.Model(fed, given[0] if len(given) == 1 else given)
 
     def take_back(self) -> None:
         """Give the Keras 3 model the weights of the twin."""

@@ -184,8 +184,10 @@ def prepared(network: Any, recipe: Recipe, preparation: Sequence[str], advance: 
             callbacks, trained = clusterer.callbacks(), twin.assembled()
             held = list(clusterer.levels)
         else:
-            rounding = Rounding(twin)
-            callbacks, trained = [restoring(held)] if held else [], rounding.model()
+            rounding = Rounding(twin, recipe.export.calibration)
+            trained = rounding.model()
+            callbacks = [rounding.measuring(lesson.inputs(number, recipe.export.calibration_samples))]
+            callbacks += [restoring(held)] if held else []
         history = fit(trained, lesson, number, callbacks, on)
         if step == "quantization_aware":
             rounding.take_off()

@@ -50,6 +50,11 @@ class Lesson:
     steps: int
     distilled: bool
 
+    def inputs(self, number: int, samples: int) -> list[Any]:
+        """Batches of what the network reads in a step, of so many samples or a few more, from its beginning."""
+        batches = self.batches(number).take(-(-samples // self.recipe.training.batch_size))
+        return [batch[0] for batch in batches]
+
     @property
     def epochs(self) -> int:
         return self.recipe.training.epochs
