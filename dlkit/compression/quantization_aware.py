@@ -3,10 +3,10 @@
 Jacob et al. 2018, arXiv:1712.05877, by TensorFlow's optimization toolkit: its wrapper and its quantizers round weights
 and activations in the forward pass and let gradients through. Where they are placed is decided here, for the file that
 will be made: every kernel by a scale for each output, as LiteRT has it (the toolkit has one scale for dense, depthwise
-and transposed kernels); an activation where LiteRT writes a tensor, that is not between layers it fuses, with the range that calibration by the
-recipe's method would give it, measured anew before each epoch. (By the toolkit's running extremes of whatever a
-training batch does, steps grow coarser than the file's will be.) What rounds is taken off again: the weights go back
-into the Keras 3 model, which is then quantized as any.
+and transposed kernels); an activation where LiteRT writes a tensor, that is not between layers it fuses, in the range
+that calibration by the recipe's method gives it, measured anew before each epoch. (By the toolkit's extremes of all
+that training batches ever did, steps would grow coarser than the file's.) What rounds is taken off again: the weights
+go back into the Keras 3 model, which is then quantized as any.
 """
 
 from __future__ import annotations
@@ -50,7 +50,11 @@ class Steps:
 
 
 class Rounding:
-    """A twin that is trained with rounding."""
+    """A twin that is trained with rounding.
+
+    Attributes:
+        steps: of layers that write a tensor, by name in the twin, and of the entries "entry0", "entry1" …
+    """
 
     def __init__(self, twin: Twin, method: str = "minmax") -> None:
         """
@@ -62,18 +66,18 @@ class Rounding:
         self.twin, self._observer = twin, observer_of(method)
         self.kernels = {name: kernels_of(layer, twin.names[name]) for name, layer in twin.layers.items()}
         self._written = {call.layer: call for call in reversed(twin.calls) if self._writes(call)}
-        self._steps: dict[str, Steps] = {}
+        self.steps: dict[str, Steps] = {}
 
     def model(self) -> Any:
         """The twin with a wrapper around each layer, which shares its variables."""
         entries = {at: _entry(at) for at, (_, _, dtype) in enumerate(self.twin.inputs) if "float" in dtype}
-        self._steps = {layer: Steps() for layer in [*(entry.name for entry in entries.values()), *self._written]}
+        self.steps = {layer: Steps() for layer in [*(entry.name for entry in entries.values()), *self._written]}
         wrapped = {
-            name: _wrapped(layer, self.kernels[name], self._steps[self._leader(name)] if name in self._written else None)
+            name: _wrapped(layer, self.kernels[name], self.steps[self._leader(name)] if name in self._written else None)
             for name, layer in self.twin.layers.items()
             if self.kernels[name] or name in self._written
         }
-        rounded = {at: _wrapped(entry, [], self._steps[entry.name]) for at, entry in entries.items()}
+        rounded = {at: _wrapped(entry, [], self.steps[entry.name]) for at, entry in entries.items()}
         return self.twin.assembled(wrapped, lambda tensor, at: rounded[at](tensor) if at in rounded else tensor)
 
     def measuring(self, inputs: Sequence[Any]) -> Any:
@@ -88,7 +92,7 @@ class Rounding:
 
         names = {tensor: _entry(at).name for at, (tensor, _, _) in enumerate(self.twin.inputs)}
         names |= {call.made[0]: call.layer for call in self.twin.calls}
-        leads = {tensor: name for tensor, name in names.items() if name in self._steps and self._leader(name) == name}
+        leads = {tensor: name for tensor, name in names.items() if name in self.steps and self._leader(name) == name}
         watched, measure = self.twin.assembled(outputs=[*leads]), self._measure
 
         class Measuring(tf_keras.callbacks.Callback):
@@ -106,13 +110,14 @@ class Rounding:
                 values = tensor.numpy()
                 low, high = float(values.min()), float(values.max())
                 if not math.isfinite(high - low):
+                    where = self.twin.names.get(name, "an input")
                     raise TrainingError(
-                        f"{self.twin.names.get(name, 'an input')} no longer gives numbers in the fitting; try a smaller "
-                        "rate: --set compression.learning_rate=0.0001"
+                        f"{where} gives NaN or infinity in the fitting; try a smaller rate: "
+                        "--set compression.learning_rate=0.0001"
                     )
                 observers[name].observe(values, low, high)
         for name, observer in observers.items():
-            self._steps[name].become(*observer.range())
+            self.steps[name].become(*observer.range())
 
     def take_off(self) -> None:
         """Give the twin's layers back their variables, in whose place rounded tensors are."""
@@ -134,7 +139,7 @@ class Rounding:
         if len(after) == 1 and call.made[0] not in self.twin.outputs and self._is(after[0], _OF_ITS_OUTPUT):
             return after[0].layer
         source = self._source(call) if self._is(call, _OF_ITS_INPUT) else name
-        return source if source in self._steps else name
+        return source if source in self.steps else name
 
     def _source(self, call: Call) -> str:
         """The layer or entry whose values a call reads first, before layers that leave them as they are."""
@@ -206,6 +211,7 @@ def _wrapped(layer: Any, kernels: list[Kernel], steps: Steps | None) -> Any:
         """By the range that it has now."""
 
         def build(self, tensor_shape: Any, name: str, layer: Any) -> Any:
+            assert steps is not None
             return {"min_var": steps.low, "max_var": steps.high}
 
         def __call__(self, inputs: Any, training: Any, weights: Any, **options: Any) -> Any:
