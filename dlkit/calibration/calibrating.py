@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlkit.calibration.exposing import Exposed, expose_activations
-from dlkit.calibration.observers import Observer, observer_of
+from dlkit.calibration.observers import Observer, observer_of, scores_observer_of
 from dlkit.calibration.ranges import Ranges
 from dlkit.errors import DataError
 from dlkit.progress import Advance, ignore
@@ -46,10 +46,10 @@ def measured_ranges(
         DataError: samples do not fit the file's inputs, or lead to NaN or infinity inside the network.
         ConversionError: the file is one that cannot be calibrated.
     """
-    make = observer_of(method)
+    make, make_for_scores = observer_of(method), scores_observer_of(method)
     with temporary_folder() as folder:
         exposed = expose_activations(Path(float_tflite), folder / "observed.tflite")
-        observers: defaultdict[str, Observer] = defaultdict(make)
+        observers: defaultdict[str, Observer] = defaultdict(make, {name: make_for_scores() for name in exposed.scores})
         _observe(str(folder / "observed.tflite"), exposed, samples, observers, advance)
     ranges = {name: observer.range() for name, observer in observers.items()}
     return {name: {"min": np.array([low]), "max": np.array([high])} for name, (low, high) in ranges.items()}

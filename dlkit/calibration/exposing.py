@@ -29,10 +29,12 @@ class Exposed:
     Attributes:
         inputs: name in the signature (of the tensor, where there is no signature) → number of the tensor.
         names: number of each input and activation that holds float32 → its name.
+        scores: names of those that a softmax reads, and nothing else.
     """
 
     inputs: dict[str, int]
     names: dict[int, str]
+    scores: frozenset[str] = frozenset()
 
 
 def expose_activations(float_tflite: Path, copy: Path) -> Exposed:
@@ -47,6 +49,7 @@ def expose_activations(float_tflite: Path, copy: Path) -> Exposed:
         made = list(dict.fromkeys([*outputs, *(n for n in _made(graph) if _holds_floats(graph.Tensors(n)))]))
         names = {n: graph.Tensors(n).Name().decode() for n in (*inputs.values(), *made)}
         floats = {n: name for n, name in names.items() if _holds_floats(graph.Tensors(n))}
+        scores = frozenset(names[n] for n in _scores(model, graph) & floats.keys() - set(outputs))
         field = graph._tab.Pos + graph._tab.Offset(_OUTPUTS)
         del model, graph  # they hold the mapping
     shutil.copyfile(float_tflite, copy)
@@ -60,7 +63,7 @@ def expose_activations(float_tflite: Path, copy: Path) -> Exposed:
         written.write(struct.pack("<I", end + padding - field))
         written.seek(end)
         written.write(bytes(padding) + vector)
-    return Exposed(inputs, floats)
+    return Exposed(inputs, floats, scores)
 
 
 def _inputs(model: Any, graph: Any) -> dict[str, int]:
@@ -81,6 +84,18 @@ def _made(graph: Any) -> Iterator[int]:
     for i in range(graph.OperatorsLength()):
         operator = graph.Operators(i)
         yield from (operator.Outputs(j) for j in range(operator.OutputsLength()))
+
+
+def _scores(model: Any, graph: Any) -> set[int]:
+    """The tensors that are read by softmax operations alone."""
+    from ai_edge_litert.schema_py_generated import BuiltinOperator
+
+    read: dict[bool, set[int]] = {True: set(), False: set()}
+    for i in range(graph.OperatorsLength()):
+        operator = graph.Operators(i)
+        is_softmax = model.OperatorCodes(operator.OpcodeIndex()).BuiltinCode() == BuiltinOperator.SOFTMAX
+        read[is_softmax].update(operator.Inputs(j) for j in range(operator.InputsLength()))
+    return read[True] - read[False]
 
 
 def _holds_floats(tensor: Any) -> bool:

@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dlkit.calibration.observers import BINS, OBSERVERS, STEPS, Histogram, Observer, observer_of
+from dlkit.calibration.observers import (
+    BINS,
+    FAR,
+    OBSERVERS,
+    STEPS,
+    Histogram,
+    Observer,
+    observer_of,
+    scores_observer_of,
+)
 from dlkit.errors import UnknownName
 
 
@@ -131,6 +140,18 @@ def test_mse_clips_nothing_of_evenly_spread_values() -> None:
     """There are no rare ones."""
     values = np.linspace(-1, 1, 100_001)
     assert shown("mse", values).range() == pytest.approx((-1.0, 1.0), abs=0.01)
+
+
+@pytest.mark.parametrize("method", OBSERVERS)
+def test_scores_far_below_the_largest_of_their_row_widen_no_range_but_that_of_minmax(method: str) -> None:
+    """Nothing is left of them after the softmax; the largest of a row counts wherever it is."""
+    rows = np.random.default_rng(0).uniform(-300, -200, (1000, 50)).astype(np.float32)
+    rows[:, 3], rows[:500, 4] = 10.0, 40.0
+    observer = scores_observer_of(method)()
+    observer.observe(rows, float(rows.min()), 40.0)
+    low, high = observer.range()
+    assert high == pytest.approx(40.0, rel=0.05)
+    assert low == rows.min() if method == "minmax" else 9.0 - FAR < low <= 10.0 - FAR + 1.0
 
 
 def test_an_unknown_method_is_refused_with_the_nearest() -> None:

@@ -167,6 +167,33 @@ def test_a_glitch_spoils_less_where_it_is_clipped(constrained: str, tmp_path: Pa
     assert found["percentile"] > found["minmax"] + 10
 
 
+def wide_scores(softmax_alone: bool) -> Any:
+    """A classifier whose scores reach from -300 to 50; beside their softmax the scores themselves, if asked."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    image = keras.Input((16, 16, 3), name="image")
+    kernel = keras.initializers.RandomNormal(stddev=12.0)
+    x = keras.layers.Dense(20, kernel_initializer=kernel, bias_initializer=keras.initializers.Constant(-120.0))(
+        keras.layers.Flatten()(image)
+    )
+    shares = keras.layers.Softmax()(x)
+    return keras.Model({"image": image}, shares if softmax_alone else keras.layers.Concatenate()([shares, x]))
+
+
+@pytest.mark.parametrize("softmax_alone", [True, False])
+def test_scores_that_a_softmax_alone_reads_have_finer_steps_where_that_costs_nothing(
+    softmax_alone: bool, tmp_path: Path
+) -> None:
+    """By the methods that clip; scores that something else reads too are left as they are."""
+    file, samples = float_file(wide_scores(softmax_alone), tmp_path), images(200)
+    widths = []
+    for method in ("minmax", "mse"):
+        found = measured_ranges(file, {"image": samples}, method)
+        widths.append(max(float(each["max"][0] - each["min"][0]) for each in found.values()))
+    assert (widths[1] < 0.7 * widths[0]) == softmax_alone
+
+
 def test_several_inputs_of_several_kinds(two_inputs: str) -> None:
     """Each is found by its name in the signature; integers have no range."""
     samples = {"right": np.zeros((3, 4), np.int32), "left": np.arange(12, dtype=np.float32).reshape(3, 4)}
