@@ -41,8 +41,8 @@ class ExportPart:
         scheme, target: on their shelves.
         calibration_samples: taken from the training split, spread over the classes.
         calibration: how ranges are chosen from what is measured on them: "minmax" takes the smallest and
-            the largest value, "percentile" cuts off the outermost 0.01 %, "mse" what costs more than it brings; both leave out
-            scores that are nothing after a softmax.
+            the largest value, "percentile" cuts off the outermost 0.01 %, "mse" what costs more than it brings; both
+            leave out scores that are nothing after a softmax.
         keep_float: names of layers that are not quantized, or patterns of names with "*" and "?".
         max_drop: largest loss of the metric against the float model, on the validation split.
     """
