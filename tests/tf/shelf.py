@@ -17,8 +17,9 @@ from dlkit.conversion.batches import read_batch
 from dlkit.networks import NETWORKS, Network
 from dlkit.progress import SILENT, ignore
 from dlkit.runtime.arrays import write_npz
-from dlkit.runtime.inspection import inspect_file
+from dlkit.runtime.inspection import inspect_file, inspect_model
 from dlkit.schemes import SCHEMES
+from dlkit.verify import MINIMUM_SQNR_DB, judged, sqnr_db
 
 SAMPLES = 8
 DEEP = {
@@ -200,6 +201,20 @@ def made_in_children(model: Any, scheme: str, inputs: np.ndarray, folder: Path) 
     made = make_file(float_model, SCHEMES[scheme], batch, SILENT)
     [reference] = float_model.reference.values()
     return MadeInChildren(made.file, made.float_file, made.quantizer, reference)
+
+
+def near(original: bytes, exported: bytes, batch: dict[str, np.ndarray]) -> bool:
+    """Whether a file of one output answers as one of integers must.
+
+    Its scores are as far above their noise as an export's must be, or there is less noise than one step of the output:
+    a sigmoid or tanh at the end of random weights hardly varies at all.
+    """
+    floats, integers = judged(original, batch), judged(exported, batch)
+    softmax_follows = bool(floats.end_in_softmax)
+    if sqnr_db(floats.scores["output"], integers.scores["output"], softmax_follows=softmax_follows) >= MINIMUM_SQNR_DB:
+        return True
+    noise = np.sqrt(np.mean((floats.outputs["output"] - integers.outputs["output"]) ** 2))
+    return bool(noise <= (inspect_model(exported, "exported").outputs[0].scale or 1 / 255))
 
 
 def golden_operations() -> dict[str, dict[str, dict[str, int]]]:
