@@ -181,6 +181,7 @@ def test_a_pattern_that_no_layer_has_is_refused() -> None:
         prepared(network_of(recipe), recipe, (P,), ignore)
 
 
+@pytest.mark.slow
 def test_depthwise_kernels_are_left_and_told() -> None:
     recipe = recipe_for("ds_cnn")
     model = network_of(recipe)
@@ -220,6 +221,7 @@ def test_a_trained_model_is_compressed_in_a_child(trained: Trained, tmp_path: Pa
     assert [layer.name for layer in model.layers] == [layer.name for layer in load_model(trained.model).layers]
 
 
+@pytest.mark.slow
 def test_the_same_recipe_gives_the_same_weights_and_the_environment_is_left(trained: Trained, tmp_path: Path) -> None:
     assert trained.recipe is not None
     before = dict(os.environ)
