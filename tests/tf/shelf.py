@@ -30,10 +30,16 @@ DEEP = {
     "resnext101_64x4d", "resnext50_32x4d",
 }  # fmt: skip
 """So many layers that even a narrow one takes long; their families have a shallower one."""
+OF_ONE_MAKE = {
+    "bidirectional_rnn", "conditional_dcgan_discriminator", "dcgan28_discriminator", "deep_autoencoder",
+    "denoising_autoencoder", "dense_autoencoder", "gru_forecaster", "inception_v2", "lstm_forecaster", "mobilenet_v1",
+    "mobilenet_v1_025_96", "resnet18", "resnet20", "resnet50", "simple_rnn_forecaster", "vgg11", "vgg13", "vgg19",
+}  # fmt: skip
+"""Of the same layers as another network that is neither these nor deep."""
 
 
-def in_lanes(names: Iterable[str], heavy: Callable[[str], bool] = DEEP.__contains__) -> list[Any]:
-    """Parameters for a test: what is heavy goes to the slow lane."""
+def in_lanes(names: Iterable[str], heavy: Callable[[str], bool] = (DEEP | OF_ONE_MAKE).__contains__) -> list[Any]:
+    """Parameters for a test: what is heavy, or asks the same of the code as another, goes to the slow lane."""
     return [pytest.param(name, marks=pytest.mark.slow if heavy(name) else ()) for name in names]
 
 

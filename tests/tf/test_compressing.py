@@ -213,11 +213,11 @@ def test_a_preparation_that_is_none_is_refused(preparation: tuple[str, ...], tmp
 
 def test_a_trained_model_is_compressed_in_a_child(trained: Trained, tmp_path: Path) -> None:
     assert trained.recipe is not None
-    found = compress_model(trained.model, trained.recipe, (P, C, Q), tmp_path, SILENT)
+    found = compress_model(trained.model, trained.recipe, (P, C), tmp_path, SILENT)
     assert found.model == tmp_path / "compressed.keras"
     model = load_model(found.model)
-    check_promises(model, found, (P, C, Q))
-    assert [len(step.history) for step in found.steps] == [2, 2, 2]  # a quarter of the eight epochs
+    check_promises(model, found, (P, C))
+    assert [len(step.history) for step in found.steps] == [2, 2]  # a quarter of the eight epochs
     assert [layer.name for layer in model.layers] == [layer.name for layer in load_model(trained.model).layers]
 
 
