@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -16,6 +15,11 @@ data_option = click.option(
     metavar="PATH",
     help="What to calibrate with: a folder of images or WAV files, or a .npy, .npz or .csv file. For a model without a "
     "data set, to prove the file on too.",
+)
+calibration_option = click.option(
+    "--calibration",
+    type=click.Choice(("minmax", "percentile", "mse")),
+    help="How ranges are chosen.  [default: the recipe's, else minmax]",
 )
 preprocessing_option = click.option(
     "--preprocessing",
@@ -67,17 +71,22 @@ def check_arguments(
         raise click.UsageError("--set changes a recipe; name a .toml file")
 
 
-def check_origin(model: str | None, of_foreign: Mapping[str, object]) -> None:
-    """Raise UsageError for what only a model from elsewhere has, option → what was given, where `model` is none."""
+def preprocessing_of(model: str | None, modes: tuple[str, ...], custom: tuple[str, ...]) -> str | dict[str, str] | None:
+    """One mode for all inputs, or input → mode.
+
+    Raises:
+        UsageError: for what is no mode, and for modes or `custom` modules of a model that is not from elsewhere.
+    """
     from dlkit.pipeline.finding import is_foreign
 
-    for option, given in of_foreign.items():
+    found = _preprocessing_of(modes)
+    for option, given in (("--preprocessing", found), ("--custom", custom)):
         if given and not (model and is_foreign(Path(model))):
             raise click.UsageError(f"{option} is for a model from elsewhere; a model made here has its own")
+    return found
 
 
-def preprocessing_of(modes: tuple[str, ...]) -> str | dict[str, str] | None:
-    """One mode for all inputs, or input → mode. Raises UsageError for what is no mode."""
+def _preprocessing_of(modes: tuple[str, ...]) -> str | dict[str, str] | None:
     pairs = [mode.rpartition("=")[::2] for mode in modes]
     for _, mode in pairs:
         if mode not in MODES:

@@ -10,7 +10,6 @@ import click
 from dlkit.cli._completing import models, schemes, targets
 from dlkit.cli._models import (
     check_arguments,
-    check_origin,
     custom_option,
     data_option,
     jobs_option,
@@ -93,8 +92,7 @@ def command(
 
     chosen = known_schemes(False, names)
     check_arguments(model, target, data, False, overrides)
-    preprocessing = preprocessing_of(modes)
-    check_origin(model, {"--preprocessing": preprocessing, "--custom": custom})
+    preprocessing = preprocessing_of(model, modes, custom)
     if ray:
         check_installed("ray")
     progress = progress_for(quiet or as_json)

@@ -11,8 +11,8 @@ import click
 
 from dlkit.cli._completing import models, schemes, targets
 from dlkit.cli._models import (
+    calibration_option,
     check_arguments,
-    check_origin,
     custom_option,
     data_option,
     known_schemes,
@@ -50,11 +50,7 @@ if TYPE_CHECKING:
     help="A name of 'dlkit list targets'.  [default: the recipe's, else cpu]",
 )
 @data_option
-@click.option(
-    "--calibration",
-    type=click.Choice(("minmax", "percentile", "mse")),
-    help="How ranges are chosen.  [default: the recipe's, else minmax]",
-)
+@calibration_option
 @click.option(
     "--keep-float",
     multiple=True,
@@ -124,8 +120,7 @@ def command(
 
     chosen = known_schemes(quantize, names)
     check_arguments(model, target, data, decoder, overrides)
-    preprocessing = preprocessing_of(modes)
-    check_origin(model, {"--preprocessing": preprocessing, "--custom": custom})
+    preprocessing = preprocessing_of(model, modes, custom)
     progress, goals = progress_for(quiet), goals_of(searched, streaming=streaming, decoder=decoder)
     if searched["ray"]:
         check_installed("ray")

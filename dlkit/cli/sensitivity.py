@@ -10,8 +10,8 @@ import click
 
 from dlkit.cli._completing import models, schemes
 from dlkit.cli._models import (
+    calibration_option,
     check_arguments,
-    check_origin,
     custom_option,
     data_option,
     preprocessing_of,
@@ -44,11 +44,7 @@ if TYPE_CHECKING:
     help="A name of 'dlkit list schemes' that quantizes.  [default: the recipe's, else int8]",
 )
 @data_option
-@click.option(
-    "--calibration",
-    type=click.Choice(("minmax", "percentile", "mse")),
-    help="How ranges are chosen.  [default: the recipe's, else minmax]",
-)
+@calibration_option
 @click.option(
     "--keep-float",
     multiple=True,
@@ -99,8 +95,7 @@ def command(
         SCHEMES[scheme]  # an unknown name is told before the work
     if plot:
         require("matplotlib")
-    preprocessing = preprocessing_of(modes)
-    check_origin(model, {"--preprocessing": preprocessing, "--custom": custom})
+    preprocessing = preprocessing_of(model, modes, custom)
     progress = progress_for(quiet)
     with found_model(model, Path(out), preprocessing, custom, overrides, progress) as trained:
         found = sensitivity(

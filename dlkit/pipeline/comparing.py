@@ -19,14 +19,15 @@ from dlkit.pipeline.finding import Model, found_model
 from dlkit.pipeline.goals import Goals, Measured, best, misses
 from dlkit.pipeline.on_ray import on_ray
 from dlkit.pipeline.pareto import front
+from dlkit.pipeline.plan import Plan
 from dlkit.pipeline.searching import recipe_drop
 from dlkit.pipeline.timing import Times, timed_in_turns
 from dlkit.pipeline.trail import Tried
 from dlkit.pipeline.trials import Trials, jobs_here
 from dlkit.progress import SILENT, Progress
 from dlkit.quantities import size
-from dlkit.schemes import SCHEMES
-from dlkit.targets import TARGETS
+from dlkit.schemes import SCHEMES, Scheme
+from dlkit.targets import TARGETS, Target
 from dlkit.trained import Trained
 from dlkit.writing import check_writable, new_file, temporary_folder
 
@@ -147,43 +148,24 @@ def compare(
     with contextlib.ExitStack() as stack:
         trained = stack.enter_context(found_model(model, Path(out), preprocessing, modules, progress=progress))
         device, folder = target_of(trained, target), Path(out) / trained.name
-        for name in schemes:
-            check_legal(SCHEMES[name], device)
-        chosen = for_devices(device, tuple(dict.fromkeys(schemes)))
-        left_out = [] if schemes or compressed else [scheme.name for scheme in chosen if scheme.preparation]
-        chosen = [scheme for scheme in chosen if scheme.name not in left_out]
+        chosen, left_out = _to_make(device, schemes, compressed)
         if plot:
             check_name(trained, folder)
             check_writable(folder)
         ready = stack.enter_context(ready_to_export(trained, chosen, device, data, calibration, (), False, progress))
         assert ready.preparing is not None  # all of them are .tflite files
-        kept, notes = stack.enter_context(temporary_folder()), []
-        arena = True
-        try:
-            check_installed("tflite_micro")
-        except ExtraMissing as error:
-            arena = False
-            notes.append(f"no arena: {error}")
-        if left_out:
-            notes.append(f"without {', '.join(left_out)}, which take a training each: add --compressed")
+        kept, no_arena = stack.enter_context(temporary_folder()), _why_no_arena()
         elsewhere = stack.enter_context(on_ray(ray, jobs))
         trials = Trials(
             ready.preparing,
             ready.folder,
             kept,
             jobs=jobs or (elsewhere.jobs if elsewhere else jobs_here()),
-            arena=arena,
+            arena=not no_arena,
             progress=progress,
             elsewhere=elsewhere,
         )
-        tried = trials.run([
-            Candidate(
-                scheme.name,
-                ready.plan.method if scheme.needs_calibration else "",
-                () if scheme.quantizer == "none" else ready.plan.keep_float,
-            )
-            for scheme in chosen
-        ])  # fmt: skip
+        tried = trials.run([_candidate(scheme, ready.plan) for scheme in chosen])
         times = _timed(trials, tried, progress)
         variants = variants_of(tried, times)
         said = recommendation(variants, _limits(trained, variants))
@@ -191,7 +173,32 @@ def compare(
         if picture is not None:
             with progress.step("Drawing it"), new_file(picture) as new:
                 draw_pareto(_marked(variants), _metric(variants), trained.name, new)
-        return Compared(trained.name, device.name, variants, said, tuple(notes), picture)
+        return Compared(trained.name, device.name, variants, said, (*no_arena, *left_out), picture)
+
+
+def _to_make(device: Target, schemes: Sequence[str], compressed: bool) -> tuple[list[Scheme], tuple[str, ...]]:
+    """The schemes to compare, and a note of those that are left out. Raises as `compare` does."""
+    for name in schemes:
+        check_legal(SCHEMES[name], device)
+    found = for_devices(device, tuple(dict.fromkeys(schemes)))
+    left_out = [] if schemes or compressed else [scheme.name for scheme in found if scheme.preparation]
+    note = f"without {', '.join(left_out)}, which take a training each: add --compressed"
+    return [scheme for scheme in found if scheme.name not in left_out], (note,) if left_out else ()
+
+
+def _why_no_arena() -> tuple[str, ...]:
+    """A note where the memory of microcontrollers cannot be measured here; nothing where it can."""
+    try:
+        check_installed("tflite_micro")
+    except ExtraMissing as error:
+        return (f"no arena: {error}",)
+    return ()
+
+
+def _candidate(scheme: Scheme, plan: Plan) -> Candidate:
+    """The file of a scheme as an export makes it."""
+    method = plan.method if scheme.needs_calibration else ""
+    return Candidate(scheme.name, method, () if scheme.quantizer == "none" else plan.keep_float)
 
 
 def _timed(trials: Trials, tried: Sequence[Tried], progress: Progress) -> dict[str, Times]:

@@ -36,7 +36,7 @@ from dlkit.pipeline.candidates import (
     with_more_bits,
     without,
 )
-from dlkit.pipeline.exporting import Ready, check_legal, check_name, ready_to_export, target_of
+from dlkit.pipeline.exporting import Ready, bundle_folder, check_legal, check_name, ready_to_export, target_of
 from dlkit.pipeline.finding import Model, found_model
 from dlkit.pipeline.goals import SAME_SIZE, Goals, Measured, best, misses
 from dlkit.pipeline.on_ray import on_ray
@@ -121,8 +121,8 @@ def search(
         if goals.max_arena_bytes is not None:
             check_installed("tflite_micro")
         folder = Path(out) / trained.name
+        destination = bundle_folder(Path(out), trained.name, device.name, BEST)
         check_name(trained, folder)
-        destination = folder / f"{device.name}-{BEST}"
         refuse_existing(destination, replace=force)
         check_writable(folder)
         _refuse_stopped(folder, resume=resume, force=force)
@@ -142,18 +142,24 @@ def search(
                 progress=progress,
                 elsewhere=elsewhere,
             )
-            methods = (calibration,) if calibration else METHODS
-            trail = Search(trials, chosen, goals, methods, ready.plan.keep_float, recipe_drop(trained), progress).run()
-            found = Found(trail, None, None)
-            if trail.chosen:
-                prepared, made = trials.prepared(trail.chosen), trials.made(trail.chosen)
-                most = recipe_drop(trained) if trail.goals.max_drop is None else trail.goals.max_drop
-                proven = proven_file(prepared, made, SCHEMES[trail.chosen.scheme], progress, most)
-                bundle = bundled(prepared.plan, proven, destination, force, {TRAIL: trail.as_json()})
-                found = Found(trail, bundle, proven.report)
+            methods, most = (calibration,) if calibration else METHODS, recipe_drop(trained)
+            trail = Search(trials, chosen, goals, methods, ready.plan.keep_float, most, progress).run()
+            found = _written(trail, trials, most, destination, force, progress)
         for place in _stopped(folder):
             shutil.rmtree(place, ignore_errors=True)
         return found
+
+
+def _written(
+    trail: Trail, trials: Trials, recipe_drop: float, destination: Path, force: bool, progress: Progress
+) -> Found:
+    """The bundle of the best file, proven, with the trail in it; none where no file is within the limits."""
+    if trail.chosen is None:
+        return Found(trail, None, None)
+    prepared, made = trials.prepared(trail.chosen), trials.made(trail.chosen)
+    most = recipe_drop if trail.goals.max_drop is None else trail.goals.max_drop
+    proven = proven_file(prepared, made, SCHEMES[trail.chosen.scheme], progress, most)
+    return Found(trail, bundled(prepared.plan, proven, destination, force, {TRAIL: trail.as_json()}), proven.report)
 
 
 def _stopped(folder: Path) -> list[Path]:

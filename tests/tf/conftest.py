@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from shelf import DEEP
+from shelf import DEEP, OF_ONE_MAKE
 from short import short_recipe
 
 
@@ -42,12 +42,6 @@ STILL_IN_CI = {
     "inception_v3", "inception_v4", "mobilenet_v3_large", "resnet152", "resnet32", "resnet34", "resnext50_32x4d",
 }  # fmt: skip
 """The deep networks that stand for their families in the tests of every network and of its weights."""
-OF_ONE_MAKE = {
-    "bidirectional_rnn", "conditional_dcgan_discriminator", "dcgan28_discriminator", "deep_autoencoder",
-    "denoising_autoencoder", "dense_autoencoder", "gru_forecaster", "inception_v2", "lstm_forecaster", "mobilenet_v1",
-    "mobilenet_v1_025_96", "resnet18", "resnet20", "resnet50", "simple_rnn_forecaster", "vgg11", "vgg13", "vgg19",
-}  # fmt: skip
-"""Networks of the same layers as one that stays in CI, for what is asked of a conversion layer by layer."""
 FITTED_AGAIN = {
     "alexnet", "bidirectional_gru", "bidirectional_lstm", "convolutional_autoencoder", "dcgan28_generator",
     "dense_autoencoder", "densenet40", "ds_cnn", "gru", "inception_v2", "lstm", "mobilenet_v1_025", "mobilenet_v2",
@@ -59,8 +53,8 @@ LEFT_OUT = (
     ("test_every_network.py::test_the_file_of_every_scheme", "built", DEEP),
     ("test_weights.py::", "name", DEEP - STILL_IN_CI),
     ("test_bridge.py::", "name", DEEP),
-    ("test_compressing.py::test_a_network_keeps_what", "name", FITTED_AGAIN),
-    ("test_compressing.py::test_a_prepared_network", "name", {"alexnet", "dense_autoencoder"}),
+    ("test_compressing.py::test_what_a_scheme_promises", "name", FITTED_AGAIN),
+    ("test_compressing.py::test_all_steps_together", "name", {"alexnet", "dense_autoencoder"}),
     ("test_thin.py::test_networks_of_the_shelf_become_the_same_file", "name", DEEP | OF_ONE_MAKE),
 )
 """Tests, their parameter that names a network, and the networks that CI leaves out of them."""

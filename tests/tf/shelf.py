@@ -17,8 +17,9 @@ from dlkit.conversion.batches import read_batch
 from dlkit.networks import NETWORKS, Network
 from dlkit.progress import SILENT, ignore
 from dlkit.runtime.arrays import write_npz
-from dlkit.runtime.inspection import inspect_file
+from dlkit.runtime.inspection import inspect_file, inspect_model
 from dlkit.schemes import SCHEMES
+from dlkit.verify import MINIMUM_SQNR_DB, judged, sqnr_db
 
 SAMPLES = 8
 DEEP = {
@@ -29,10 +30,16 @@ DEEP = {
     "resnext101_64x4d", "resnext50_32x4d",
 }  # fmt: skip
 """So many layers that even a narrow one takes long; their families have a shallower one."""
+OF_ONE_MAKE = {
+    "bidirectional_rnn", "conditional_dcgan_discriminator", "dcgan28_discriminator", "deep_autoencoder",
+    "denoising_autoencoder", "dense_autoencoder", "gru_forecaster", "inception_v2", "lstm_forecaster", "mobilenet_v1",
+    "mobilenet_v1_025_96", "resnet18", "resnet20", "resnet50", "simple_rnn_forecaster", "vgg11", "vgg13", "vgg19",
+}  # fmt: skip
+"""Of the same layers as another network that is neither these nor deep."""
 
 
-def in_lanes(names: Iterable[str], heavy: Callable[[str], bool] = DEEP.__contains__) -> list[Any]:
-    """Parameters for a test: what is heavy goes to the slow lane."""
+def in_lanes(names: Iterable[str], heavy: Callable[[str], bool] = (DEEP | OF_ONE_MAKE).__contains__) -> list[Any]:
+    """Parameters for a test: what is heavy, or asks the same of the code as another, goes to the slow lane."""
     return [pytest.param(name, marks=pytest.mark.slow if heavy(name) else ()) for name in names]
 
 
@@ -200,6 +207,20 @@ def made_in_children(model: Any, scheme: str, inputs: np.ndarray, folder: Path) 
     made = make_file(float_model, SCHEMES[scheme], batch, SILENT)
     [reference] = float_model.reference.values()
     return MadeInChildren(made.file, made.float_file, made.quantizer, reference)
+
+
+def near(original: bytes, exported: bytes, batch: dict[str, np.ndarray]) -> bool:
+    """Whether a file of one output answers as one of integers must.
+
+    Its scores are as far above their noise as an export's must be, or there is less noise than one step of the output:
+    a sigmoid or tanh at the end of random weights hardly varies at all.
+    """
+    floats, integers = judged(original, batch), judged(exported, batch)
+    softmax_follows = bool(floats.end_in_softmax)
+    if sqnr_db(floats.scores["output"], integers.scores["output"], softmax_follows=softmax_follows) >= MINIMUM_SQNR_DB:
+        return True
+    noise = np.sqrt(np.mean((floats.outputs["output"] - integers.outputs["output"]) ** 2))
+    return bool(noise <= (inspect_model(exported, "exported").outputs[0].scale or 1 / 255))
 
 
 def golden_operations() -> dict[str, dict[str, dict[str, int]]]:

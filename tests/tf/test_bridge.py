@@ -26,7 +26,14 @@ REFUSED = {
 """Users' model → which layer is named."""
 
 
-@pytest.mark.parametrize("name", in_lanes(NETWORKS))
+QUICK = {
+    "bidirectional_rnn", "cnn", "conditional_dcgan_generator", "convolutional_autoencoder", "ds_cnn", "gru", "lstm",
+    "mobilenet_v3_small", "resnet8", "variational_autoencoder",
+}  # fmt: skip
+"""Of different layers each; the other twins are made in the slow lane."""
+
+
+@pytest.mark.parametrize("name", in_lanes(NETWORKS, lambda name: name not in QUICK))
 def test_every_network_of_the_shelf_has_a_twin_that_answers_alike(name: str) -> None:
     network = NETWORKS[name]
     model = lively(network, **network.small)

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from dlkit.pipeline import comparing
 from dlkit.pipeline.comparing import Compared, compare
 from dlkit.targets import TARGETS
 
 pytestmark = pytest.mark.tf
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fewer_rounds() -> Iterator[None]:
+    """Each file is timed in a process of its own in each round."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(comparing, "timed_in_turns", functools.partial(comparing.timed_in_turns, rounds=3))
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,13 @@ import dataclasses
 import gc
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from shelf import inputs_for, lively, made_in_children
+from shelf import in_lanes, inputs_for, lively, made_in_children, near
 from short import short_recipe
 
 from dlkit.archive import contents_sha256
@@ -21,6 +21,7 @@ from dlkit.compression.compressing import STEPS, Compressed, compress, compress_
 from dlkit.compression.pruning import has_fours
 from dlkit.conversion.kept_compression import broken_compression
 from dlkit.conversion.keras_file import write_keras
+from dlkit.conversion.named_ends import input_names
 from dlkit.conversion.tflite import load_model
 from dlkit.errors import IllegalCombination, TrainingError, UnknownName
 from dlkit.networks import NETWORKS
@@ -35,26 +36,13 @@ from dlkit.verify import broken_promises
 pytestmark = pytest.mark.tf
 
 P, C, Q = STEPS
-PREPARATIONS = [(P,), (C,), (Q,), (P, C), (P, Q), (C, Q), (P, C, Q)]
 FAMILIES = [
     "cnn", "lstm", "dcgan28_generator", "resnet20", "resnext29_8x64d", "inception_v2", "densenet40", "xception",
     "mobilenet_v1_025", "mobilenet_v2", "convolutional_autoencoder", "dense_autoencoder", "variational_autoencoder",
     "gru", "simple_rnn", "bidirectional_lstm", "bidirectional_gru", "alexnet", "ds_cnn",
 ]  # fmt: skip
-
-
-def in_lanes(fast: Callable[[str, tuple[str, ...]], bool]) -> list[Any]:
-    """Every family with every preparation; what is not fast goes to the slow lane."""
-    return [
-        pytest.param(name, each, marks=() if fast(name, each) else pytest.mark.slow, id=f"{name}-{' '.join(each)}")
-        for name in FAMILIES
-        for each in PREPARATIONS
-    ]
-
-
-def is_fast(name: str, preparation: tuple[str, ...]) -> bool:
-    return name == "cnn" or (name in ("lstm", "dcgan28_generator") and len(preparation) == len(STEPS))
-
+ALL_STEPS = "int8_pcqat"
+FEWER_STEPS = [name for name, scheme in SCHEMES.items() if scheme.preparation and name != ALL_STEPS]
 
 OUTPUTS = {"Conv2DTranspose": -2}
 """Layer → axis of a kernel's outputs, where it is not the last."""
@@ -124,27 +112,36 @@ def compressed(recipe: Recipe, preparation: tuple[str, ...], folder: Path) -> tu
     return model.get_weights(), load_model(found.model), found
 
 
-@pytest.mark.parametrize(("name", "preparation"), in_lanes(is_fast))
-def test_a_network_keeps_what_each_preparation_promises(
-    name: str, preparation: tuple[str, ...], tmp_path: Path
-) -> None:
-    before, model, found = compressed(recipe_for(name), preparation, tmp_path)
+def check_model_and_file(name: str, scheme: str, folder: Path) -> None:
+    """That a network fitted again for `scheme` keeps its promises, in Keras and in its file, which runs."""
+    preparation = SCHEMES[scheme].preparation
+    before, model, found = compressed(recipe_for(name), preparation, folder)
     check_promises(model, found, preparation)
     assert [step.name for step in found.steps] == list(preparation)
     assert all(np.isfinite(value).all() for value in model.get_weights())
     assert any((a != b).any() for a, b in zip(before, model.get_weights(), strict=True))
 
-
-@pytest.mark.parametrize("name", ["cnn", *(pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES[1:])])
-def test_a_prepared_network_becomes_int8_and_keeps_its_promise(name: str, tmp_path: Path) -> None:
-    _, model, found = compressed(recipe_for(name), (P, C, Q), tmp_path)
     inputs = inputs_for(NETWORKS[name], model.input_shape[1:])
-    made = made_in_children(model, "int8", inputs, tmp_path)
-    assert broken_promises(inspect_file(made.file), SCHEMES["int8"]) == []
-    assert broken_compression(found.promises, stored_weights(made.file.read_bytes(), name)) == []
+    made = made_in_children(model, scheme, inputs, folder)
+    content = made.file.read_bytes()
+    assert broken_promises(inspect_file(made.file), SCHEMES[scheme]) == []
+    assert broken_compression(found.promises, stored_weights(content, name)) == []
+    assert near(made.float_file.read_bytes(), content, {input_names(model)[0]: inputs})
 
 
-@pytest.mark.parametrize("name", ["cnn", "dcgan28_generator", "lstm"])
+@pytest.mark.parametrize("name", in_lanes(FAMILIES, lambda name: name != "cnn"))
+def test_all_steps_together_are_kept_by_the_model_and_its_file(name: str, tmp_path: Path) -> None:
+    check_model_and_file(name, ALL_STEPS, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", FEWER_STEPS)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_what_a_scheme_promises_is_kept_by_the_model_and_its_file(name: str, scheme: str, tmp_path: Path) -> None:
+    check_model_and_file(name, scheme, tmp_path)
+
+
+@pytest.mark.parametrize("name", in_lanes(["cnn", "dcgan28_generator", "lstm"], lambda name: name != "cnn"))
 @pytest.mark.parametrize("pattern", ["2:4", "block"])
 def test_pruned_kernels_have_their_pattern(name: str, pattern: str) -> None:
     recipe = recipe_for(name, pruning=pattern, block=[2, 2])
@@ -184,6 +181,7 @@ def test_a_pattern_that_no_layer_has_is_refused() -> None:
         prepared(network_of(recipe), recipe, (P,), ignore)
 
 
+@pytest.mark.slow
 def test_depthwise_kernels_are_left_and_told() -> None:
     recipe = recipe_for("ds_cnn")
     model = network_of(recipe)
@@ -215,14 +213,15 @@ def test_a_preparation_that_is_none_is_refused(preparation: tuple[str, ...], tmp
 
 def test_a_trained_model_is_compressed_in_a_child(trained: Trained, tmp_path: Path) -> None:
     assert trained.recipe is not None
-    found = compress_model(trained.model, trained.recipe, (P, C, Q), tmp_path, SILENT)
+    found = compress_model(trained.model, trained.recipe, (P, C), tmp_path, SILENT)
     assert found.model == tmp_path / "compressed.keras"
     model = load_model(found.model)
-    check_promises(model, found, (P, C, Q))
-    assert [len(step.history) for step in found.steps] == [2, 2, 2]  # a quarter of the eight epochs
+    check_promises(model, found, (P, C))
+    assert [len(step.history) for step in found.steps] == [2, 2]  # a quarter of the eight epochs
     assert [layer.name for layer in model.layers] == [layer.name for layer in load_model(trained.model).layers]
 
 
+@pytest.mark.slow
 def test_the_same_recipe_gives_the_same_weights_and_the_environment_is_left(trained: Trained, tmp_path: Path) -> None:
     assert trained.recipe is not None
     before = dict(os.environ)

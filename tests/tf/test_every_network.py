@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from graph import unfolded
-from shelf import Converted, converted, golden_operations, in_lanes, inputs_for, lively
+from shelf import Converted, converted, golden_operations, in_lanes, inputs_for, lively, near
 
 from dlkit.conversion.tflite import load_model
 from dlkit.errors import IllegalCombination
@@ -16,7 +16,7 @@ from dlkit.networks import NETWORKS, Network
 from dlkit.runtime.inspection import inspect_file, inspect_model
 from dlkit.runtime.litert import Session
 from dlkit.schemes import SCHEMES
-from dlkit.verify import MINIMUM_SQNR_DB, broken_promises, judged, sqnr_db
+from dlkit.verify import broken_promises
 
 pytestmark = pytest.mark.tf
 
@@ -76,8 +76,7 @@ def test_int8_answers_are_close_to_the_models(files: Converted) -> None:
 
     A sigmoid or tanh at the end of random weights hardly varies at all.
     """
-    content = files.int8.read_bytes()
-    assert far_above_noise(files, content) or noise(files, content) <= inspect_file(files.int8).outputs[0].scale
+    assert near(files.float32.read_bytes(), files.int8.read_bytes(), {files.name: files.inputs})
 
 
 @pytest.mark.parametrize("scheme", [name for name in SCHEMES if name.endswith("_io")])
@@ -103,22 +102,6 @@ def scheme_instead(files: Converted, scheme: str) -> str:
     except IllegalCombination as error:
         return str(error).rpartition("--scheme ")[2]
     return ""
-
-
-def far_above_noise(files: Converted, content: bytes) -> bool:
-    """Whether a file's scores are as near to the float file's as an export's must be."""
-    batch = {files.name: files.inputs}
-    original, exported = judged(files.float32.read_bytes(), batch), judged(content, batch)
-    softmax_follows = bool(original.end_in_softmax)
-    signal, noisy = original.scores["output"], exported.scores["output"]
-    return sqnr_db(signal, noisy, softmax_follows=softmax_follows) >= MINIMUM_SQNR_DB
-
-
-def noise(files: Converted, content: bytes) -> float:
-    """The root of the mean square of what differs in the outputs."""
-    batch = {files.name: files.inputs}
-    original, exported = (judged(c, batch).outputs["output"] for c in (files.float32.read_bytes(), content))
-    return float(np.sqrt(np.mean((original - exported) ** 2)))
 
 
 SCHEMES_OF_EACH = [
@@ -147,8 +130,7 @@ def test_the_file_of_every_scheme_runs_and_is_near(files: Converted, scheme: str
     if gap is not None:
         assert np.abs(answers - files.reference).max() <= gap * max(1.0, float(np.abs(files.reference).max()))
     elif scheme != "weights_int4":
-        step = inspect_model(content, scheme).outputs[0].scale or 1 / 255
-        assert far_above_noise(files, content) or noise(files, content) <= step
+        assert near(files.float32.read_bytes(), content, {files.name: files.inputs})
 
 
 @pytest.mark.parametrize("kind", ["float32", "int8"])

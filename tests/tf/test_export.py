@@ -7,6 +7,7 @@ import json
 import shutil
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,39 +29,58 @@ pytestmark = pytest.mark.tf
 
 FUSED_LSTM_CANNOT = ("int16x8", "int16x8_float_io", "weights_int4", "weights_int8")
 DEVICES = [name for name, scheme in SCHEMES.items() if scheme.format == "tflite"]
+AS_TRAINED = [name for name in DEVICES if not SCHEMES[name].preparation]
+FITTED_AGAIN = [name for name in DEVICES if SCHEMES[name].preparation]
 OPTIONS = {"cnn": {"width": 4}, "lstm": {"units": 8}, "resnet8": {"width": 4, "momentum": 0.9}}
 TRAINING = {"resnet8": {"epochs": 4, "learning_rate": 0.01}}
 """What a network must have learnt before it can lose half of its weights."""
 
 
-@pytest.fixture(scope="module", params=["cnn", "lstm", pytest.param("resnet8", marks=pytest.mark.slow)])
-def in_every_scheme(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict]:
-    """A network trained for an epoch or a few, and what became of it in each scheme, made by one export."""
-    folder = tmp_path_factory.mktemp(request.param)
+def exported(name: str, schemes: list[str], folder: Path) -> dict[str, Any]:
+    """What became in each scheme of a network trained for an epoch or a few, made by one export."""
     recipe = short_recipe(
-        network={"name": request.param, "options": OPTIONS[request.param]},
-        training=TRAINING.get(request.param, {"epochs": 1}),
+        network={"name": name, "options": OPTIONS[name]},
+        training=TRAINING.get(name, {"epochs": 1}),
         compression={"epochs": 2},
     )
     recipe = dataclasses.replace(recipe, export=dataclasses.replace(recipe.export, max_drop=0.1))
-    results = export_schemes(train(recipe, folder).trained, DEVICES, out=folder)
-    return request.param, dict(zip(DEVICES, results, strict=True))
+    return dict(zip(schemes, export_schemes(train(recipe, folder).trained, schemes, out=folder), strict=True))
 
 
-@pytest.mark.parametrize("scheme", DEVICES)
-def test_a_network_exports_in_every_scheme(in_every_scheme: tuple[str, dict], scheme: str) -> None:
-    """Each passes its gate, keeps its promise and checks itself; what a network cannot have is refused."""
-    name, results = in_every_scheme
-    if name == "lstm" and scheme in FUSED_LSTM_CANNOT:
-        assert isinstance(results[scheme], IllegalCombination)
-        assert str(results[scheme]).rpartition("use --scheme ")[2] in SCHEMES
-        return
-    bundle, report = results[scheme]
+@pytest.fixture(scope="module", params=["cnn", "lstm", pytest.param("resnet8", marks=pytest.mark.slow)])
+def as_trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any]]:
+    return request.param, exported(request.param, AS_TRAINED, tmp_path_factory.mktemp(request.param))
+
+
+@pytest.fixture(scope="module", params=OPTIONS)
+def fitted_again(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return exported(request.param, FITTED_AGAIN, tmp_path_factory.mktemp(request.param))
+
+
+def check_export(result: Any, scheme: str) -> None:
+    bundle, report = result
     assert broken_promises(inspect_file(bundle.model), SCHEMES[scheme]) == []
     assert report.gate.sqnr_db > (5 if scheme == "weights_int4" else 15)
     count, gap, allowed = load_bundle(bundle.folder).check()
     assert count == 10
     assert gap <= allowed
+
+
+@pytest.mark.parametrize("scheme", AS_TRAINED)
+def test_a_network_exports_in_every_scheme(as_trained: tuple[str, dict[str, Any]], scheme: str) -> None:
+    """Each passes its gate, keeps its promise and checks itself; what a network cannot have is refused."""
+    name, results = as_trained
+    if name == "lstm" and scheme in FUSED_LSTM_CANNOT:
+        assert isinstance(results[scheme], IllegalCombination)
+        assert str(results[scheme]).rpartition("use --scheme ")[2] in SCHEMES
+    else:
+        check_export(results[scheme], scheme)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", FITTED_AGAIN)
+def test_a_network_exports_in_every_scheme_that_fits_it_again(fitted_again: dict[str, Any], scheme: str) -> None:
+    check_export(fitted_again[scheme], scheme)
 
 
 def test_int8_is_smaller_and_int8_throughout(trained, tmp_path: Path) -> None:

@@ -162,6 +162,7 @@ def test_a_fused_lstm_is_one_layer(lstm_models: Path) -> None:
     assert lstm.kept_bytes > 1000
 
 
+@pytest.mark.slow
 def test_both_directions_are_one_layer(tmp_path: Path) -> None:
     """One of them reads the network's input, and no tensor around it bears a name."""
     options = {"units": 16, "input_shape": [8, 8]}
@@ -291,6 +292,7 @@ def test_the_command_refuses_in_one_line(dlkit, lstm_models: Path) -> None:
     assert said.out == ""
 
 
+@pytest.mark.slow
 def test_a_short_recipe_decides_the_scheme(tmp_path: Path, models: Path) -> None:
     """Where it quantizes something."""
     trained = dlkit.load_trained(models / "short")
