@@ -15,7 +15,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from dlkit.calibration.observers import observer_of
+from dlkit.calibration.observers import Observer, observer_of, scores_observer_of
 from dlkit.compression.bridge import Call, Twin
 from dlkit.compression.kernels import Kernel, kernels_of
 from dlkit.compression.toolkit import environment_kept
@@ -63,7 +63,7 @@ class Rounding:
         """
         with environment_kept():
             import tensorflow_model_optimization  # noqa: F401 - before its parts
-        self.twin, self._observer = twin, observer_of(method)
+        self.twin, self._observer, self._scores_observer = twin, observer_of(method), scores_observer_of(method)
         self.kernels = {name: kernels_of(layer, twin.names[name]) for name, layer in twin.layers.items()}
         self._written = {call.layer: call for call in reversed(twin.calls) if self._writes(call)}
         self.steps: dict[str, Steps] = {}
@@ -103,7 +103,7 @@ class Rounding:
 
     def _measure(self, watched: Any, names: Sequence[str], inputs: Sequence[Any]) -> None:
         self.take_off()  # the network as it will be calibrated
-        observers = {name: self._observer() for name in names}
+        observers = {name: self._observer_for(name) for name in names}
         for batch in inputs:
             given = watched(batch, training=False)
             for name, tensor in zip(names, given if len(names) > 1 else [given], strict=True):
@@ -118,6 +118,14 @@ class Rounding:
                 observers[name].observe(values, low, high)
         for name, observer in observers.items():
             self.steps[name].become(*observer.range())
+
+    def _observer_for(self, name: str) -> Observer:
+        after = self.twin.consumers(self._written[name].made[0]) if name in self._written else []
+        layers = [self.twin.layers[call.layer] for call in after]
+        before_softmax = all(
+            type(layer).__name__ == "Softmax" or _activation_of(layer) == "softmax" for layer in layers
+        )
+        return self._scores_observer() if layers and before_softmax else self._observer()
 
     def take_off(self) -> None:
         """Give the twin's layers back their variables, in whose place rounded tensors are."""

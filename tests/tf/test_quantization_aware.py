@@ -60,6 +60,22 @@ def test_ranges_are_those_that_the_method_gives(method: str) -> None:
         assert (steps.low.numpy(), steps.high.numpy()) == pytest.approx((min(low, 0), high))
 
 
+def test_scores_before_a_softmax_are_counted_as_the_file_counts_them() -> None:
+    """Without those that are far below the largest, where the method leaves them out of the file's range too."""
+    network = NETWORKS["cnn"]
+    model = lively(network, **network.small)
+    model.layers[-1].set_weights([100 * weights for weights in model.layers[-1].get_weights()])
+    inputs, lows = inputs_for(network, model.input_shape[1:], 16), {}
+    for method in OBSERVERS:
+        rounding = Rounding(twin_of(model), method)
+        rounding.model()
+        rounding.measuring([inputs]).on_epoch_begin(0)
+        scores = next(name for name, own in rounding.twin.names.items() if own == model.layers[-1].name)
+        lows[method] = rounding.steps[scores].low.numpy()
+    assert lows["percentile"] > 0.9 * lows["minmax"]
+    assert lows["mse"] > 0.9 * lows["minmax"]
+
+
 def test_what_rounds_is_taken_off_again() -> None:
     """The twin answers as the network does, and its weights are its own."""
     model, inputs = network_and_inputs("resnet8")
