@@ -28,7 +28,7 @@ SEARCHES: tuple[tuple[str, float, Prefer, tuple[str, ...]], ...] = (
     ("digits-tiny", 0.005, "size", ()),
     ("digits-gru", 0.005, "size", ()),
     ("vowels-lstm", 0.005, "gzip", ()),
-    ("patterns-ds-cnn", 0.005, "size", ("int8", "int8_qat")),
+    ("patterns-ds-cnn", 0.003, "size", ("int8", "int8_qat")),
 )
 """Recipe, largest drop, what is preferred, the schemes to try; () are all."""
 
