@@ -244,11 +244,15 @@ class Search:
         """Every scheme with the first way to choose ranges; then with the others, where such a file may win."""
         tried = self._try([each for scheme in schemes for each in self._candidates(scheme, self._methods[:1])])
         self._settle(tried)
+        self._otherwise(tried)
+        self._time()
+
+    def _otherwise(self, tried: Sequence[Tried]) -> None:
+        """The same with the other ways to choose ranges, where such a file may win."""
         leader = self._best()
         again = [each for each in tried if each.candidate.method and self._may_win(each, leader)]
         methods = self._methods[1:]
         self._try([new for each in again for new in self._candidates(SCHEMES[each.candidate.scheme], methods)])
-        self._time()
 
     def _mixed(self, schemes: Sequence[Scheme]) -> None:
         """The layers that lose most stay float, in files that lose too much and are smaller than the best."""
@@ -326,7 +330,7 @@ class Search:
             if len(still) < len(some):
                 names = ", ".join(scheme.name for scheme in some if scheme not in still)
                 self._notes.append(f"not fitted again: {names}; a file as large is within the limits already")
-            self._try([each for scheme in still for each in self._candidates(scheme, self._methods[:1])])
+            self._otherwise(self._try([new for scheme in still for new in self._candidates(scheme, self._methods[:1])]))
             self._time()
 
     def _is_worth_fitting(self, scheme: Scheme, direct: Sequence[Scheme]) -> bool:
