@@ -87,15 +87,24 @@ def _made(graph: Any) -> Iterator[int]:
 
 
 def _scores(model: Any, graph: Any) -> set[int]:
-    """The tensors that are read by softmax operations alone."""
-    from ai_edge_litert.schema_py_generated import BuiltinOperator
-
+    """The tensors that are read by softmax operations alone, which take them as they are."""
     read: dict[bool, set[int]] = {True: set(), False: set()}
     for i in range(graph.OperatorsLength()):
         operator = graph.Operators(i)
-        is_softmax = model.OperatorCodes(operator.OpcodeIndex()).BuiltinCode() == BuiltinOperator.SOFTMAX
-        read[is_softmax].update(operator.Inputs(j) for j in range(operator.InputsLength()))
+        read[_is_softmax(model, operator)].update(operator.Inputs(j) for j in range(operator.InputsLength()))
     return read[True] - read[False]
+
+
+def _is_softmax(model: Any, operator: Any) -> bool:
+    """Whether it is a softmax whose β is 1; a smaller one would bring far scores nearer."""
+    from ai_edge_litert.schema_py_generated import BuiltinOperator, SoftmaxOptions
+
+    table = operator.BuiltinOptions()
+    if model.OperatorCodes(operator.OpcodeIndex()).BuiltinCode() != BuiltinOperator.SOFTMAX or table is None:
+        return False
+    options = SoftmaxOptions()
+    options.Init(table.Bytes, table.Pos)
+    return bool(options.Beta() == 1.0)
 
 
 def _holds_floats(tensor: Any) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from shelf import converted, lively
 
 from dlkit.calibration.calibrating import measured_ranges
+from dlkit.calibration.exposing import expose_activations
 from dlkit.calibration.observers import OBSERVERS
 from dlkit.conversion.quantizer import calibrate, quantize_flatbuffer
 from dlkit.errors import DataError, UnknownName
@@ -192,6 +193,23 @@ def test_scores_that_a_softmax_alone_reads_have_finer_steps_where_that_costs_not
         found = measured_ranges(file, {"image": samples}, method)
         widths.append(max(float(each["max"][0] - each["min"][0]) for each in found.values()))
     assert (widths[1] < 0.7 * widths[0]) == softmax_alone
+
+
+def test_scores_that_a_softmax_brings_nearer_keep_their_range(tmp_path: Path) -> None:
+    """With a β of 0.1, 12 below the largest is still a third of its share."""
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    file = Path(float_file(wide_scores(True), tmp_path))
+    model = schema.ModelT.InitFromPackedBuf(file.read_bytes(), 0)
+    options = [op.builtinOptions for op in model.subgraphs[0].operators]
+    [softmax] = [each for each in options if isinstance(each, schema.SoftmaxOptionsT)]
+    assert expose_activations(file, tmp_path / "copy.tflite").scores
+    softmax.beta = 0.1
+    builder = flatbuffers.Builder()
+    builder.Finish(model.Pack(builder), b"TFL3")
+    file.write_bytes(bytes(builder.Output()))
+    assert not expose_activations(file, tmp_path / "copy.tflite").scores
 
 
 def test_several_inputs_of_several_kinds(two_inputs: str) -> None:
