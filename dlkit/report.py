@@ -7,6 +7,8 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
+from dlkit.verdict import Verdict
+
 TFLITE = "TFLite"
 Number = float
 """Inside the class below `float` is an attribute."""
@@ -136,6 +138,26 @@ class Compression:
 
 
 @dataclasses.dataclass(frozen=True)
+class DeviceProof:
+    """What was found of an exported file on its device, or on what stands for it here.
+
+    Attributes:
+        verdict: what runs where, what it takes.
+        samples: held-out ones that were run in the device's runtime; 0 where nothing here runs it, or where the proof
+            of the file was by that very runtime.
+        largest_gap: between its outputs and what the file computes by definition (LiteRT's reference kernels).
+        allowed: of that.
+        steps: the same gap in steps of the 8-bit output; None of a float one.
+    """
+
+    verdict: Verdict
+    samples: int
+    largest_gap: Number = 0.0
+    allowed: Number = 0.0
+    steps: Number | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Report:
     """All that was measured on one exported file.
 
@@ -164,6 +186,8 @@ class Report:
         kept_int8: layers whose weights take 8 bits, of a scheme that has 4 for others.
         detection: of an anomaly detector; None of other models.
         compression: of a scheme that fits the network again; None of others.
+        device: the proof on the target; None where that of the file was one.
+        notes: of what was made for the device beside the file.
     """
 
     scheme: str
@@ -190,6 +214,8 @@ class Report:
     gzip_bytes: int = 0
     float_gzip_bytes: int = 0
     compression: Compression | None = None
+    device: DeviceProof | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def gate(self) -> Comparison:

@@ -6,7 +6,7 @@ import dataclasses
 import importlib.metadata
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlkit import __version__
+from dlkit.bundle.devices import device_lines
 from dlkit.bundle.flatten import flattened_runner
 from dlkit.bundle.loading import FORMAT, MODELS, STEP, Bundle, load_bundle
 from dlkit.digest import sha256_of
@@ -28,6 +29,7 @@ from dlkit.runtime.scores import are_probabilities, gives_probabilities
 from dlkit.runtime.served import open_model
 from dlkit.runtime.streaming import Stream
 from dlkit.schemes import SCHEMES
+from dlkit.targets import Target
 from dlkit.trained import Trained
 from dlkit.writing import new_folder
 
@@ -44,6 +46,13 @@ CHECK_STEPS, CHECK_FLOAT = 2.5, 1e-4
 # A GPU adds in another order, and in these every sum is rounded to 11 or to 8 bits.
 CHECK_SHORTER = {"float16": 1e-2, "bfloat16": 1e-1}
 LAYERS_SHOWN = 5
+Finish = Callable[[Path, dict[str, Any]], tuple[Mapping[str, bytes], tuple[str, ...]]]
+"""(the model in the new bundle, its manifest so far) → further files by path in the bundle, and notes on them."""
+
+
+def nothing_more(model: Path, manifest: dict[str, Any]) -> tuple[Mapping[str, bytes], tuple[str, ...]]:
+    """For a device that needs nothing beside the model."""
+    return {}, ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,8 +88,10 @@ def write_bundle(
     replace: bool,
     step: tuple[Path, dict[str, Any]] | None = None,
     besides: Mapping[str, bytes] = MappingProxyType({}),
-) -> Bundle:
-    """Write the bundle `folder` and read it back.
+    device: Target | None = None,
+    finish: Finish = nothing_more,
+) -> tuple[Bundle, Report]:
+    """Write the bundle `folder` and read it back; its report has the notes of what was made beside the model.
 
     Args:
         model: the proven file or folder; it is copied.
@@ -88,6 +99,8 @@ def write_bundle(
         weights_sha256: of the float model's weights; unlike the date in its file, they say what was exported.
         step: the proven file of one step of a recurrent network, and its names; or None.
         besides: further files that the bundle is to hold, by their names.
+        device: the target, whose facts the manifest keeps.
+        finish: makes what the device needs beside the model.
 
     Raises:
         OutputError: `folder` exists and `replace` is false, or cannot be written.
@@ -104,14 +117,12 @@ def write_bundle(
             streaming, streamed = _with_step(new, step, trained, samples)
             arrays |= streamed
         write_npz(new / "samples.npz", arrays, compress=True)
-        _write_texts(new, trained, report, reference)
-        for name, content in besides.items():
-            (new / name).write_bytes(content)
         manifest = {
             "format": FORMAT,
             "model": kept.name,
             "name": trained.name,
             "target": report.target,
+            "device": dataclasses.asdict(device) if device else None,
             "scheme": report.scheme,
             "network": trained.network,
             **_task(trained, report, next(iter(session.outputs.values()))),
@@ -125,10 +136,14 @@ def write_bundle(
             "streaming": streaming,
             "recipe": trained.recipe.as_dict() if trained.recipe else None,
             "versions": _versions(report.scheme),
-            "sha256": {path.relative_to(new).as_posix(): sha256_of(path) for path in files_in(new)},
         }
-        _write_json(new / "manifest.json", manifest)
-    return load_bundle(folder)
+        files, notes = finish(kept, manifest)
+        report = dataclasses.replace(report, notes=report.notes + notes)
+        _write_texts(new, trained, report, reference)
+        _write_files(new, {**besides, **files})
+        sums = {path.relative_to(new).as_posix(): sha256_of(path) for path in files_in(new)}
+        _write_json(new / "manifest.json", manifest | {"sha256": sums})
+    return load_bundle(folder), report
 
 
 def _with_step(
@@ -147,6 +162,14 @@ def _with_step(
         for end, key in described["outputs"].items()
     }
     return described | {"tolerance": tolerance}, {f"streamed {key}": values for key, values in answers.items()}
+
+
+def _write_files(new: Path, files: Mapping[str, bytes]) -> None:
+    """Further files, by their paths in the bundle."""
+    for name, content in files.items():
+        place = new / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
 
 
 def _write_texts(new: Path, trained: Trained, report: Report, reference: Reference | None) -> None:
@@ -211,8 +234,11 @@ def report_text(name: str, report: Report) -> str:
         lines += ["", "step by step, at the end of each sequence", *_comparison_lines(comparison)]
     if report.detection:
         lines += ["", *_detection_lines(report.detection)]
+    if report.device:
+        lines += ["", *device_lines(report.device)]
     if report.layers:
         lines += ["", *_layer_lines(report)]
+    lines += [f"\nnote: {note}" for note in report.notes]
     lines += [f"\nwarning: {warning}" for warning in report.warnings]
     return "\n".join(lines) + "\n"
 

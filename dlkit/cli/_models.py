@@ -61,10 +61,10 @@ def check_arguments(
     model: str | None, target: str | None, data: str | None, decoder: bool, overrides: tuple[str, ...]
 ) -> None:
     """Raise UsageError for options that do not go together, UnknownName for what is no target."""
-    from dlkit.targets import TARGETS
+    from dlkit.devices import known_target
 
     if target:
-        TARGETS[target]
+        known_target(target)
     if decoder and data:
         raise click.UsageError("--decoder is calibrated with noise; leave out --data")
     if overrides and not (model or "").endswith(".toml"):

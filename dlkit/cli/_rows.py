@@ -50,7 +50,7 @@ def _targets() -> list[dict[str, Any]]:
     from dlkit.targets import TARGETS
 
     return [
-        {"name": t.name, "runtime": t.runtime, "schemes": list(t.schemes), "summary": t.summary}
+        {"name": t.name, "runtime": t.runtime, "best": t.schemes[0], "schemes": list(t.schemes), "summary": t.summary}
         for t in TARGETS.values()
     ]
 

@@ -41,13 +41,14 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="NAME",
     shell_complete=schemes,
-    help="A name of 'dlkit list schemes'; several make a bundle each.  [default: the recipe's, else float32]",
+    help="A name of 'dlkit list schemes'; several make a bundle each.  [default: the recipe's for its target, else the "
+    "target's best; of a model without a recipe float32 on cpu]",
 )
 @click.option(
     "--target",
     metavar="NAME",
     shell_complete=targets,
-    help="A name of 'dlkit list targets'.  [default: the recipe's, else cpu]",
+    help="A name of 'dlkit list targets', or the .toml file that describes yours.  [default: the recipe's, else cpu]",
 )
 @data_option
 @calibration_option

@@ -18,6 +18,7 @@ from dlkit.quantities import magnitude, times
 KINDS = ("networks", "datasets", "schemes", "targets", "recipes")
 COLUMNS = {
     "networks": ("name", "family", "input", "parameters", "multiply_adds", "paper"),
+    "targets": ("name", "runtime", "best", "summary"),
     "datasets": ("name", "shape", "classes", "train", "validation", "test", "options", "licence", "source"),
 }
 """What the table shows of a kind whose entries hold more than fits on a line."""

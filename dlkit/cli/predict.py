@@ -131,7 +131,9 @@ def _check_options(loaded: Bundle, inputs: list[str], asked: list[str], stream: 
 
 def _check(loaded: Bundle, threads: int | None, as_json: bool, *, alone: bool) -> None:
     """Run the bundle's own samples. Raises VerificationRefused if they do not give what they must."""
-    count, gap, allowed = loaded.check(threads)
+    from dlkit.devices.checking import check_bundle
+
+    count, gap, allowed = check_bundle(loaded, threads)
     result = f"{count} samples, largest gap {gap:.3g}, allowed {allowed:.3g}"
     if not gap <= allowed:
         raise VerificationRefused(f"check failed: {result}; this device does not compute what was exported")

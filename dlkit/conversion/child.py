@@ -29,7 +29,7 @@ TIME_LIMIT_S = 3600.0
 def run_task(
     task: str, advance: Advance, time_limit_s: float = TIME_LIMIT_S, *, frameworks: bool = True, **arguments: str
 ) -> None:
-    """Run `task` (a key of `worker.TASKS`) with `arguments` in a child process, and wait for it.
+    """Run `task` (see `worker`; or "dlkit.module:function") with `arguments` in a child process, and wait for it.
 
     Args:
         frameworks: whether it needs TensorFlow; see `starting.start`.
@@ -65,7 +65,9 @@ def _run(request: dict[str, Any], log: Path, advance: Advance, time_limit_s: flo
             _follow(pipe.fileno(), advance, time.monotonic() + time_limit_s)
             return process.wait(timeout=30)
         except (TimeoutError, subprocess.TimeoutExpired):
-            raise ConversionError(f"{request['task']}: no result after {time_limit_s:.0f} s; it was stopped") from None
+            raise ConversionError(
+                f"{_called(request['task'])}: no result after {time_limit_s:.0f} s; it was stopped"
+            ) from None
         finally:
             process.kill()
             process.wait(timeout=None)
@@ -95,4 +97,9 @@ def _failure(task: str, code: int, text: str, noise: str) -> str:
     cause = plain_cause(text + "\n" + noise, code)
     tail = [line for line in (text or noise).strip().splitlines() if line.strip()]
     said = f"; it said: {tail[-1].strip()[:300]}" if tail else ""
-    return f"{task.replace('_', ' ')} {what}: {cause}{said}"
+    return f"{_called(task)} {what}: {cause}{said}"
+
+
+def _called(task: str) -> str:
+    """A task as people read it: "dlkit.devices.reference:answer" → "reference answer"."""
+    return task.rpartition(".")[2].replace(":", " ").replace("_", " ")

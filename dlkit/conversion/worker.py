@@ -38,6 +38,15 @@ def _tasks() -> dict[str, Callable[..., None]]:
     }
 
 
+def _task(name: str) -> Callable[..., None]:
+    """A task by its name, or as "dlkit.module:function"."""
+    module, colon, function = name.partition(":")
+    if not colon:
+        return _tasks()[name]
+    found: Callable[..., None] = getattr(importlib.import_module(module), function)
+    return found
+
+
 def prepare() -> None:
     """Import what most tasks need, and run nothing of it."""
     quieten()
@@ -56,7 +65,7 @@ def main(request: dict[str, Any]) -> int:
         os.write(request["progress"], f"{done} {total}\n".encode())
 
     try:
-        _tasks()[request["task"]](advance=advance, **request["arguments"])
+        _task(request["task"])(advance=advance, **request["arguments"])
     except Exception as error:  # everything the converter may raise becomes a line for the user
         traceback.print_exc()
         kind = type(error).__name__ if isinstance(error, DlkitError) else ""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dlkit.bundle.loading import Bundle
+from dlkit.devices import known_target
 from dlkit.pipeline.exporting import bundle_folder, export, export_schemes
 from dlkit.pipeline.making_models import build_network, build_recipe
 from dlkit.pipeline.training import TrainingResult, train
@@ -37,7 +38,8 @@ def run(
 
     Raises as `train` and `export` do.
     """
-    refuse_existing(bundle_folder(out, recipe.name, recipe.export.target, recipe.export.scheme), replace=force)
+    target = known_target(recipe.export.target)
+    refuse_existing(bundle_folder(out, recipe.name, target.name, recipe.export.scheme), replace=force)
     how: dict[str, Any] = {"force": force, "resume": resume, "tensorboard": tensorboard, "plot": plot}
     result = train(recipe, out, **how, progress=progress)
     when_trained(result)

@@ -16,13 +16,15 @@ from dlkit.calibration.samples import HeldOut
 from dlkit.conversion.making import Float, Made, append_files, make_file
 from dlkit.conversion.metadata import add_metadata
 from dlkit.datasets import stratified
+from dlkit.devices.proving import proven_on_device
+from dlkit.pipeline.finishing import finish_of
 from dlkit.pipeline.plan import Plan
 from dlkit.pipeline.preparing import Prepared
 from dlkit.pipeline.proving import prove
 from dlkit.pipeline.streaming import Step
-from dlkit.progress import Progress
+from dlkit.progress import SILENT, Progress
 from dlkit.report import Report
-from dlkit.schemes import Scheme
+from dlkit.schemes import SCHEMES, Scheme
 from dlkit.trained import Trained
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ def exported(
     """
     made = labelled_file(prepared.plan, prepared.answers.converted, scheme, progress)
     proven = proven_file(prepared, made, scheme, progress)
-    return bundled(prepared.plan, proven, folder, force), proven.report
+    return bundled(prepared.plan, proven, folder, force, progress=progress)
 
 
 def labelled_file(plan: Plan, converted: Float, scheme: Scheme, progress: Progress) -> Made:
@@ -83,25 +85,37 @@ def proven_file(
         report = dataclasses.replace(report, streamed=step.gates)
     if scheme.needs_calibration:
         report = dataclasses.replace(report, warnings=(*plan.warnings, *report.warnings))
+    device = proven_on_device(made.file, answers.inputs(plan.samples.gate), plan.target, progress)
+    report = dataclasses.replace(report, device=device)
     return Proven(made.file, report, reference, answers.converted.weights_sha256, step)
 
 
 def bundled(
-    plan: Plan, proven: Proven, folder: Path, force: bool, besides: Mapping[str, bytes] = MappingProxyType({})
-) -> Bundle:
-    """Write the bundle of a proven file, with further files `besides` by their names. Raises OutputError."""
-    step = proven.step
+    plan: Plan,
+    proven: Proven,
+    folder: Path,
+    force: bool,
+    besides: Mapping[str, bytes] = MappingProxyType({}),
+    progress: Progress = SILENT,
+) -> tuple[Bundle, Report]:
+    """Write the bundle of a proven file, with further files `besides` by their names, and what its target needs.
+
+    Raises OutputError; IllegalCombination, ConversionError and ExtraMissing as a finishing step does.
+    """
+    step, samples = proven.step, few_samples(plan.samples.gate)
     return write_bundle(
         folder,
         proven.file,
         plan.trained,
         proven.report,
-        few_samples(plan.samples.gate),
+        samples,
         proven.reference,
         weights_sha256=proven.weights_sha256,
         replace=force,
         step=(step.file, step.described) if step else None,
         besides=besides,
+        device=plan.target,
+        finish=finish_of(plan, SCHEMES[proven.report.scheme], samples, progress),
     )
 
 

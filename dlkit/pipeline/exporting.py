@@ -13,6 +13,7 @@ from dlkit.calibration.observers import observer_of
 from dlkit.calibration.samples import ExportSamples, calibrated_with, samples_of_data, samples_of_recipe
 from dlkit.conversion import starting
 from dlkit.conversion.batches import count_of_samples, mapped_batch, write_rows
+from dlkit.devices import known_target
 from dlkit.errors import (
     ConversionError,
     DataError,
@@ -35,7 +36,7 @@ from dlkit.recipe import Recipe, opened
 from dlkit.report import Report
 from dlkit.runtime.rows import batches_of
 from dlkit.schemes import SCHEMES, Scheme
-from dlkit.targets import TARGETS, Target
+from dlkit.targets import TARGETS, Target, read_target
 from dlkit.trained import Trained
 from dlkit.writing import check_writable, refuse_existing, temporary_folder
 
@@ -87,7 +88,9 @@ def export(
     Args:
         model: what `train` or `load_trained` gave; the name of a model in `out`; the path of one from elsewhere
             (.keras, .h5, SavedModel folder, float .tflite); or a Keras 3 model, whose bundle is called like it.
-        scheme, target: default to the recipe's, else to float32 and cpu.
+        target: on its shelf, or the .toml file of one of your own; defaults to the recipe's, else to cpu.
+        scheme: defaults to the recipe's on the target that it names, else to the best of the target (of a model
+            without a recipe on cpu to float32).
         data: what to calibrate with, in place of the recipe's training split; for a model without a
             recipe, to prove it on too: a folder of images or WAV files, in folders of a class each or not; a .npy,
             .npz or .csv file; or arrays, or samples one by one (see `sources.read_samples`).
@@ -161,7 +164,7 @@ def export_schemes(
             )
         if data is not None:
             raise DataError("a decoder is calibrated with the noise that it makes images of; leave out data")
-        wanted = schemes or ([trained.recipe.export.scheme] if trained.recipe else [])
+        wanted = schemes or [scheme_for(trained, target_of(trained, target))]
         with decoder_of(trained) as (part, noise):
             return _exported_schemes(
                 part, wanted, target, noise, calibration, keep_float, streaming, Path(out), force, progress
@@ -180,10 +183,9 @@ def _exported_schemes(
     force: bool,
     progress: Progress,
 ) -> list[tuple[Bundle, Report] | DlkitError]:
-    wanted = trained.recipe.export if trained.recipe else None
-    names = list(dict.fromkeys(schemes)) or [wanted.scheme if wanted else "float32"]
-    chosen = [SCHEMES[name] for name in names]
     device = target_of(trained, target)
+    names = list(dict.fromkeys(schemes)) or [scheme_for(trained, device)]
+    chosen = [SCHEMES[name] for name in names]
     for scheme in chosen:
         check_legal(scheme, device)
         if streaming and scheme.format != "tflite":
@@ -251,14 +253,25 @@ def ready_to_export(
 
 def target_of(trained: Trained, target: str | None) -> Target:
     """The target that is meant: the one named, else the recipe's, else the processor."""
-    return TARGETS[target or (trained.recipe.export.target if trained.recipe else "cpu")]
+    return known_target(target or (trained.recipe.export.target if trained.recipe else "cpu"))
+
+
+def scheme_for(trained: Trained, target: Target) -> str:
+    """The scheme where none is named: the recipe's on the target that it names, else the target's best.
+
+    A model without a recipe becomes a float32 file for the processor: nothing is lost that nobody asked for.
+    """
+    wanted = trained.recipe.export if trained.recipe else None
+    if wanted is not None and read_target(wanted.target).name == target.name:
+        return wanted.scheme
+    return "float32" if wanted is None and target.name == "cpu" else target.schemes[0]
 
 
 def check_legal(scheme: Scheme, target: Target) -> None:
     """Raise IllegalCombination, with what is near, if the target cannot run files of the scheme."""
     if scheme.name not in target.schemes:
         able = [other.name for other in TARGETS.values() if scheme.name in other.schemes]
-        instead = f"; or give --target {able[0]}" if able else ""
+        instead = f"; or give --target {'cpu' if 'cpu' in able else able[0]}" if able else ""
         raise IllegalCombination(
             f"{target.name} cannot run {scheme.name} files; it runs {', '.join(target.schemes)}: "
             f"--scheme {target.schemes[0]}{instead}"

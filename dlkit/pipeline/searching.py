@@ -159,7 +159,7 @@ def _written(
     prepared, made = trials.prepared(trail.chosen), trials.made(trail.chosen)
     most = recipe_drop if trail.goals.max_drop is None else trail.goals.max_drop
     proven = proven_file(prepared, made, SCHEMES[trail.chosen.scheme], progress, most)
-    return Found(trail, bundled(prepared.plan, proven, destination, force, {TRAIL: trail.as_json()}), proven.report)
+    return Found(trail, *bundled(prepared.plan, proven, destination, force, {TRAIL: trail.as_json()}, progress))
 
 
 def _stopped(folder: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from importlib.metadata import version
 from pathlib import Path
@@ -18,11 +19,13 @@ from dlkit.conversion.child import run_task
 from dlkit.conversion.custom_code import as_argument
 from dlkit.conversion.kinds import kind_of
 from dlkit.conversion.serving import raw_dtype
+from dlkit.devices.proving import proven_on_device
 from dlkit.errors import ConversionError, IllegalCombination, ModelFileError, VerificationRefused
 from dlkit.extras import check_installed
 from dlkit.filing import bytes_in
 from dlkit.pipeline.bundling import few_samples
 from dlkit.pipeline.detecting import detection_of
+from dlkit.pipeline.finishing import finish_of
 from dlkit.pipeline.plan import Plan
 from dlkit.pipeline.proving import MAX_DROP, remember
 from dlkit.pipeline.rebuilding import wanted_of
@@ -99,8 +102,19 @@ def served(
         report, remembered = _proven(plan, scheme, model, read_batch(reference), outputs, told)
     few = few_samples(plan.samples.gate)
     identity = told["weights_sha256"]
-    bundle = write_bundle(folder, model, trained, report, few, remembered, weights_sha256=identity, replace=force)
-    return bundle, report
+    device = proven_on_device(model, inputs, plan.target, progress, outputs)
+    return write_bundle(
+        folder,
+        model,
+        trained,
+        dataclasses.replace(report, device=device),
+        few,
+        remembered,
+        weights_sha256=identity,
+        replace=force,
+        device=plan.target,
+        finish=finish_of(plan, scheme, few, progress),
+    )
 
 
 def _answers(

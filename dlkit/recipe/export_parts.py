@@ -38,7 +38,8 @@ class ExportPart:
     """[export] what file is made, and what it must keep.
 
     Attributes:
-        scheme, target: on their shelves.
+        scheme: on its shelf; "" is the target's best.
+        target: on its shelf, or the .toml file of one of one's own.
         calibration_samples: taken from the training split, spread over the classes.
         calibration: how ranges are chosen from what is measured on them: "minmax" takes the smallest and
             the largest value, "percentile" cuts off the outermost 0.01 %, "mse" what costs more than it brings; both
@@ -47,7 +48,7 @@ class ExportPart:
         max_drop: largest loss of the metric against the float model, on the validation split.
     """
 
-    scheme: str = "int8"
+    scheme: str = ""
     target: str = "cpu"
     calibration_samples: int = 300
     keep_float: tuple[str, ...] = ()

@@ -22,7 +22,7 @@ from dlkit.recipe.parts import (
 )
 from dlkit.runtime.front_end import FrontEnd
 from dlkit.schemes import SCHEMES
-from dlkit.targets import TARGETS
+from dlkit.targets import read_target
 
 TRAINED = ("classification", "forecasting", "reconstruction", "generation")
 """Tasks of networks that a recipe trains."""
@@ -63,9 +63,15 @@ def completed(recipe: Recipe, where: str) -> Recipe:
         )
     if network.task == "generation":
         recipe = _with_discriminator(recipe, network, options["image_shape"], where)
-    target = TARGETS[recipe.export.target]
+    target = read_target(recipe.export.target)
+    if not recipe.export.scheme:
+        export = dataclasses.replace(recipe.export, scheme=target.schemes[0])
+        recipe = dataclasses.replace(recipe, export=export)
     if SCHEMES[recipe.export.scheme].name not in target.schemes:
-        raise RecipeError(f"{where}: export.target = {target.name!r} runs {', '.join(target.schemes)}")
+        raise RecipeError(
+            f"{where}: export.target = {target.name!r} runs {', '.join(target.schemes)}; leave out "
+            f"export.scheme for the first of them"
+        )
     return recipe
 
 

@@ -99,12 +99,13 @@ def inspect_model(content: bytes, where: str) -> Inspection:
     if content[4:8] != b"TFL3":
         raise ModelFileError(f"{where}: is not a .tflite file (the mark 'TFL3' is missing)")
     try:
-        return _inspected(_model(content), content)
+        return _inspected(read_model(content), content)
     except MALFORMED:
         raise ModelFileError(f"{where}: the .tflite file is cut short or corrupt; copy or export it again") from None
 
 
-def _model(content: bytes) -> Any:
+def read_model(content: bytes) -> Any:
+    """The flatbuffer of a .tflite file, without a check: `inspect_model` first."""
     return require("ai_edge_litert.schema_py_generated").Model.GetRootAs(content, 0)
 
 

@@ -29,22 +29,27 @@ class Session(NamedEnds):
         inputs, outputs: name → format, in the file's order. Names are those of its signature; where it
             has none, those of its tensors.
 
+    `reference` has it computed by the plain kernels that define what each operation gives, slowly.
+
     Raises:
         ModelFileError: the file is missing, is no .tflite file, is broken, or takes other than one sample at a time.
         DataError: fewer than 1 or more than 256 threads.
         ExtraMissing: ai-edge-litert is not installed.
     """
 
-    def __init__(self, model: Path | bytes, threads: int | None = None) -> None:
+    def __init__(self, model: Path | bytes, threads: int | None = None, *, reference: bool = False) -> None:
         name = str(model) if isinstance(model, Path) else "the model"
         _check_mark(model, name)
-        interpreter_class = require("ai_edge_litert.interpreter").Interpreter
+        interpreter = require("ai_edge_litert.interpreter")
         threads = min(4, os.cpu_count() or 1) if threads is None else threads
         if not 1 <= threads <= MOST_THREADS:
             raise DataError(f"{threads} threads; the runtime takes 1 to {MOST_THREADS}")
         try:
             with native_noise_aside():  # it announces its delegate
-                self._interpreter = interpreter_class(**_source(model), num_threads=threads)
+                kernels = interpreter.OpResolverType["BUILTIN_REF" if reference else "AUTO"]
+                self._interpreter = interpreter.Interpreter(
+                    **_source(model), num_threads=threads, experimental_op_resolver_type=kernels
+                )
                 self._interpreter.allocate_tensors()
             inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
             given, computed = _signature_names(self._interpreter)

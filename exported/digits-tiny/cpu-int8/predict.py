@@ -615,22 +615,27 @@ class Session(NamedEnds):
         inputs, outputs: name → format, in the file's order. Names are those of its signature; where it
             has none, those of its tensors.
 
+    `reference` has it computed by the plain kernels that define what each operation gives, slowly.
+
     Raises:
         ModelFileError: the file is missing, is no .tflite file, is broken, or takes other than one sample at a time.
         DataError: fewer than 1 or more than 256 threads.
         ExtraMissing: ai-edge-litert is not installed.
     """
 
-    def __init__(self, model: Path | bytes, threads: int | None = None) -> None:
+    def __init__(self, model: Path | bytes, threads: int | None = None, *, reference: bool = False) -> None:
         name = str(model) if isinstance(model, Path) else "the model"
         _check_mark(model, name)
-        interpreter_class = require("ai_edge_litert.interpreter").Interpreter
+        interpreter = require("ai_edge_litert.interpreter")
         threads = min(4, os.cpu_count() or 1) if threads is None else threads
         if not 1 <= threads <= MOST_THREADS:
             raise DataError(f"{threads} threads; the runtime takes 1 to {MOST_THREADS}")
         try:
             with native_noise_aside():  # it announces its delegate
-                self._interpreter = interpreter_class(**_source(model), num_threads=threads)
+                kernels = interpreter.OpResolverType["BUILTIN_REF" if reference else "AUTO"]
+                self._interpreter = interpreter.Interpreter(
+                    **_source(model), num_threads=threads, experimental_op_resolver_type=kernels
+                )
                 self._interpreter.allocate_tensors()
             inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
             given, computed = _signature_names(self._interpreter)
@@ -2175,6 +2180,8 @@ STEP = "step.tflite"
 """The file of one step of a recurrent network."""
 VOUCHED_FOR = ("labels.txt", "samples.npz")
 """Files, beside the model, without whose sha256 a manifest says nothing."""
+Run = Callable[[Mapping[str, "NDArray[Any]"]], "dict[str, NDArray[np.float32]]"]
+"""From network inputs by name to outputs by name, (N, ...) each."""
 LARGEST_MANIFEST_BYTES = 2**24
 LARGEST_SAMPLES_BYTES = 2**28
 
@@ -2313,10 +2320,13 @@ class Bundle:
             raise DataError(f"{self.folder}: gives nothing again, so there is no error; its task is {self.task!r}")
         return squared_errors(self.preprocessing.apply(np.asarray(x)), again)
 
-    def check(self, threads: int | None = None) -> tuple[int, float, float]:
+    def check(self, threads: int | None = None, run: Run | None = None) -> tuple[int, float, float]:
         """Run the bundle's own samples: (how many, largest gap to the expected outputs, gap allowed).
 
         Of several outputs, the one that is nearest to its limit, or furthest beyond.
+
+        Args:
+            run: what answers to network inputs in place of a `session`.
         """
         path = self.folder / "samples.npz"
         try:
@@ -2331,7 +2341,8 @@ class Bundle:
             raise ModelFileError(f"{error}; export the bundle again") from None
         except KeyError as error:
             raise ModelFileError(f"{path}: has no array {error}; export the bundle again") from None
-        outputs = self.session(threads).run_named(self.prepared(raw))
+        run = run or self.session(threads).run_named
+        outputs = run(self.prepared(raw))
         if self.manifest.get("streaming"):
             outputs |= self._streamed(raw, threads)
         gaps = []
@@ -2431,8 +2442,7 @@ def check_files(folder: Path, sha256: dict[str, str]) -> None:
     """Raise ModelFileError unless every named file is there and has its sha256."""
     for name, wanted in sha256.items():
         path, (*folders, last) = folder / name, name.split("/")
-        plain = all(part not in ("", "..") and Path(part).name == part for part in (*folders, last))
-        if not plain or folders[:1] not in ([], [MODELS["saved_model"]]):
+        if not all(part not in ("", "..") and Path(part).name == part for part in (*folders, last)):
             raise ModelFileError(f"{folder}: the manifest names a file outside the bundle: {name!r}")
         if not path.is_file():
             raise ModelFileError(f"{folder}: {name} is missing; export the bundle again")

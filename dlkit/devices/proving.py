@@ -1,0 +1,105 @@
+"""A proven file on its device: examined, run in the device's runtime, held against what it computes by definition."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlkit.devices import RUNTIMES, Runtime
+from dlkit.devices.reference import reference_answers, steps_of
+from dlkit.errors import ConversionError, ModelFileError, VerificationRefused
+from dlkit.progress import Progress
+from dlkit.report import DeviceProof
+from dlkit.targets import Target
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SAMPLES, OF_LARGE_FILES = 16, 2
+"""That are run on a device; of a large file fewer, as reference kernels take seconds for each there."""
+LARGE_BYTES = 4 * 2**20
+
+
+def proven_on_device(
+    file: Path,
+    inputs: Mapping[str, NDArray[Any]],
+    target: Target,
+    progress: Progress,
+    expected: Mapping[str, NDArray[np.float32]] | None = None,
+) -> DeviceProof | None:
+    """The proof that a file runs on its target; None where the proof of the file itself was that.
+
+    Args:
+        inputs: input name → (N, ...) float32, held-out network inputs; the first few are run.
+        expected: output name → what is to be answered to them; None asks LiteRT, of a .tflite file.
+
+    Raises:
+        VerificationRefused: the device cannot run it, or computes something else; all that is wrong is named.
+        ExtraMissing: the tool that stands for the device is not installed.
+    """
+    runtime = RUNTIMES[target.runtime]
+    if runtime.answers is None and not (target.flash_bytes or target.ram_bytes or target.finish):
+        return None
+    try:
+        with progress.step(f"Examining it for {target.name}") as advance:
+            verdict = runtime.examine(file, target, advance)
+    except (ModelFileError, ConversionError) as error:
+        raise _refused(target, str(error)) from None
+    if not verdict.fits:
+        raise _refused(target, "; ".join(verdict.blocks))
+    if runtime.answers is None:
+        return DeviceProof(verdict, samples=0)
+    large = file.is_file() and file.stat().st_size > LARGE_BYTES
+    few = {name: np.asarray(values[: OF_LARGE_FILES if large else SAMPLES]) for name, values in inputs.items()}
+    count = len(next(iter(few.values())))
+    try:
+        with progress.step(f"Running it on {target.name}") as advance:
+            found = runtime.answers(file, few, target, advance)
+            wanted = reference_answers(file, few, advance) if expected is None else _first(expected, count)
+    except (ModelFileError, ConversionError) as error:
+        raise _refused(target, str(error)) from None
+    steps = steps_of(file.read_bytes()) if expected is None else {}
+    return DeviceProof(verdict, count, *_gaps(runtime, target, wanted, found, steps))
+
+
+def _first(outputs: Mapping[str, NDArray[np.float32]], count: int) -> dict[str, NDArray[np.float32]]:
+    return {name: values[:count] for name, values in outputs.items()}
+
+
+def _gaps(
+    runtime: Runtime,
+    target: Target,
+    wanted: Mapping[str, NDArray[np.float32]],
+    found: Mapping[str, NDArray[np.float32]],
+    steps: Mapping[int, float],
+) -> tuple[float, float, float | None]:
+    """Largest gap, what is allowed and the gap in steps, of the output that is nearest to its limit or furthest beyond.
+
+    Raises VerificationRefused if one is beyond.
+    """
+    worst: tuple[float, float, float | None] | None = None
+    for place, (name, expected) in enumerate(wanted.items()):
+        given = found.get(name)
+        if given is None or given.shape != expected.shape:
+            shape = "nothing" if given is None else str(given.shape)
+            raise _refused(target, f"{runtime.name} gives {shape} as output {name!r} in place of {expected.shape}")
+        gap, step = float(np.max(np.abs(given - expected))), steps.get(place)
+        # Half of a thousandth of a step is the rounding of its multiples to float32.
+        allowed = (runtime.steps + 5e-4) * step if step else runtime.gap * max(1.0, float(np.max(np.abs(expected))))
+        if not gap <= allowed:
+            told = f"{gap / step:.1f} steps of its 8-bit output" if step else f"{gap:.3g}"
+            limit = f"{runtime.steps:g}" if step else f"{allowed:.3g}"
+            raise _refused(target, f"its outputs are up to {told} from what the file computes (limit {limit})")
+        excess = gap / allowed if allowed else math.inf if gap else 0.0
+        if worst is None or excess >= worst[0] / worst[1]:
+            worst = gap, allowed or 1.0, gap / step if step else None
+    assert worst is not None
+    return worst
+
+
+def _refused(target: Target, why: str) -> VerificationRefused:
+    return VerificationRefused(f"the file was refused for {target.name} and no bundle was written: {why}")
