@@ -122,7 +122,7 @@ def write_bundle(
             "model": kept.name,
             "name": trained.name,
             "target": report.target,
-            "device": dataclasses.asdict(device) if device else None,
+            "device": device.as_dict() if device else None,
             "scheme": report.scheme,
             "network": trained.network,
             **_task(trained, report, next(iter(session.outputs.values()))),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 from dlkit.errors import RecipeError
 from dlkit.filing import read_file
@@ -61,6 +62,10 @@ class Target:
     processor: str = ""
     finish: tuple[str, ...] = ()
     ethos_u: EthosU | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """As the tables of a TOML file: without what is not there."""
+        return {key: value for key, value in dataclasses.asdict(self).items() if value is not None}
 
     def __post_init__(self) -> None:
         if not self.schemes:

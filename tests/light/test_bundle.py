@@ -216,9 +216,7 @@ def test_a_tolerance_that_would_let_anything_pass(bundle: Path, vouch: Callable,
     assert "is not a dlkit manifest, or is corrupt" in refused(bundle)
 
 
-@pytest.mark.parametrize(
-    "name", ["../../etc/passwd", "/etc/passwd", "a/b", "./model.tflite", "..", "saved_model/../../x"]
-)
+@pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "./model.tflite", "..", "saved_model/../../x"])
 def test_a_manifest_that_names_a_file_elsewhere(bundle: Path, name: str) -> None:
     """It is not opened."""
     changed = manifest(bundle)

@@ -53,7 +53,7 @@ def refused(dlkit: Callable) -> Callable[..., str]:
     ("arguments", "message"),
     [
         (["predcit"], "no command 'predcit'; did you mean 'predict'? see dlkit --help"),
-        (["zzz"], "no command 'zzz'; known: bench, build, compare, completion, doctor"),
+        (["zzz"], "no command 'zzz'; known: bench, build, check, compare, completion, doctor"),
         ([""], "no command ''; known: "),
         (["a\nb"], "no command 'a\\nb'; known: "),
         (["--quit"], "No such option '--quit'"),
