@@ -37,6 +37,7 @@ class Budget:
 
     @property
     def kept(self) -> bool:
+        """Whether it is there."""
         return self.limit_bytes is None or self.used_bytes <= self.limit_bytes
 
 
@@ -76,7 +77,18 @@ class Verdict:
     @property
     def fits(self) -> bool:
         """Whether the file runs there."""
-        return not self.blocks
+        return not self.obstacles
+
+    @property
+    def obstacles(self) -> tuple[str, ...]:
+        """`blocks`, and a sentence for each memory that is too small."""
+        beyond = tuple(
+            f"{budget.what} {budget.used_bytes:,} bytes, but {self.target} has {budget.limit_bytes:,}; take a smaller "
+            "scheme (dlkit list schemes) or a smaller network"
+            for budget in self.budgets
+            if not budget.kept
+        )
+        return (*self.blocks, *beyond)
 
     def as_dict(self) -> dict[str, Any]:
         """As nested dictionaries, ready for JSON."""

@@ -59,7 +59,7 @@ def command(file: str, names: tuple[str, ...], layers: bool, as_json: bool, quie
     blocked = [verdict for verdict in verdicts if not verdict.fits]
     if blocked:
         names_of = ", ".join(verdict.target for verdict in blocked)
-        raise VerificationRefused(f"{file} does not run on {names_of}: {'; '.join(blocked[0].blocks)}")
+        raise VerificationRefused(f"{file} does not run on {names_of}: {'; '.join(blocked[0].obstacles)}")
 
 
 def _print(file: str, verdict: Verdict, layers: bool) -> None:
@@ -79,5 +79,5 @@ def _print(file: str, verdict: Verdict, layers: bool) -> None:
         print_table(
             head, [[str(row.get(key, "")) for key in head] for row in verdict.layers], right=range(1, len(head))
         )
-    for block in verdict.blocks:
+    for block in verdict.obstacles:
         click.echo(f"blocked: {printable(block)}")

@@ -50,7 +50,7 @@ def proven_on_device(
     except (ModelFileError, ConversionError) as error:
         raise _refused(target, str(error)) from None
     if not verdict.fits:
-        raise _refused(target, "; ".join(verdict.blocks))
+        raise _refused(target, "; ".join(verdict.obstacles))
     if runtime.answers is None:
         return DeviceProof(verdict, samples=0)
     large = file.is_file() and file.stat().st_size > LARGE_BYTES
