@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from target_matrix import NETWORKS_TRIED, Files, tried
 
