@@ -61,7 +61,7 @@ def header(program: Program, named: Named) -> str:
     if named.labels:
         labels = (
             f"#define {macro}_CLASSES {len(named.labels)}\n\n/* Of the classes, in the order of the output; UTF-8. */\n"
-            f"extern const char *const {prefix}_labels[{macro}_CLASSES];\n\n"
+            f"extern const char *const {prefix}_labels[{macro}_CLASSES];\n"
         )
     return f"""/* The network "{text.comment(named.name)}", made by dlkit {text.comment(__version__)}.
  *

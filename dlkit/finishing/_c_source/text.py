@@ -56,7 +56,9 @@ def array(name: str, values: NDArray[Any]) -> str:
 
 def definition(declared: str, numbers: list[str]) -> str:
     """`declared` = {numbers}, in lines that are not too long."""
-    lines = textwrap.wrap(", ".join(numbers), WIDTH - 4, break_long_words=False, break_on_hyphens=False)
+    whole_parts = ", ".join(part.replace(" ", "\0") for part in numbers)  # a line ends between two of them
+    lines = textwrap.wrap(whole_parts, WIDTH - 4, break_long_words=False, break_on_hyphens=False)
+    lines = [line.replace("\0", " ") for line in lines]
     return f"{declared} = {{\n" + "".join(f"    {line}\n" for line in lines) + "};\n"
 
 
