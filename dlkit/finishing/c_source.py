@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dlkit.devices.reference import reference_answers
 from dlkit.errors import IllegalCombination
 from dlkit.finishing import Finish, Finished, Finishing
 from dlkit.finishing._c_source.program import Program, program_of
@@ -25,7 +26,7 @@ SELF_TEST_SAMPLES = 8
 def make(finishing: Finishing) -> Finished:
     """c/model.h, model.c, kernels.h, kernels.c, self_test.c and a Makefile; only a note where there can be none."""
     try:
-        program = program_of(finishing.file.read_bytes(), finishing.file.name)
+        program = program_of(finishing.file.read_bytes(), finishing.file.name, finishing.advance)
     except IllegalCombination as error:
         return Finished({}, (f"there is no folder {FOLDER}/: {error}; an interpreter has to run the file",))
     given = {
@@ -55,8 +56,8 @@ def sources_of(
         file: that the program is of; LiteRT's reference kernels run it for the self-test.
         given: input name → (N, ...) network inputs of the self-test.
     """
-    session = Session(file, 1, reference=True)
-    found = session.run_named(given, advance)
+    session = Session(file, 1, reference=True)  # it is asked for its ends alone
+    found = reference_answers(file, given, advance)
     samples: dict[str, NDArray[Any]] = {key: end.quantize(given[key]) for key, end in session.inputs.items()}
     answers: dict[str, NDArray[Any]] = {key: end.quantize(found[key]) for key, end in session.outputs.items()}
     named = Named(name, labels, tuple(session.inputs), tuple(session.outputs))

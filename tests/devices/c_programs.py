@@ -66,7 +66,7 @@ def write_sources(
     labels: tuple[str, ...] = (), count: int = 20,
 ) -> None:  # fmt: skip
     """The source of a .tflite file, whose self-test has random inputs over the whole range where none are given."""
-    program = program_of(file.read_bytes(), file.name)
+    program = program_of(file.read_bytes(), file.name, ignore)
     given = inputs or random_inputs(file, count)
     for path, text in sources_of(program, file, name, labels, dict(given), ignore).items():
         (folder / path).write_text(text, encoding="utf-8")
@@ -132,7 +132,7 @@ def run_on(board: Board, folder: Path) -> str:
 def compiled(*command: str | Path) -> None:
     """Run a compiler; what it says is an error."""
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=300)
-    assert done.stdout + done.stderr == ""
+    assert not done.stdout + done.stderr, done.stdout + done.stderr
     assert done.returncode == 0
 
 

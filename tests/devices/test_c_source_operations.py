@@ -12,6 +12,7 @@ from one_operation import End, model_of, options
 
 from dlkit.errors import IllegalCombination
 from dlkit.finishing._c_source.program import COVERED, program_of
+from dlkit.progress import ignore
 
 SAME, VALID = 0, 1
 NONE, RELU, RELU_N1_TO_1, RELU6 = 0, 1, 2, 3
@@ -242,10 +243,10 @@ def test_what_is_not_covered() -> None:
     """All operations without a kernel are named, each with its reason."""
     given, result = End((1, 8), dtype="float32"), End((1, 8), dtype="float32")
     with pytest.raises(IllegalCombination, match="there is no kernel for: TANH of float32"):
-        program_of(model_of("TANH", [given], [result]), "m.tflite")
+        program_of(model_of("TANH", [given], [result]), "m.tflite", ignore)
     assert "L2_NORMALIZATION" not in COVERED
     with pytest.raises(IllegalCombination, match="L2_NORMALIZATION"):
-        program_of(model_of("L2_NORMALIZATION", [end(1, 8)], [end(1, 8)], options("L2Norm")), "m.tflite")
+        program_of(model_of("L2_NORMALIZATION", [end(1, 8)], [end(1, 8)], options("L2Norm")), "m.tflite", ignore)
 
 
 def test_sums_that_may_be_too_large() -> None:
@@ -254,4 +255,4 @@ def test_sums_that_may_be_too_large() -> None:
     large = End((2,), 1e-9, 0, "int32", np.array([2**31 - 1, 0]))
     table = options("FullyConnected")
     with pytest.raises(IllegalCombination, match="FULLY_CONNECTED with sums that may be beyond 32 bits"):
-        program_of(model_of("FULLY_CONNECTED", [end(1, 33), kernel, large], [end(1, 2)], table), "m.tflite")
+        program_of(model_of("FULLY_CONNECTED", [end(1, 33), kernel, large], [end(1, 2)], table), "m.tflite", ignore)

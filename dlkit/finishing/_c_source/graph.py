@@ -129,7 +129,8 @@ def _graph(content: bytes) -> Graph:
     types = {number: name for name, number in vars(schema.TensorType).items() if isinstance(number, int)}
     [graph] = model.subgraphs
     tensors = tuple(
-        _tensor(number, tensor, types[tensor.type], model.buffers) for number, tensor in enumerate(graph.tensors)
+        _tensor(number, tensor, types[tensor.type], _stored(model.buffers[tensor.buffer], content))
+        for number, tensor in enumerate(graph.tensors)
     )
     operations = tuple(
         Operation(
@@ -146,14 +147,19 @@ def _graph(content: bytes) -> Graph:
     return Graph(tensors, operations, tuple(tensors[i] for i in graph.inputs), tuple(tensors[i] for i in graph.outputs))
 
 
-def _tensor(number: int, tensor: Any, type_name: str, buffers: list[Any]) -> Tensor:
+def _stored(buffer: Any, content: bytes) -> bytes:
+    """The bytes of a constant: in the flatbuffer, or behind it where there are many; none of another tensor."""
+    if buffer.data is not None and len(buffer.data):
+        return np.asarray(buffer.data, np.uint8).tobytes()
+    return content[buffer.offset : buffer.offset + buffer.size] if buffer.offset > 1 else b""
+
+
+def _tensor(number: int, tensor: Any, type_name: str, stored: bytes) -> Tensor:
     shape = tuple(int(n) for n in (tensor.shape if tensor.shape is not None else ()))
     kind = _DTYPES.get(type_name)
-    stored = buffers[tensor.buffer].data
     values = None
-    if kind is not None and stored is not None and len(stored):
-        little = np.dtype(kind).newbyteorder("<")
-        values = np.frombuffer(np.asarray(stored, np.uint8).tobytes(), little).astype(kind).reshape(shape)
+    if kind is not None and stored:
+        values = np.frombuffer(stored, np.dtype(kind).newbyteorder("<")).astype(kind).reshape(shape)
     quantization = tensor.quantization
     scales, zeros = (
         np.asarray([] if found is None else found)

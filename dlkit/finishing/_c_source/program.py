@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
-from collections.abc import Sequence
 
 from dlkit.errors import IllegalCombination
 from dlkit.finishing._c_source.graph import Graph, Operation, Tensor, read_graph
 from dlkit.finishing._c_source.layers import LAYERS
 from dlkit.finishing._c_source.planning import Memory, plan
 from dlkit.finishing._c_source.steps import Step
-from dlkit.finishing._c_source.tables import TABLES, is_of_bytes, lookup
+from dlkit.finishing._c_source.tables import TABLES, is_of_bytes, lookup, tables_of
+from dlkit.progress import Advance
 
 END_TYPES = {"int8": "int8_t", "uint8": "uint8_t", "float32": "float"}
 """Of inputs and outputs."""
@@ -26,7 +27,7 @@ class Program:
     memory: Memory
 
 
-def program_of(content: bytes, where: str) -> Program:
+def program_of(content: bytes, where: str, advance: Advance) -> Program:
     """The program of a .tflite file given as bytes; `where` is its name, for messages.
 
     Raises:
@@ -34,27 +35,34 @@ def program_of(content: bytes, where: str) -> Program:
         IllegalCombination: some of its operations are not covered; all of them are named, with the reason.
     """
     graph = read_graph(content, where)
-    steps, refused = [], {}
+    written: dict[int, Step] = {}
+    refused = collections.Counter(f"{end.dtype} inputs or outputs" for end in _ends(graph) if not _passed(end))
+    by_table = [operation for operation in graph.operations if is_of_bytes(operation)]
     for operation in graph.operations:
-        try:
-            steps.append(_step(operation))
-        except ValueError as error:
-            refused.setdefault(f"{operation.name} {error}".rstrip(), 0)
-            refused[f"{operation.name} {error}".rstrip()] += 1
-    refused |= {f"{end.dtype} inputs or outputs": 1 for end in _ends(graph) if end.dtype not in END_TYPES}
+        if operation not in by_table:
+            try:
+                written[operation.number] = _step(operation)
+            except ValueError as error:
+                refused[f"{operation.name} {error}".rstrip()] += 1
     if refused:
         told = "; ".join(f"{count} × {reason}" if count > 1 else reason for reason, count in refused.items())
         raise IllegalCombination(f"its C source would need what there is no kernel for: {told}")
-    return Program(graph, tuple(steps), plan(graph, steps))
+    tables = tables_of(by_table, advance)
+    written |= {operation.number: lookup(operation, tables[operation.number]) for operation in by_table}
+    steps = tuple(written[operation.number] for operation in graph.operations)
+    return Program(graph, steps, plan(graph, steps))
 
 
 def _step(operation: Operation) -> Step:
-    if is_of_bytes(operation):
-        return lookup(operation)
     if operation.name not in LAYERS:
         raise ValueError(f"of {operation.given.dtype}" if operation.name in TABLES else "")
     return LAYERS[operation.name](operation)
 
 
-def _ends(graph: Graph) -> Sequence[Tensor]:
+def _ends(graph: Graph) -> tuple[Tensor, ...]:
     return (*graph.inputs, *graph.outputs)
+
+
+def _passed(end: Tensor) -> bool:
+    """Whether it can be a parameter of the function."""
+    return end.dtype in END_TYPES

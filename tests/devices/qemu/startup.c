@@ -27,6 +27,7 @@ static void fault(void) {
 }
 
 /* The top of the stack and the first handlers, as the processor expects them at the beginning of the flash. */
-__attribute__((section(".vectors"), used)) static void (*const vectors[])(void) = {
-    (void (*)(void))&stack_top, start, fault, fault, fault, fault, fault,
-};
+__attribute__((section(".vectors"), used)) static const struct {
+    uint32_t *stack;
+    void (*handlers[6])(void);
+} vectors = {&stack_top, {start, fault, fault, fault, fault, fault}};
