@@ -103,9 +103,13 @@ def _end(macro: str, name: str, tensor: Tensor) -> str:
 
 def _parameters(program: Program) -> str:
     graph = program.graph
-    ends = [f"const {END_TYPES[tensor.dtype]} *{end}" for tensor, end in zip(graph.inputs, _called(graph.inputs, "input"))]
-    ends += [f"{END_TYPES[tensor.dtype]} *{end}" for tensor, end in zip(graph.outputs, _called(graph.outputs, "output"))]
+    ends = [f"const {END_TYPES[tensor.dtype]} *{end}" for tensor, end in _with_names(graph.inputs, "input")]
+    ends += [f"{END_TYPES[tensor.dtype]} *{end}" for tensor, end in _with_names(graph.outputs, "output")]
     return ", ".join(ends)
+
+
+def _with_names(tensors: Sequence[Tensor], kind: str) -> list[tuple[Tensor, str]]:
+    return list(zip(tensors, _called(tensors, kind), strict=True))
 
 
 def _called(tensors: Sequence[Tensor], kind: str) -> list[str]:
@@ -224,7 +228,8 @@ def self_test(
         for tensor, end, name in zip(tensors, ends, names, strict=True)
     )
     found = "".join(
-        f"    static {END_TYPES[t.dtype]} {end}[{macro}_{end.upper()}_SIZE];\n" for t, end in zip(graph.outputs, outputs)
+        f"    static {END_TYPES[t.dtype]} {end}[{macro}_{end.upper()}_SIZE];\n"
+        for t, end in _with_names(graph.outputs, "output")
     )
     given = ", ".join([f"{end}s + sample * {macro}_{end.upper()}_SIZE" for end in inputs] + outputs)
     compared = "".join(
@@ -232,8 +237,8 @@ def self_test(
         f"            wrong += {end}[i] != expected_{end}[sample * {macro}_{end.upper()}_SIZE + i];\n"
         for end in outputs
     )
-    return f"""/* Runs {count} samples and compares each output with what LiteRT's reference kernels give; the exit code is 0 if all are
- * the same.
+    return f"""/* Runs {count} samples and compares each output with what LiteRT's reference kernels give; the exit
+ * code is 0 if all are the same.
  */
 #include <stdio.h>
 
