@@ -170,6 +170,7 @@ def _client(name: str, given: Finishing) -> str:
 pip install 'tensorflow-serving-api>=2.21,<2.22'
 """
 
+import json
 import pathlib
 import sys
 
