@@ -137,7 +137,7 @@ def head(phone: Phone, runtime: str, steps: str) -> str:
     lines = f"""\
 {printable(given.name)}, {given.scheme.name}: {task}, for {runtime}. Made by dlkit {__version__}.
 NOT COMPILED and not run on a phone when it was made. What selfCheck says on yours is the proof.
-The file itself was proven on another processor, with the same kernels in their build for it.
+The file itself was proven by LiteRT on a computer: phones have the same kernels, built for their processor.
 
 {steps}"""
     return "\n".join(f"// {line}".rstrip() for line in lines.splitlines())
