@@ -9,7 +9,7 @@ from dlkit.devices import RUNTIMES
 from dlkit.errors import ExtraMissing
 from dlkit.targets import TARGETS
 
-pytestmark = [pytest.mark.tf, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 REFUSED: dict[tuple[str, str], str] = {}
 """(network, target) → what the refusal says; every other cell runs."""
