@@ -11,7 +11,9 @@ from dlkit import children
 from dlkit.writing import temporary_folder
 
 TIME_LIMIT_S = 20.0
-SELECTED = re.compile(r"Selected adapter: (?P<name>.+?), arch=.*?backend=(?P<backend>\w+), adapterType=(?P<type>[^\n]+)")
+SELECTED = re.compile(
+    r"Selected adapter: (?P<name>.+?), arch=.*?backend=(?P<backend>\w+), adapterType=(?P<type>[^\n]+)"
+)
 
 
 def found_adapter(time_limit_s: float = TIME_LIMIT_S) -> str:

@@ -41,7 +41,9 @@ class AcceleratedSession(NamedEnds):
         self.inputs, self.outputs = formats_of(model)
         for name, end in (self.inputs | self.outputs).items():
             if end.dtype not in TAKEN:
-                raise ModelFileError(f"{model}: {name!r} is {end.dtype}, which the GPU accelerator neither takes nor gives")
+                raise ModelFileError(
+                    f"{model}: {name!r} is {end.dtype}, which the GPU accelerator neither takes nor gives"
+                )
         try:
             self._compiled = _compiled(model)
             self._given = _buffers(self._compiled, "inputs", list(self.inputs))
