@@ -13,7 +13,7 @@ from dlkit.conversion.batches import mapped_batch, read_batch
 from dlkit.conversion.child import run_task
 from dlkit.errors import ConversionError, ModelFileError
 from dlkit.progress import Advance
-from dlkit.runtime.adapters import adapter_in
+from dlkit.runtime.adapters import adapter_in, none_found
 from dlkit.runtime.arrays import write_npz
 from dlkit.runtime.litert_gpu import AcceleratedSession
 from dlkit.writing import temporary_folder
@@ -27,7 +27,6 @@ TIME_LIMIT_S = 300.0
 REFUSED = re.compile(
     r"^ERROR: Following operations are not supported.*?\n(.*?)^(?:No|\d+) operations will run", re.M | re.S
 )
-NO_GPU = ("No adapters found", "Failed to initialize WebGPU environment")
 _PREFIX = re.compile(r"^(?:[EF]\d{4} [\d:.]+\s+\d+ \S+\] |ERROR: (?:\[\S+\] )?)(?P<said>\S.*)", re.M)
 
 
@@ -79,7 +78,7 @@ def answer(tflite: str, inputs: str, result: str, log: str, advance: Advance) ->
 
 def _failed(log: str, error: Exception) -> GpuRun:
     adapter = adapter_in(log)
-    if not adapter and any(mark in log for mark in NO_GPU):
+    if none_found(log):
         return GpuRun(None, "", no_gpu=True, failure="no GPU was found")
     said = REFUSED.search(log)
     refused: dict[str, str] = {}

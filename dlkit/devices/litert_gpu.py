@@ -13,6 +13,7 @@ from dlkit.devices._gpu_forms import Obstacle, obstacles
 from dlkit.devices.operations import promised
 from dlkit.errors import ConversionError, ExtraMissing
 from dlkit.progress import Advance, ignore
+from dlkit.runtime.adapters import NO_GPU
 from dlkit.runtime.inspection import Inspection, inspect_file
 from dlkit.targets import Target
 from dlkit.verdict import Budget, Figure, Placement, Verdict
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
     from dlkit.runtime.dtypes import TensorFormat
 
 STEPS, GAP = 1.0, 1e-5
-NO_GPU = (
-    "no GPU with a Vulkan driver is found here; install that of your GPU, or Debian's software one: "
-    "apt install libvulkan1 chromium-common, then export VK_DRIVER_FILES=/usr/lib/chromium/vk_swiftshader_icd.json"
-)
 PRECISION = (
     "run in 32-bit arithmetic; phones take 16 bits unless told otherwise (GpuOptions: enforce_f32), which is not "
     "tried here"

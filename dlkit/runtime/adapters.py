@@ -11,6 +11,11 @@ from dlkit import children
 from dlkit.writing import temporary_folder
 
 TIME_LIMIT_S = 20.0
+NO_GPU = (
+    "no GPU with a Vulkan driver is found here; install that of your GPU, or Debian's software one: "
+    "apt install libvulkan1 chromium-common, then export VK_DRIVER_FILES=/usr/lib/chromium/vk_swiftshader_icd.json"
+)
+_NONE = ("No adapters found", "Failed to initialize WebGPU environment")
 SELECTED = re.compile(
     r"Selected adapter: (?P<name>.+?), arch=.*?backend=(?P<backend>\w+), adapterType=(?P<type>[^\n]+)"
 )
@@ -34,6 +39,11 @@ def adapter_in(log: str) -> str:
     """The adapter that the accelerator says it selected; "" if it says nothing of one."""
     said = SELECTED.search(log)
     return f"{said['name']} ({said['backend']}, {said['type'].strip()})" if said else ""
+
+
+def none_found(log: str) -> bool:
+    """Whether the accelerator says that it found no GPU; a file that it does not even load asks for none."""
+    return not adapter_in(log) and any(mark in log for mark in _NONE)
 
 
 def _ask() -> None:

@@ -21,6 +21,7 @@ from dlkit.runtime.named_ends import NamedEnds
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+RUNTIME = "ai_edge_litert.compiled_model"
 TAKEN = frozenset({"bool", "float16", "float32", "int32", "int8", "uint8"})
 """Types of inputs and outputs that its buffers have."""
 
@@ -91,7 +92,7 @@ class AcceleratedSession(NamedEnds):
 
 def _compiled(model: Path) -> Any:
     """For the GPU alone, in 32-bit arithmetic: 16 bits are the accelerator's own choice where a GPU has them."""
-    compiled_model = require("ai_edge_litert.compiled_model")
+    compiled_model = require(RUNTIME)
     options = compiled_model.Options(
         hardware_accelerators=compiled_model.HardwareAccelerator.GPU,
         gpu_options=compiled_model.GpuOptions(enforce_f32=True),
