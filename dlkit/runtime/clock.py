@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -16,8 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from dlkit import children
-from dlkit.errors import DlkitError, ModelFileError
+from dlkit.errors import DlkitError
 from dlkit.extras import require
+from dlkit.runtime.apart import measured_apart, told_error
+from dlkit.runtime.litert import Session
+from dlkit.runtime.named_ends import NamedEnds
+from dlkit.runtime.served import OnnxSession, open_model
 
 WARM_UP_RUNS = 5
 LONGEST_S = 20.0
@@ -32,6 +35,7 @@ class Timing:
         first_ms: the first inference, which prepares caches.
         min_ms, median_ms, p95_ms: over `runs` inferences after a warm-up.
         peak_bytes: largest resident memory of the process, its Python and numpy included.
+        backend: what computed it on the processor, see `backend_of`.
     """
 
     threads: int
@@ -42,21 +46,12 @@ class Timing:
     median_ms: float
     p95_ms: float
     peak_bytes: int
+    backend: str
 
 
 def time_file(model: Path, threads: int, runs: int) -> Timing:
     """Time the file, or folder, `model`. Raises ModelFileError if it cannot be loaded or run."""
-    command = children.command("dlkit.runtime.clock", str(model), str(threads), str(runs))
-    done = subprocess.run(command, capture_output=True, text=True, env=children.environment(), stdin=subprocess.DEVNULL)
-    if done.returncode < 0:
-        raise ModelFileError(f"{model}: the runtime crashed on this file (signal {-done.returncode})")
-    if done.returncode > 0 or not done.stdout.strip():
-        last = next(iter(reversed(done.stderr.strip().splitlines())), "no result")
-        raise ModelFileError(f"{model}: cannot be timed: {last[-300:]}")
-    told = json.loads(done.stdout.splitlines()[-1])
-    if "error" in told:
-        raise ModelFileError(told["error"])
-    return Timing(**told)
+    return Timing(**measured_apart("dlkit.runtime.clock", model, "cannot be timed", str(threads), str(runs)))
 
 
 def runtime_of(model: Path) -> str:
@@ -67,8 +62,6 @@ def runtime_of(model: Path) -> str:
 
 
 def _timed(model: Path, threads: int, runs: int) -> Timing:
-    from dlkit.runtime.served import open_model
-
     require(runtime_of(model))  # its import is not the file's time
     start = time.perf_counter()
     session = open_model(model, threads)
@@ -87,7 +80,18 @@ def _timed(model: Path, threads: int, runs: int) -> Timing:
         session.invoke()
         times.append(time.perf_counter() - begin)
     low, median, p95 = (1e3 * float(q) for q in np.quantile(times, [0.0, 0.5, 0.95]))
-    return Timing(threads, len(times), 1e3 * init, 1e3 * first, low, median, p95, _peak_bytes())
+    return Timing(threads, len(times), 1e3 * init, 1e3 * first, low, median, p95, _peak_bytes(), backend_of(session))
+
+
+def backend_of(session: NamedEnds) -> str:
+    """What runs a model: of a .tflite file XNNPACK if that took any operation over, else LiteRT's own kernels."""
+    if isinstance(session, OnnxSession):
+        return "ONNX Runtime"
+    if not isinstance(session, Session):
+        return "TensorFlow"
+    # A delegate's part is listed among the operations; LiteRT has no other way to ask.
+    operations = session._interpreter._get_ops_details()
+    return "XNNPACK" if any(operation["op_name"] == "DELEGATE" for operation in operations) else "LiteRT"
 
 
 def _peak_bytes() -> int:
@@ -103,4 +107,4 @@ if __name__ == "__main__":
         measured = _timed(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
         print(json.dumps(dataclasses.asdict(measured)))
     except DlkitError as failure:
-        print(json.dumps({"error": str(failure)}))
+        print(told_error(failure))
