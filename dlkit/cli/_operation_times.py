@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from dlkit.runtime.operation_times import OperationTimes
 
 
-def check_profiled(name: str, model: Path) -> None:
+def check_profiled(name: str, model: Path, gpu: bool) -> None:
     """Raise ModelFileError for a model whose operations cannot be timed one by one."""
+    if gpu:
+        raise ModelFileError(f"{name}: --ops times operations on the processor alone, not on a GPU; leave it out")
     if model.is_dir() or model.suffix == ".onnx":
         kind = "a SavedModel" if model.is_dir() else "an ONNX file"
         raise ModelFileError(f"{name}: holds {kind}, and --ops times .tflite files alone; leave it out")
@@ -51,15 +53,17 @@ def print_operations(name: str, times: OperationTimes, operations: Sequence[Time
         )
         for o in operations
     ]  # fmt: skip
-    between = times.whole_us - times.counted_us
+    rest = times.whole_us - times.counted_us
     rows += [
         ("sum", "", "", "", "", f"{times.counted_us:.1f}", f"{_share(times.counted_us, times):.1%}"),
-        ("between them", "", "", "", "", f"{between:.1f}", f"{_share(between, times):.1%}"),
+        ("the rest", "", "", "", "", f"{rest:.1f}", f"{_share(rest, times):.1%}"),
         ("whole", "", "", "", "", f"{times.whole_us:.1f}", "100.0%"),
     ]
     print_table(("operation", "layer", "kernel", "of", "calls", "mean µs", "share"), rows, right=(4, 5, 6))
-    if any(o.kernel.delegated for o in operations):
-        click.echo("XNNPACK counts whole microseconds, rounded down: a kernel shorter than 1 µs counts as 0.")
+    click.echo(
+        "The rest is what lies between kernels, the profiler's own share, and what is rounded down: of a kernel of"
+    )
+    click.echo("XNNPACK's only whole microseconds are counted.")
 
 
 def _share(us: float, times: OperationTimes) -> float:

@@ -14,20 +14,13 @@ TIME_LIMIT_S = 600.0
 """Loading takes seconds, and what is timed ends by itself: what takes longer hangs."""
 
 
-def measured_apart(
-    module: str, model: Path, what: str, *arguments: str, time_limit_s: float = TIME_LIMIT_S
-) -> dict[str, Any]:
-    """What `module`, run as a program on `model`, prints as JSON in its last line.
-
-    Args:
-        what: "cannot be timed", for messages.
-
-    Raises:
-        ModelFileError: it says so itself (see `tell`), crashes or does not end.
-    """
+def ran_apart(
+    module: str, model: Path, *arguments: str, time_limit_s: float = TIME_LIMIT_S
+) -> subprocess.CompletedProcess[str]:
+    """`module` run as a program on `model`. Raises ModelFileError if it does not end."""
     command = children.command(module, str(model), *arguments)
     try:
-        done = subprocess.run(
+        return subprocess.run(
             command,
             capture_output=True,
             text=True,
@@ -37,7 +30,18 @@ def measured_apart(
             timeout=time_limit_s,
         )
     except subprocess.TimeoutExpired:
-        raise ModelFileError(f"{model}: {what}: the runtime did not end in {time_limit_s:.0f} s") from None
+        raise ModelFileError(f"{model}: the runtime did not end in {time_limit_s:.0f} s; it was stopped") from None
+
+
+def told_by(done: subprocess.CompletedProcess[str], model: Path, what: str) -> dict[str, Any]:
+    """What the process printed as JSON in its last line.
+
+    Args:
+        what: could not be done, for messages: "cannot be timed".
+
+    Raises:
+        ModelFileError: it says so itself (see `told_error`), or it crashed.
+    """
     if done.returncode < 0:
         raise ModelFileError(f"{model}: the runtime crashed on this file (signal {-done.returncode})")
     if done.returncode > 0 or not done.stdout.strip():

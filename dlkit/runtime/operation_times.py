@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dlkit import children
 from dlkit.errors import DlkitError, ModelFileError
-from dlkit.runtime.apart import measured_apart, told_error
+from dlkit.runtime.apart import ran_apart, told_by, told_error
 from dlkit.runtime.inspection import CONTROL_FLOW
 from dlkit.runtime.litert_profiler import BUILT_IN, OF_DELEGATE, WHOLE, Event, ProfiledModel, check_version
 
@@ -72,7 +72,8 @@ def time_operations(model: Path, threads: int, runs: int) -> OperationTimes:
         ExtraMissing: this version of LiteRT has no profiler that is known.
     """
     check_version()
-    told = measured_apart(__name__, model, "its operations cannot be timed", str(threads), str(runs))
+    done = ran_apart(__name__, model, str(threads), str(runs))
+    told = told_by(done, model, "its operations cannot be timed")
     kernels = tuple(KernelTime(**kernel) for kernel in told.pop("kernels"))
     return OperationTimes(**told, kernels=kernels)
 
