@@ -72,6 +72,7 @@ def _devices() -> list[dict[str, Any]]:
         {"kind": "CPU", "found": _cpu()},
         {"kind": "memory", "found": _memory()},
         {"kind": "GPU", "found": _gpus()},
+        {"kind": "Vulkan", "found": _adapter()},
     ]
 
 
@@ -101,6 +102,13 @@ def _gpus() -> str:
         if line.startswith("Model:")
     ]
     return ", ".join(names) if names else "none with a driver (training and export run on the CPU)"
+
+
+def _adapter() -> str:
+    """What the target gpu would run on; asked in a process of its own, as drivers may crash."""
+    from dlkit.runtime.adapters import found_adapter
+
+    return found_adapter() or "no adapter (files for the target gpu are not tried)"
 
 
 def _text(path: Path) -> str:

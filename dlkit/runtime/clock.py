@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from dlkit import children
-from dlkit.errors import DlkitError, ModelFileError
+from dlkit.errors import DlkitError, ExtraMissing, ModelFileError
 from dlkit.extras import require
+from dlkit.runtime.adapters import NO_GPU, adapter_in, none_found
 
 WARM_UP_RUNS = 5
 LONGEST_S = 20.0
@@ -32,6 +33,7 @@ class Timing:
         first_ms: the first inference, which prepares caches.
         min_ms, median_ms, p95_ms: over `runs` inferences after a warm-up.
         peak_bytes: largest resident memory of the process, its Python and numpy included.
+        gpu: what ran it, with outputs brought back to memory; "" where the processor did.
     """
 
     threads: int
@@ -42,12 +44,20 @@ class Timing:
     median_ms: float
     p95_ms: float
     peak_bytes: int
+    gpu: str = ""
 
 
-def time_file(model: Path, threads: int, runs: int) -> Timing:
-    """Time the file, or folder, `model`. Raises ModelFileError if it cannot be loaded or run."""
-    command = children.command("dlkit.runtime.clock", str(model), str(threads), str(runs))
+def time_file(model: Path, threads: int, runs: int, *, gpu: bool = False) -> Timing:
+    """Time the file, or folder, `model`; a .tflite file also on a GPU.
+
+    Raises:
+        ModelFileError: it cannot be loaded or run.
+        ExtraMissing: there is no GPU.
+    """
+    command = children.command("dlkit.runtime.clock", str(model), str(threads), str(runs), *["gpu"] * gpu)
     done = subprocess.run(command, capture_output=True, text=True, env=children.environment(), stdin=subprocess.DEVNULL)
+    if gpu and none_found(done.stderr):
+        raise ExtraMissing(f"timing a file on a GPU: {NO_GPU}")
     if done.returncode < 0:
         raise ModelFileError(f"{model}: the runtime crashed on this file (signal {-done.returncode})")
     if done.returncode > 0 or not done.stdout.strip():
@@ -56,7 +66,7 @@ def time_file(model: Path, threads: int, runs: int) -> Timing:
     told = json.loads(done.stdout.splitlines()[-1])
     if "error" in told:
         raise ModelFileError(told["error"])
-    return Timing(**told)
+    return Timing(**told, gpu=adapter_in(done.stderr) if gpu else "")
 
 
 def runtime_of(model: Path) -> str:
@@ -66,12 +76,13 @@ def runtime_of(model: Path) -> str:
     return "onnxruntime" if model.suffix == ".onnx" else "ai_edge_litert.interpreter"
 
 
-def _timed(model: Path, threads: int, runs: int) -> Timing:
+def _timed(model: Path, threads: int, runs: int, gpu: bool = False) -> Timing:
+    from dlkit.runtime.litert_gpu import RUNTIME, AcceleratedSession
     from dlkit.runtime.served import open_model
 
-    require(runtime_of(model))  # its import is not the file's time
+    require(RUNTIME if gpu else runtime_of(model))  # its import is not the file's time
     start = time.perf_counter()
-    session = open_model(model, threads)
+    session = AcceleratedSession(model) if gpu else open_model(model, threads)
     init = time.perf_counter() - start
     rng = np.random.default_rng(0)
     session.set_inputs({name: rng.random(end.shape[1:], dtype=np.float32) for name, end in session.inputs.items()})
@@ -100,7 +111,9 @@ def _peak_bytes() -> int:
 if __name__ == "__main__":
     children.end_with_parent()
     try:
-        measured = _timed(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
-        print(json.dumps(dataclasses.asdict(measured)))
+        file, cores, times, *on = sys.argv[1:]
+        measured = dataclasses.asdict(_timed(Path(file), int(cores), int(times), gpu=bool(on)))
+        del measured["gpu"]  # which one it is told the parent
+        print(json.dumps(measured))
     except DlkitError as failure:
         print(json.dumps({"error": str(failure)}))
