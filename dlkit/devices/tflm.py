@@ -148,4 +148,4 @@ class TflmSession(NamedEnds):
         self._interpreter.invoke()
 
 
-TFLM = Runtime("tflm", "TensorFlow Lite Micro, on a microcontroller", examine, answers, steps=1.0)
+TFLM = Runtime("tflm", "TensorFlow Lite Micro", examine, answers, steps=1.0)
