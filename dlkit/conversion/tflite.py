@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from dlkit.conversion.batches import count_of_samples, mapped_batch, read_batch
-from dlkit.conversion.cropped import without_padding
 from dlkit.conversion.custom_code import custom_objects
 from dlkit.conversion.given_tflite import take
 from dlkit.conversion.integer_forms import use_integer_forms
@@ -26,6 +25,7 @@ from dlkit.conversion.loading import load
 from dlkit.conversion.loading_failures import cannot_load
 from dlkit.conversion.named_ends import arranged, by_name, input_names
 from dlkit.conversion.own_form import check_inputs, in_float32, with_inputs
+from dlkit.conversion.plain_transposes import make_plain
 from dlkit.conversion.saved_models import ends_of, one_at_a_time
 from dlkit.conversion.thin import Kernel, float_file, given, specifications
 from dlkit.conversion.without_loops import without_loops
@@ -81,6 +81,8 @@ def convert(
         file.write_bytes(tf.lite.TFLiteConverter.from_saved_model(saved_model).convert())
     else:
         answers, identity, noted = _convert_keras(path, inputs, saved_model, file, custom, avoid)
+    if "joined_transpose" in avoid.split(",") and kind != "tflite":
+        make_plain(file)
     write_npz(reference, {name: values.astype(np.float32) for name, values in answers.items()})
     Path(weights_sha256).write_text(identity, encoding="ascii")
     if notes:
@@ -94,8 +96,6 @@ def _convert_keras(
     loaded, noted = loaded_model(path, custom)
     answers, identity = answers_of(loaded, path, inputs)
     ready = without_loops(loaded, fuse="fused_lstm" not in avoid.split(","))
-    if "padded_transpose" in avoid.split(","):
-        ready = without_padding(ready)
 
     def converted(kernels: Sequence[Kernel]) -> bytes:
         _save(ready, saved_model, kernels)

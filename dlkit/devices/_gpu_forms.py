@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from dlkit.conversion.cropped import padded_otherwise
+from dlkit.conversion.plain_transposes import padded_otherwise
 from dlkit.devices.operations import lacks
 from dlkit.extras import require
 from dlkit.runtime.inspection import operation_name, read_model
@@ -181,7 +181,7 @@ def _stored_as_integers(operator: _Operator) -> str:
 
 
 def _padded_otherwise(operator: _Operator) -> str:
-    """A transposed convolution of which the accelerator computes something else; see `conversion.cropped`."""
+    """A transposed convolution of which the accelerator computes something else; see `conversion.plain_transposes`."""
     options = operator.options
     valid = 1
     if operator.name != "TRANSPOSE_CONV" or options is None or options.padding == valid or len(operator.inputs) < 3:
@@ -191,13 +191,19 @@ def _padded_otherwise(operator: _Operator) -> str:
         if padded_otherwise(sizes[axis], made[axis], kernels[axis], stride):
             return (
                 f"the accelerator pads a kernel of {kernels[axis]} with stride {stride} wrongly on {sizes[axis]} rows "
-                f"or columns; make that a multiple of {stride}, or export the Keras model with --target gpu"
+                f"or columns; make that a multiple of {stride}, or export the model with --target gpu"
             )
+    return ""
+
+
+def _holds_activation(operator: _Operator) -> str:
+    if operator.name == "TRANSPOSE_CONV" and operator.options is not None and operator.options.fusedActivationFunction:
+        return "it holds an activation, which must be an operation of its own; export the model with --target gpu"
     return ""
 
 
 FORMS = (
     _keeps_state, _many_dimensions, _wide_integers, _sliced_away, _gathered, _many_terms, _symmetric_padding,
-    _multiplied_by_itself, _stored_as_integers, _padded_otherwise,
+    _multiplied_by_itself, _stored_as_integers, _padded_otherwise, _holds_activation,
 )  # fmt: skip
 """Each gives the reason why an operation does not run in the form that it has; "" if it does."""

@@ -17,7 +17,7 @@ LARGEST_BYTES = 2**16
 
 FORMS = {
     "fused_lstm": "one operation for a whole LSTM: its steps are unrolled instead",
-    "padded_transpose": "a transposed convolution with padding: the result of one without is cropped instead",
+    "joined_transpose": "a transposed convolution that pads, or holds an activation: operations of their own do that",
 }
 """Forms that a target can ask to be left out → what they are, and what there is in their place."""
 
@@ -50,7 +50,7 @@ class Target:
         control_flow: operations that run a subgraph, or do not, that its runtime has.
         operations: all that it has, as the schema calls them; empty where there is no such list.
         lacks: operations that it is known not to run, where there is no list of all that it has.
-        avoid: forms of layers that it does not run as they are, which a conversion of a Keras model for it leaves out;
+        avoid: forms of layers that it does not run as they are, which a conversion for it leaves out;
             of `FORMS`.
         flash_bytes, ram_bytes: what the device has; 0 where that is not known.
         processor: as a compiler calls it, "cortex-m4"; "" where nothing is compiled.
