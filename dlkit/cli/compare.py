@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,10 @@ from dlkit.quantities import size
 
 if TYPE_CHECKING:
     from dlkit.pipeline.comparing import Compared, Variant
+
+
+NAMED = 3
+"""Targets that the table names of a scheme."""
 
 
 @click.command()
@@ -140,7 +145,7 @@ def _print(found: Compared, quiet: bool) -> None:
 def _row(variant: Variant, arenas: bool) -> list[str]:
     found = variant.measured
     if found is None:
-        return [variant.scheme, *["–"] * (8 + arenas), "", ", ".join(variant.targets)]
+        return [variant.scheme, *["–"] * (8 + arenas), "", _few(variant.targets)]
     gate = found.gates[0]
     fronts = [name for name, on_it in (("size", variant.smallest), ("time", variant.fastest)) if on_it]
     return [
@@ -155,5 +160,11 @@ def _row(variant: Variant, arenas: bool) -> list[str]:
         "–" if found.times_float is None else f"{found.times_float:.2f}",
         *([size(found.arena_bytes) if found.arena_bytes else "–"] if arenas else []),
         ", ".join(fronts),
-        ", ".join(variant.targets),
+        _few(variant.targets),
     ]
+
+
+def _few(names: Sequence[str]) -> str:
+    """The first three names, and how many more there are; --json has all."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more

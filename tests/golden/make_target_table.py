@@ -1,0 +1,62 @@
+"""Writes the table of networks × targets into the README, from runs of every cell on this machine.
+
+PYTHONPATH=tests:tests/tf python tests/golden/make_target_table.py
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+
+import keras
+from target_matrix import NETWORKS_TRIED, Cell, Files, tried
+
+from dlkit.errors import ExtraMissing
+from dlkit.targets import TARGETS
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def told(cell: Cell) -> str:
+    """A cell in a few words."""
+    if cell.refused:
+        return f"{cell.scheme}: no ({_short(cell.refused)})"
+    if not cell.run:
+        return f"{cell.scheme}: checked"
+    if cell.steps is not None:
+        return f"{cell.scheme}: {'exact' if cell.steps < 0.01 else f'{cell.steps:.1g} step'}"
+    return f"{cell.scheme}: {cell.gap:.0e}"
+
+
+def _short(reason: str) -> str:
+    return re.split(r"[;(]", reason)[0].strip()[:60]
+
+
+def rows() -> list[str]:
+    """A row for each target."""
+    table: dict[str, list[str]] = {name: [] for name in TARGETS}
+    for network in NETWORKS_TRIED:
+        keras.backend.clear_session()
+        with tempfile.TemporaryDirectory() as folder:
+            files = Files(network, Path(folder))
+            for target, cells in table.items():
+                try:
+                    cells.append(told(tried(files, target)))
+                except ExtraMissing as error:
+                    cells.append(f"not measured ({error})")
+                print(f"{network} on {target}: {cells[-1]}", flush=True)
+    return [f"| {name} | {' | '.join(cells)} |" for name, cells in table.items()]
+
+
+def main() -> None:
+    """Put the table between its marks."""
+    head = f"| target | {' | '.join(NETWORKS_TRIED.values())} |"
+    lines = [head, "|---" * (len(NETWORKS_TRIED) + 1) + "|", *rows()]
+    text, marks = README.read_text(encoding="utf-8"), ("<!-- targets -->", "<!-- /targets -->")
+    before, rest = text.split(marks[0])
+    README.write_text(f"{before}{marks[0]}\n" + "\n".join(lines) + f"\n{marks[1]}{rest.split(marks[1])[1]}", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
