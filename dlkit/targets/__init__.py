@@ -52,7 +52,7 @@ class Target:
         lacks: operations that it is known not to run, where there is no list of all that it has.
         avoid: forms of layers that it does not run as they are, which a conversion for it leaves out;
             of `FORMS`.
-        flash_bytes, ram_bytes: what the device has; 0 where that is not known.
+        flash_bytes, ram_bytes: what the device has for a model, in one piece; 0 where that is not known.
         processor: as a compiler calls it, "cortex-m4"; "" where nothing is compiled.
         finish: the steps that make what the device needs beside the file, entries of `dlkit.finishing`, in order.
         ethos_u: of an Ethos-U; None of other devices.

@@ -1,0 +1,75 @@
+"""What `dlkit bench --ops` prints: a row for each kernel of a model, and their sum against the whole."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dlkit.cli._output import print_table
+from dlkit.errors import ModelFileError, printable
+
+if TYPE_CHECKING:
+    from dlkit.conversion.kernel_layers import TimedOperation
+    from dlkit.runtime.operation_times import OperationTimes
+
+
+def check_profiled(name: str, model: Path, gpu: bool) -> None:
+    """Raise ModelFileError for a model whose operations cannot be timed one by one."""
+    if gpu:
+        raise ModelFileError(f"{name}: --ops times operations on the processor alone, not on a GPU; leave it out")
+    if model.is_dir() or model.suffix == ".onnx":
+        kind = "a SavedModel" if model.is_dir() else "an ONNX file"
+        raise ModelFileError(f"{name}: holds {kind}, and --ops times .tflite files alone; leave it out")
+
+
+def operations_as_dict(times: OperationTimes, operations: Sequence[TimedOperation]) -> dict[str, Any]:
+    """As JSON has it."""
+    rows = [
+        {"operation": o.operation, "layers": list(o.layers), **dataclasses.asdict(o.kernel),
+         "share": _share(o.kernel.mean_us, times)}
+        for o in operations
+    ]  # fmt: skip
+    return {
+        "threads": times.threads,
+        "runs": times.runs,
+        "whole_us": times.whole_us,
+        "counted_us": times.counted_us,
+        "operations": rows,
+    }
+
+
+def print_operations(name: str, times: OperationTimes, operations: Sequence[TimedOperation]) -> None:
+    """The table, in the order in which kernels run."""
+    click.echo(f"\n{printable(name)}: {times.runs} inferences, {_threads(times.threads)}")
+    rows = [
+        (
+            o.operation or "-", ", ".join(o.layers) or "-", o.kernel.kernel,
+            "XNNPACK" if o.kernel.delegated else "LiteRT",
+            str(o.kernel.calls), f"{o.kernel.mean_us:.1f}", f"{_share(o.kernel.mean_us, times):.1%}",
+        )
+        for o in operations
+    ]  # fmt: skip
+    rest = times.whole_us - times.counted_us
+    rows += [
+        ("sum", "", "", "", "", f"{times.counted_us:.1f}", f"{_share(times.counted_us, times):.1%}"),
+        ("the rest", "", "", "", "", f"{rest:.1f}", f"{_share(rest, times):.1%}"),
+        ("whole", "", "", "", "", f"{times.whole_us:.1f}", "100.0%"),
+    ]
+    print_table(("operation", "layer", "kernel", "of", "calls", "mean µs", "share"), rows, right=(4, 5, 6))
+    click.echo(
+        "The rest is what lies between kernels, the profiler's own share, and what is rounded down: of a kernel of"
+    )
+    click.echo("XNNPACK's only whole microseconds are counted.")
+
+
+def _share(us: float, times: OperationTimes) -> float:
+    """Of the whole; a whole too short for the clock is told as 0."""
+    return us / times.whole_us if times.whole_us > 0 else 0.0
+
+
+def _threads(count: int) -> str:
+    return "1 thread" if count == 1 else f"{count} threads"
