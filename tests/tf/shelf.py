@@ -132,8 +132,8 @@ class Converted:
         return {"float32": inspect_file(self.float32).ops, "int8": inspect_file(self.int8).ops}
 
 
-def converted(network: Network, model: Any, folder: Path) -> Converted:
-    """Save `model` and convert it to float, all in `folder`."""
+def converted(network: Network, model: Any, folder: Path, avoid: str = "") -> Converted:
+    """Save `model` and convert it to float, all in `folder`; `avoid` is a target's."""
     from dlkit.conversion import tflite
     from dlkit.conversion.keras_file import write_keras
     from dlkit.conversion.named_ends import input_names
@@ -150,6 +150,7 @@ def converted(network: Network, model: Any, folder: Path) -> Converted:
         reference=str(folder / "reference.npz"),
         weights_sha256=str(folder / "weights.sha256"),
         advance=ignore,
+        avoid=avoid,
     )
     return Converted(folder, name, inputs, read_batch(folder / "reference.npz")["output"])
 
