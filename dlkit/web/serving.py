@@ -93,13 +93,11 @@ def content_of(folder: Path) -> Content:
         parts = path.split("/")
         if any(part in ("", ".", "..") or part.startswith(".") or set(part) & {"\\", "\0", ":"} for part in parts):
             return None
-        place = folder
-        for part in parts:
-            place /= part
-            if place.is_symlink():
-                return None
+        places = [folder.joinpath(*parts[:count]) for count in range(1, len(parts) + 1)]
         try:
-            return read_file(place, LARGEST_BYTES) if stat.S_ISREG(os.lstat(place).st_mode) else None
+            *folders, last = [os.lstat(place).st_mode for place in places]
+            whole = all(map(stat.S_ISDIR, folders)) and stat.S_ISREG(last)
+            return read_file(places[-1], LARGEST_BYTES) if whole else None
         except (OSError, ValueError):
             return None
 

@@ -106,7 +106,7 @@ function takePictures() {
   stage.height = Math.round((stage.width * height) / width);
   stage.style.aspectRatio = `${width} / ${height}`;
   clear(stage);
-  drawable(stage, () => runPixels(pixels(stage)));
+  drawable(stage, width, () => runPixels(pixels(stage)));
   at("picture").hidden = false;
   at("clear").addEventListener("click", () => {
     stopCamera();

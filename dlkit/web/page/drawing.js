@@ -1,16 +1,18 @@
 // The stage: a canvas to draw on, with a mouse, a finger or the keyboard; and pictures to look at.
 
-const PEN = 0.085; // of the canvas' width
+const PEN = 0.085; // of the canvas' width,
+const PEN_PIXELS = 1.3; // and of the network's image: a thinner line would be grey there
 const STEP = 0.05; // of the pen moved by a key
 
-/** Calls `changed` after each stroke. */
-export function drawable(canvas, changed) {
+/** Calls `changed` after each stroke; the network reads an image that is `pixelsWide`. */
+export function drawable(canvas, pixelsWide, changed) {
+  const width = canvas.width * Math.max(PEN, PEN_PIXELS / pixelsWide);
   const context = canvas.getContext("2d", { willReadFrequently: true });
   const pen = { x: canvas.width / 2, y: canvas.height / 2, down: false };
 
   function to(x, y) {
     context.strokeStyle = "#fff";
-    context.lineWidth = canvas.width * PEN;
+    context.lineWidth = width;
     context.lineCap = context.lineJoin = "round";
     context.beginPath();
     context.moveTo(pen.x, pen.y);

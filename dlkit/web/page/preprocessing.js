@@ -52,7 +52,7 @@ function luminance(rgb) {
 
 /** For each of `size` new pixels: the first old one that it is made of, and their weights in fixed point. */
 function weights(old, start, end, size) {
-  const scale = (end - start) / size;
+  const scale = f32(end - start) / size; // Pillow keeps the ends of a part in 32 bits
   const stretch = Math.max(scale, 1);
   return Array.from({ length: size }, (_, place) => {
     const centre = start + (place + 0.5) * scale;
@@ -117,7 +117,7 @@ function cropped(picture, width, height) {
   else if (had < wanted) cropHeight = picture.width / wanted;
   const left = (picture.width - cropWidth) * 0.5;
   const top = (picture.height - cropHeight) * 0.5;
-  return resized(picture, width, height, [left, top, left + cropWidth, top + cropHeight]);
+  return resized(picture, width, height, [left, top, left + cropWidth, top + cropHeight].map(f32));
 }
 
 /** All of the picture in the middle of a ground of 0. */
