@@ -43,27 +43,30 @@ def operations_as_dict(times: OperationTimes, operations: Sequence[TimedOperatio
 
 
 def print_operations(name: str, times: OperationTimes, operations: Sequence[TimedOperation]) -> None:
-    """The table, in the order in which kernels run."""
+    """The table, in the order in which kernels run; calls are told where a loop makes more than one."""
     click.echo(f"\n{printable(name)}: {times.runs} inferences, {_threads(times.threads)}")
     rows = [
-        (
-            o.operation or "-", ", ".join(o.layers) or "-", o.kernel.kernel,
-            "XNNPACK" if o.kernel.delegated else "LiteRT",
-            str(o.kernel.calls), f"{o.kernel.mean_us:.1f}", f"{_share(o.kernel.mean_us, times):.1%}",
-        )
+        (o.operation or "-", ", ".join(o.layers) or "-", _called(o), "XNNPACK" if o.kernel.delegated else "LiteRT",
+         *_figures(o.kernel.mean_us, times))
         for o in operations
     ]  # fmt: skip
     rest = times.whole_us - times.counted_us
-    rows += [
-        ("sum", "", "", "", "", f"{times.counted_us:.1f}", f"{_share(times.counted_us, times):.1%}"),
-        ("the rest", "", "", "", "", f"{rest:.1f}", f"{_share(rest, times):.1%}"),
-        ("whole", "", "", "", "", f"{times.whole_us:.1f}", "100.0%"),
-    ]
-    print_table(("operation", "layer", "kernel", "of", "calls", "mean µs", "share"), rows, right=(4, 5, 6))
+    sums = (("sum", times.counted_us), ("the rest", rest), ("whole", times.whole_us))
+    rows += [(what, "", "", "", *_figures(us, times)) for what, us in sums]
+    print_table(("operation", "layer", "kernel", "of", "mean µs", "share"), rows, right=(4, 5))
     click.echo(
         "The rest is what lies between kernels, the profiler's own share, and what is rounded down: of a kernel of"
     )
     click.echo("XNNPACK's only whole microseconds are counted.")
+
+
+def _called(operation: TimedOperation) -> str:
+    kernel = operation.kernel
+    return kernel.kernel if kernel.calls == 1 else f"{kernel.kernel}, {kernel.calls} times"
+
+
+def _figures(us: float, times: OperationTimes) -> tuple[str, str]:
+    return f"{us:.1f}", f"{_share(us, times):.1%}"
 
 
 def _share(us: float, times: OperationTimes) -> float:

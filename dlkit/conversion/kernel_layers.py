@@ -13,25 +13,30 @@ from pathlib import Path
 from dlkit.conversion.layer_names import Operation, operations
 from dlkit.runtime.operation_times import KernelTime, OperationTimes
 
-KINDS: dict[str, frozenset[str]] = {
-    "Convolution": frozenset({"CONV_2D", "DEPTHWISE_CONV_2D"}),
-    "Deconvolution": frozenset({"TRANSPOSE_CONV"}),
-    "Fully Connected": frozenset({"FULLY_CONNECTED"}),
-    "Batch Matrix Multiply": frozenset({"BATCH_MATMUL"}),
-    "Max Pooling": frozenset({"MAX_POOL_2D"}),
-    "Average Pooling": frozenset({"AVERAGE_POOL_2D"}),
-    "Mean": frozenset({"MEAN"}),
-    "Add": frozenset({"ADD"}),
-    "Multiply": frozenset({"MUL"}),
-    "Subtract": frozenset({"SUB"}),
-    "Softmax": frozenset({"SOFTMAX"}),
-    "Sigmoid": frozenset({"LOGISTIC"}),
-    "TanH": frozenset({"TANH"}),
-    "HardSwish": frozenset({"HARD_SWISH"}),
-    "Constant Pad": frozenset({"PAD", "PADV2"}),
-    "Resize Bilinear": frozenset({"RESIZE_BILINEAR"}),
-}
-"""How XNNPACK calls a kernel, before its brackets → the operations that it is for."""
+KINDS: tuple[tuple[frozenset[str], frozenset[str]], ...] = (
+    (  # a convolution of 1×1 is to XNNPACK a fully connected layer
+        frozenset({"Convolution", "Fully Connected"}),
+        frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}),
+    ),
+    (frozenset({"Deconvolution"}), frozenset({"TRANSPOSE_CONV"})),
+    (frozenset({"Batch Matrix Multiply"}), frozenset({"BATCH_MATMUL"})),
+    (frozenset({"Max Pooling"}), frozenset({"MAX_POOL_2D"})),
+    (frozenset({"Average Pooling"}), frozenset({"AVERAGE_POOL_2D"})),
+    (frozenset({"Mean"}), frozenset({"MEAN"})),
+    (frozenset({"Add"}), frozenset({"ADD"})),
+    (frozenset({"Multiply"}), frozenset({"MUL"})),
+    (frozenset({"Subtract"}), frozenset({"SUB"})),
+    (frozenset({"Softmax"}), frozenset({"SOFTMAX"})),
+    (frozenset({"Sigmoid"}), frozenset({"LOGISTIC"})),
+    (frozenset({"TanH"}), frozenset({"TANH"})),
+    (frozenset({"HardSwish"}), frozenset({"HARD_SWISH"})),
+    (frozenset({"Constant Pad"}), frozenset({"PAD", "PADV2"})),
+    (frozenset({"LeakyReLU"}), frozenset({"LEAKY_RELU"})),
+    (frozenset({"Convert"}), frozenset({"QUANTIZE", "DEQUANTIZE"})),
+    (frozenset({"Slice"}), frozenset({"SLICE", "STRIDED_SLICE"})),
+    (frozenset({"Resize Bilinear"}), frozenset({"RESIZE_BILINEAR"})),
+)
+"""What XNNPACK calls kernels, before the brackets, and the operations that they are for."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,8 +67,8 @@ def matched(found: Sequence[Operation], kernels: Sequence[KernelTime]) -> list[T
         if not kernel.delegated and kernel.subgraph == 0 and _is_at(found, kernel):
             by_kernel[place] = found[kernel.number]
             taken.add(kernel.number)
-    for called, names in KINDS.items():
-        places = [n for n, kernel in enumerate(kernels) if kernel.delegated and kind_of_kernel(kernel) == called]
+    for called, names in KINDS:
+        places = [n for n, kernel in enumerate(kernels) if kernel.delegated and kind_of_kernel(kernel) in called]
         theirs = [one for n, one in enumerate(found) if n not in taken and one.name in names]
         if len(places) == len(theirs):
             by_kernel.update(zip(places, theirs, strict=True))

@@ -12,8 +12,8 @@ from pathlib import Path
 from dlkit import children
 from dlkit.errors import DlkitError, ModelFileError
 from dlkit.runtime.apart import ran_apart, told_by, told_error
-from dlkit.runtime.inspection import CONTROL_FLOW
-from dlkit.runtime.litert_profiler import BUILT_IN, OF_DELEGATE, WHOLE, Event, ProfiledModel, check_version
+from dlkit.runtime.inspection import CONTROL_FLOW, read_model
+from dlkit.runtime.litert_profiler import BUILT_IN, KNOWN, OF_DELEGATE, WHOLE, Event, ProfiledModel, check_version
 
 WARM_UP_RUNS = 5
 LONGEST_S = 20.0
@@ -85,6 +85,7 @@ def _timed(model: Path, threads: int, runs: int) -> OperationTimes:
 
     rng = np.random.default_rng(0)
     ends = Session(model, threads).inputs  # which refuses what must not reach the library
+    _check_stateless(model)
     profiled = ProfiledModel(model, threads)
     profiled.set_inputs({name: end.quantize(rng.random(end.shape[1:], np.float32)) for name, end in ends.items()})
     for _ in range(WARM_UP_RUNS):
@@ -94,6 +95,17 @@ def _timed(model: Path, threads: int, runs: int) -> OperationTimes:
     while len(seen) < runs and (not seen or time.perf_counter() < deadline):
         seen.append(profiled.profiled())
     return summed(seen, threads, str(model))
+
+
+def _check_stateless(model: Path) -> None:
+    """Raise ModelFileError for a file whose operations keep a state: what has the profiler does not load these."""
+    found = read_model(model.read_bytes())
+    for graph in map(found.Subgraphs, range(found.SubgraphsLength())):
+        if any(graph.Tensors(number).IsVariable() for number in range(graph.TensorsLength())):
+            raise ModelFileError(
+                f"{model}: its operations keep a state, as a fused LSTM does, and LiteRT {KNOWN} profiles no such "
+                "files; leave out --ops"
+            )
 
 
 def summed(runs: Sequence[Sequence[Event]], threads: int, where: str) -> OperationTimes:

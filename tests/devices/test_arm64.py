@@ -58,10 +58,11 @@ def test_a_picture_without_pillow(tiny_bundle: Path, tmp_path: Path, digit_png: 
     assert err == "error: reading and writing images needs Pillow: pip install Pillow\n"
 
 
-def test_inspect(tiny_bundle: Path, dlkit) -> None:
-    """`dlkit inspect` prints what it prints here."""
-    code, out, err = emulated("cortex-a76", "-m", "dlkit", "inspect", tiny_bundle)
-    assert (code, err, out) == (0, "", dlkit("inspect", tiny_bundle).out)
+@pytest.mark.parametrize("command", [["inspect"], ["check", "--target", "cpu", "--quiet"]], ids=["inspect", "check"])
+def test_what_a_file_holds(command: list[str], tiny_bundle: Path, dlkit) -> None:
+    """`dlkit inspect` and `dlkit check` print what they print here."""
+    code, out, err = emulated("cortex-a76", "-m", "dlkit", *command, tiny_bundle)
+    assert (code, err, out) == (0, "", dlkit(*command, tiny_bundle).out)
 
 
 def test_bench_with_operations(tiny_bundle: Path) -> None:

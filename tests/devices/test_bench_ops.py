@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
+from edited import edited
 
 from dlkit.conversion.kernel_layers import matched
 from dlkit.conversion.layer_names import Operation
@@ -127,6 +130,30 @@ def test_of_other_formats(dlkit, tmp_path: Path) -> None:
     assert said.err.endswith("holds an ONNX file, and --ops times .tflite files alone; leave it out\n")
 
 
+def _keep_a_state(model: Any) -> None:
+    state = copy.copy(model.subgraphs[0].tensors[model.subgraphs[0].outputs[0]])
+    state.name, state.isVariable, state.buffer = b"state", True, 0
+    model.subgraphs[0].tensors.append(state)
+
+
+def test_a_file_with_a_state(dlkit, tiny_bundle: Path, tmp_path: Path) -> None:
+    """The profiler's library does not load a fused LSTM; that is said, and the file is timed without --ops."""
+    lstm = tmp_path / "lstm.tflite"
+    lstm.write_bytes(edited((tiny_bundle / "model.tflite").read_bytes(), _keep_a_state))
+    said = dlkit("bench", lstm, "--ops", "--runs", "1", "--quiet")
+    assert (said.code, said.err.count("\n")) == (1, 1)
+    assert "its operations keep a state, as a fused LSTM does" in said.err
+
+
+def test_a_file_without_a_signature(dlkit, tiny_bundle: Path, tmp_path: Path) -> None:
+    """As other converters make them; its input is filled by its place."""
+    plain = tmp_path / "plain.tflite"
+    plain.write_bytes(
+        edited((tiny_bundle / "model.tflite").read_bytes(), lambda model: setattr(model, "signatureDefs", None))
+    )
+    assert dlkit("bench", plain, "--ops", "--runs", "1", "--quiet").code == 0
+
+
 def test_on_a_gpu(dlkit, tiny_bundle: Path) -> None:
     """The profiler is the processor's."""
     said = dlkit("bench", tiny_bundle, "--ops", "--gpu")
@@ -181,9 +208,9 @@ def _layers(found: Sequence[Operation], kernels: Sequence[KernelTime]) -> list[t
 
 
 def test_as_many_of_a_kind_are_matched_in_order() -> None:
-    """Both kinds of convolution are one kind of XNNPACK's."""
+    """Both kinds of convolution are one kind of XNNPACK's, and one of 1×1 may be a fully connected layer to it."""
     found = [_operation("CONV_2D", "a"), _operation("DEPTHWISE_CONV_2D", "b"), _operation("ADD", "c")]
-    kernels = _kernels("Convolution (NHWC, F32) IGEMM", "Convolution (NHWC, F32) DWConv", "Add (ND)", "Clamp (NC)")
+    kernels = _kernels("Fully Connected (NC, F32) GEMM", "Convolution (NHWC, F32) DWConv", "Add (ND)", "Clamp (NC)")
     assert _layers(found, kernels) == [("a",), ("b",), ("c",), ()]
 
 

@@ -222,6 +222,20 @@ def test_every_dtype_is_stored_and_read_as_dlkit_does(stored: list[str], dtype: 
     np.testing.assert_array_equal(numbers(back), end.dequantize(wanted))
 
 
+def test_a_model_of_no_known_task(tiny: Bundle, tmp_path: Path) -> None:
+    """It is run and checked, and claims nothing more."""
+    codes = both(tiny, task="")
+    given = finishing_of(tiny, "android", task="")
+    main = """
+    println(Model(ByteBuffer.allocate(0)).selfCheck(ByteBuffer.wrap(File(folder, "samples").readBytes())))
+    """
+    samples = kotlin_step.make(given).files["android/samples.bin"]
+    record = heard(tiny, tiny.prepared(given.samples))
+    assert kotlin_says(codes["kotlin"], main, tmp_path / "k", record, ("samples", samples)) == ["null"]
+    assert parsed(codes["swift"], "swift") == []
+    assert not any("classify" in code or "LABELS" in code.upper() for code in codes.values())
+
+
 def test_a_forecast_is_told_in_raw_values(tiny: Bundle, tmp_path: Path) -> None:
     """Each feature by its own scale, as dlkit tells it."""
     forecast = preprocessing_for("standard", (5, 2), None, (-10.0, 10.0), "pad", ((3.0, -1.0), (2.0, 0.25)))
