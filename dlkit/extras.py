@@ -22,6 +22,8 @@ PURPOSES = {
     "tensorflow_datasets": ("tensorflow-datasets", "reading data sets of TFDS"),
     "ray": ("ray[train]", "starting workers on a Ray cluster"),
     "tflite_micro": ("dlkit[micro]", "asking what memory a microcontroller needs for a file"),
+    "ethosu": ("dlkit[ethos-u]", "compiling for an Ethos-U"),
+    "openvino": ("dlkit[openvino]", "a second reader of models for servers"),
     "ai_edge_litert": ("ai-edge-litert", "reading or running a .tflite file"),
 }
 

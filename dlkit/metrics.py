@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 CAP_DB = 200.0
 """Where there is no noise at all."""
 NAN = float("nan")
+FAR = 12.0
+"""What is so much below the largest score of its row has less than 1 / 160,000 of that one's share after a softmax; 8
+bits count shares in 1 / 256."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,22 +157,42 @@ def psnr_db(error: float, peak: float) -> float:
 def sqnr_db(signal: NDArray[np.float32], noisy: NDArray[np.float32], *, softmax_follows: bool) -> float:
     """10 log10 of the energy of `signal` about its mean over the energy of `noisy − signal`.
 
-    Where a softmax follows, a constant added to all scores of a sample changes nothing; the mean of
-    each sample is therefore taken from the signal and from the noise. Elsewhere it is noise like any
-    other, and the signal is what varies over all samples and outputs. Capped at 200 dB; NaN if
-    either holds one, or if there is no signal.
+    Where a softmax follows, both are taken as it reads them, see `as_softmax_reads`. Elsewhere a constant added to
+    all outputs is noise like any other, and the signal is what varies over all samples and outputs.
+
+    Args:
+        signal, noisy: of one shape; where a softmax follows (..., classes), and its exponents.
+
+    Returns:
+        At most 200; NaN if either holds what is no finite number (a softmax makes nothing of one score that is -∞), or
+        if there is no signal.
     """
-    signal, difference = signal.astype(np.float64), noisy.astype(np.float64) - signal.astype(np.float64)
-    if softmax_follows:
-        axes = tuple(range(1, signal.ndim))
-        signal = signal - signal.mean(axis=axes, keepdims=True)
-        difference = difference - difference.mean(axis=axes, keepdims=True)
-    else:
-        signal = signal - signal.mean()
-    energy, noise = float(np.sum(signal**2)), float(np.sum(difference**2))
+    wanted, found = (as_softmax_reads(x) if softmax_follows else x.astype(np.float64) for x in (signal, noisy))
+    if not (np.isfinite(wanted).all() and np.isfinite(found).all()):
+        return NAN
+    energy, noise = float(np.sum((wanted - wanted.mean()) ** 2)), float(np.sum((found - wanted) ** 2))
     if not energy > 0.0:
         return NAN
     return CAP_DB if noise == 0.0 else _capped_db(energy / noise)
+
+
+def as_softmax_reads(scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """What counts of rows (..., classes) of a softmax's exponents: cut by `near`, and about the mean of each row.
+
+    A softmax acts on the last axis alone, so that a constant added to all scores of a row changes nothing; and what a
+    file makes of shares that no one can tell from 0 does not matter either. NaN in rows with a NaN, +∞, or nothing
+    but -∞.
+    """
+    kept: NDArray[np.float64] = near(scores).astype(np.float64)
+    with np.errstate(invalid="ignore"):  # ∞ - ∞
+        kept -= kept.max(axis=-1, keepdims=True)  # first, so that nothing is left of scores that are all alike
+        kept -= kept.mean(axis=-1, keepdims=True)
+    return kept
+
+
+def near(scores: NDArray[Any]) -> NDArray[Any]:
+    """Rows (..., classes) of a softmax's exponents: what is `FAR` below the largest of its row counts as no farther."""
+    return np.asarray(np.maximum(scores, scores.max(axis=-1, keepdims=True) - FAR))
 
 
 def same_first(a: NDArray[Any], b: NDArray[Any]) -> float:

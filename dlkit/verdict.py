@@ -83,12 +83,12 @@ class Verdict:
     def obstacles(self) -> tuple[str, ...]:
         """`blocks`, and a sentence for each memory that is too small."""
         beyond = tuple(
-            f"{budget.what} {budget.used_bytes:,} bytes, but {self.target} has {budget.limit_bytes:,}; take a smaller "
-            "scheme (dlkit list schemes) or a smaller network"
+            f"{budget.what} {budget.used_bytes:,} bytes, but {self.target} has {budget.limit_bytes:,}"
             for budget in self.budgets
             if not budget.kept
         )
-        return (*self.blocks, *beyond)
+        advice = ("take a smaller scheme (dlkit list schemes) or a smaller network",) if beyond else ()
+        return (*self.blocks, *beyond, *advice)
 
     def as_dict(self) -> dict[str, Any]:
         """As nested dictionaries, ready for JSON."""

@@ -62,7 +62,8 @@ class Judged:
 
     Attributes:
         outputs: output name → (N, ...) float32, what a user gets.
-        scores: output name → (N, ...) float32, what its last softmax is applied to; the output where there is none.
+        scores: output name → (N, ...) float32, the exponents of its last softmax, what it is applied to times its β
+            (which is 1 but in odd files); the output where there is none.
         end_in_softmax: the outputs that have one.
     """
 
@@ -109,10 +110,10 @@ def judged(
     Args:
         threads: see `Session`.
     """
-    content, places = with_scores_beside(content)
+    content, betas = with_scores_beside(content)
     found = list(_answers(Session(content, threads), inputs, advance).items())
-    plain, gained = found[: len(found) - len(places)], found[len(found) - len(places) :]
-    scores = {plain[place][0]: values for place, (_, values) in zip(places, gained, strict=True)}
+    plain, gained = found[: len(found) - len(betas)], found[len(found) - len(betas) :]
+    scores = {plain[place][0]: values * beta for (place, beta), (_, values) in zip(betas.items(), gained, strict=True)}
     return Judged(dict(plain), dict(plain) | scores, frozenset(scores))
 
 

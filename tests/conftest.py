@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,17 @@ class Said:
     code: int
     out: str
     err: str
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _software_gpu() -> Iterator[None]:
+    """The one that .ci/devices.d/gpu keeps, where the machine names no Vulkan driver itself."""
+    tools = Path(os.environ.get("DLKIT_DEVICE_TOOLS", Path.home() / ".cache" / "dlkit-devices"))
+    driver = tools / "gpu" / "vk_swiftshader_icd.json"
+    with pytest.MonkeyPatch.context() as patch:
+        if driver.exists() and "VK_DRIVER_FILES" not in os.environ:
+            patch.setenv("VK_DRIVER_FILES", str(driver))
+        yield
 
 
 @pytest.fixture(scope="session")

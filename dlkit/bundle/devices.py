@@ -13,8 +13,8 @@ def device_lines(proof: DeviceProof) -> list[str]:
     if proof.samples:
         steps = "" if proof.steps is None else f" ({proof.steps:.2g} steps of the 8-bit output)"
         lines.append(
-            f"run there    {proof.samples} samples, largest gap {proof.largest_gap:.3g}{steps} from what LiteRT's "
-            "kernels compute"
+            f"run there    {proof.samples} samples, largest gap {proof.largest_gap:.3g}{steps} from what the file "
+            "computes"
         )
     return [*lines, *verdict_lines(proof.verdict)]
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dlkit.errors import ConversionError
+from dlkit.runtime.scores import scores_in
 
 LARGEST_BYTES = 2**31 - 1
 """What the FlatBuffers format and its verifier take."""
@@ -29,7 +30,7 @@ class Exposed:
     Attributes:
         inputs: name in the signature (of the tensor, where there is no signature) → number of the tensor.
         names: number of each input and activation that holds float32 → its name.
-        scores: names of those that a softmax reads, and nothing else.
+        scores: names of those that a softmax of a β of 1 reads, and nothing else.
     """
 
     inputs: dict[str, int]
@@ -49,7 +50,8 @@ def expose_activations(float_tflite: Path, copy: Path) -> Exposed:
         made = list(dict.fromkeys([*outputs, *(n for n in _made(graph) if _holds_floats(graph.Tensors(n)))]))
         names = {n: graph.Tensors(n).Name().decode() for n in (*inputs.values(), *made)}
         floats = {n: name for n, name in names.items() if _holds_floats(graph.Tensors(n))}
-        scores = frozenset(names[n] for n in _scores(model, graph) & floats.keys() - set(outputs))
+        # A smaller β would bring far scores nearer, and calibration cuts them as they are.
+        scores = frozenset(names[n] for n, beta in scores_in(model, graph).items() if beta == 1.0 and n in floats)
         field = graph._tab.Pos + graph._tab.Offset(_OUTPUTS)
         del model, graph  # they hold the mapping
     shutil.copyfile(float_tflite, copy)
@@ -84,27 +86,6 @@ def _made(graph: Any) -> Iterator[int]:
     for i in range(graph.OperatorsLength()):
         operator = graph.Operators(i)
         yield from (operator.Outputs(j) for j in range(operator.OutputsLength()))
-
-
-def _scores(model: Any, graph: Any) -> set[int]:
-    """The tensors that are read by softmax operations alone, which take them as they are."""
-    read: dict[bool, set[int]] = {True: set(), False: set()}
-    for i in range(graph.OperatorsLength()):
-        operator = graph.Operators(i)
-        read[_is_softmax(model, operator)].update(operator.Inputs(j) for j in range(operator.InputsLength()))
-    return read[True] - read[False]
-
-
-def _is_softmax(model: Any, operator: Any) -> bool:
-    """Whether it is a softmax whose β is 1; a smaller one would bring far scores nearer."""
-    from ai_edge_litert.schema_py_generated import BuiltinOperator, SoftmaxOptions
-
-    table = operator.BuiltinOptions()
-    if model.OperatorCodes(operator.OpcodeIndex()).BuiltinCode() != BuiltinOperator.SOFTMAX or table is None:
-        return False
-    options = SoftmaxOptions()
-    options.Init(table.Bytes, table.Pos)
-    return bool(options.Beta() == 1.0)
 
 
 def _holds_floats(tensor: Any) -> bool:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from dlkit.errors import UnknownName
+from dlkit.metrics import near
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,9 +29,6 @@ PERCENTILE = 99.99
 """Part of the values that stays inside; toolkits have this or 99.999."""
 STEPS = 255
 """Of an 8-bit range."""
-FAR = 12.0
-"""What is so much below the largest score of its row has less than 1 / 160,000 of that one's share after a softmax; 8
-bits count shares in 1 / 256."""
 _FRACTIONS = np.arange(100, 0, -2) / 100  # widest first: of equal errors the first wins
 _SMALLEST_EXPONENT = -100  # a bin's width and its inverse must be normal float32 numbers
 _MOST_ROUNDS = 4
@@ -132,14 +130,14 @@ class SquaredError(Histogram):
 
 
 class Scores:
-    """Of rows (…, classes) that a softmax reads: what is `FAR` below the largest of its row counts as no farther."""
+    """Of rows (…, classes) that a softmax reads: they are cut by `near`, as they are where files are compared."""
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
 
     def observe(self, values: NDArray[np.float32], low: float, high: float) -> None:
-        near = np.maximum(values, values.max(axis=-1, keepdims=True) - np.float32(FAR))
-        self._observer.observe(near, float(near.min()), high)
+        kept = near(values)
+        self._observer.observe(kept, float(kept.min()), high)
 
     def range(self) -> tuple[float, float]:
         return self._observer.range()

@@ -131,16 +131,19 @@ def _check_options(loaded: Bundle, inputs: list[str], asked: list[str], stream: 
 
 def _check(loaded: Bundle, threads: int | None, as_json: bool, *, alone: bool) -> None:
     """Run the bundle's own samples. Raises VerificationRefused if they do not give what they must."""
-    from dlkit.devices.checking import check_bundle
+    from dlkit.devices.checking import check_bundle, checked_by
 
     count, gap, allowed = check_bundle(loaded, threads)
+    by = checked_by(loaded)
     result = f"{count} samples, largest gap {gap:.3g}, allowed {allowed:.3g}"
     if not gap <= allowed:
         raise VerificationRefused(f"check failed: {result}; this device does not compute what was exported")
     if as_json and alone:
-        print_json({"passed": True, "samples": count, "largest_gap": gap, "allowed": allowed})
+        print_json(
+            {"passed": True, "samples": count, "largest_gap": gap, "allowed": allowed} | ({"by": by} if by else {})
+        )
     else:
-        click.echo(f"check passed: {result}", err=as_json)
+        click.echo(f"check passed{f' by {by}' if by else ''}: {result}", err=as_json)
 
 
 def _make(

@@ -20,6 +20,7 @@ from dlkit.errors import ConversionError, DlkitError, IllegalCombination
 from dlkit.extras import check_installed, require
 from dlkit.progress import Advance, ignore
 from dlkit.runtime.inspection import inspect_file, inspect_model
+from dlkit.runtime.one_operation import file_of_one
 from dlkit.writing import temporary_folder
 
 STEP_BYTES = 16
@@ -176,27 +177,4 @@ def _operations(content: bytes) -> list[str]:
 
 def _lacks(name: str) -> bool:
     """Whether the runtime does not know the operation: asked with a file that holds nothing else."""
-    return MISSING.search(_Trial(_alone(name), 10.0)(2**20, run=False) or "") is not None
-
-
-def _alone(name: str) -> bytes:
-    """A .tflite file of that operation alone, on a float tensor. It may not run, but it is looked up before that."""
-    import flatbuffers
-
-    schema = require("ai_edge_litert.schema_py_generated")
-    code = schema.OperatorCodeT()
-    builtin, _, custom = name.partition(" ")
-    code.builtinCode, code.customCode = getattr(schema.BuiltinOperator, builtin), custom or None
-    code.deprecatedBuiltinCode, code.version = min(code.builtinCode, 127), 1
-    operator = schema.OperatorT()
-    operator.opcodeIndex, operator.inputs, operator.outputs = 0, [0], [1]
-    graph = schema.SubGraphT()
-    graph.tensors = [schema.TensorT(), schema.TensorT()]
-    for number, tensor in enumerate(graph.tensors):
-        tensor.shape, tensor.type, tensor.buffer, tensor.name = [1, 4], schema.TensorType.FLOAT32, 0, str(number)
-    graph.inputs, graph.outputs, graph.operators, graph.name = [0], [1], [operator], "main"
-    model = schema.ModelT()
-    model.version, model.operatorCodes, model.subgraphs, model.buffers = 3, [code], [graph], [schema.BufferT()]
-    builder = flatbuffers.Builder(512)
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    return bytes(builder.Output())
+    return MISSING.search(_Trial(file_of_one(name), 10.0)(2**20, run=False) or "") is not None

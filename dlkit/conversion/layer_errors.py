@@ -18,10 +18,12 @@ import numpy as np
 from dlkit.conversion.child import run_task
 from dlkit.conversion.layer_names import Operation, operations
 from dlkit.errors import ConversionError
+from dlkit.metrics import as_softmax_reads
 from dlkit.noise import native_noise_aside
 from dlkit.progress import Advance
 from dlkit.report import LayerError
 from dlkit.runtime.dtypes import TensorFormat
+from dlkit.runtime.scores import scores_of
 from dlkit.runtime.tensor_names import tensor_names
 from dlkit.writing import temporary_folder
 
@@ -103,7 +105,7 @@ def measure(float_tflite: str, tflite: str, inputs: str, request: str, result: s
     with np.load(inputs) as arrays:
         samples = {name: arrays[f"arr_{i}"] for i, name in enumerate(asked["inputs"])}
     exported = _Watched(Path(tflite))
-    noise = _noise(_Watched(Path(float_tflite)), exported, samples, advance)
+    noise = _noise(_Watched(Path(float_tflite)), exported, samples, scores_of(Path(float_tflite)), advance)
     found = ranked(operations(Path(float_tflite), asked["layers"]), noise, exported.in_steps)
     Path(result).write_text(json.dumps(dataclasses.asdict(found)))
 
@@ -112,7 +114,8 @@ def ranked(made: Sequence[Operation], noise: Mapping[str, float], in_steps: Coll
     """The layers of `made`, the operations of the float file in order, by the noise they add.
 
     Args:
-        noise: tensor → energy of its error over the energy of its signal about its mean.
+        noise: tensor → energy of its error over the energy of its signal about its mean, of scores as a softmax
+            reads them.
         in_steps: tensors that are integers in the exported file.
     """
     read = {tensor for operation in made for tensor in operation.reads}
@@ -188,9 +191,17 @@ def _db(noise: float) -> float:
 
 
 def _noise(
-    original: _Watched, exported: _Watched, inputs: Mapping[str, NDArray[np.float32]], advance: Advance
+    original: _Watched,
+    exported: _Watched,
+    inputs: Mapping[str, NDArray[np.float32]],
+    scores: Mapping[str, float],
+    advance: Advance,
 ) -> dict[str, float]:
-    """Tensor → noise over signal, of those that both files have and that vary."""
+    """Tensor → noise over signal, of those that both files have and that vary.
+
+    Args:
+        scores: tensor that a softmax alone reads → its β.
+    """
     common = [n for n in original.formats if n in exported.formats and original.shape(n) == exported.shape(n)]
     totals = {name: np.zeros(4) for name in common}  # numbers, their sum, their energy, that of the error
     numbers = sum(math.prod(original.shape(name)) for name in common)
@@ -200,8 +211,8 @@ def _noise(
         original.run(sample)
         exported.run(sample)
         for name in common:
-            signal = original.values(name).astype(np.float64)
-            gap = exported.values(name) - signal
+            signal, found = (watched.read(name, scores.get(name)) for watched in (original, exported))
+            gap = found - signal
             totals[name] += np.array([signal.size, signal.sum(), np.square(signal).sum(), np.square(gap).sum()])
         advance(done + 1, count)
     ratios = {}
@@ -264,6 +275,11 @@ class _Watched:
         """The real numbers a tensor holds now."""
         number, form = self.formats[name]
         return form.dequantize(self._interpreter.get_tensor(number))
+
+    def read(self, name: str, beta: float | None) -> NDArray[np.float64]:
+        """The same, as a softmax of that β reads them if there is one."""
+        values = self.values(name)
+        return values.astype(np.float64) if beta is None else as_softmax_reads(values * beta)
 
 
 def _variable(made: Iterable[Operation], inputs: Sequence[str]) -> set[str]:

@@ -32,6 +32,12 @@ def target_of_bundle(bundle: Bundle) -> Target:
         raise ModelFileError(f"{bundle.folder}: {error}; export the bundle again") from None
 
 
+def checked_by(bundle: Bundle) -> str:
+    """What stands for the bundle's device in `check_bundle`; "" where that is what runs everywhere."""
+    runtime = RUNTIMES[target_of_bundle(bundle).runtime]
+    return runtime.summary if runtime.answers else ""
+
+
 def check_bundle(bundle: Bundle, threads: int | None = None, progress: Progress = SILENT) -> tuple[int, float, float]:
     """`Bundle.check`, in the runtime of its target where that is another than the one that runs everywhere.
 

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+INT16 = 7
+"""TensorType.INT16 of the schema."""
+SHORT_STEPS = 16
+"""A sixteenth of what a step of 8 bits is, of a range as wide."""
+
+
 def reference_answers(
     file: Path, inputs: Mapping[str, NDArray[Any]], advance: Advance
 ) -> dict[str, NDArray[np.float32]]:
@@ -48,7 +54,8 @@ def answer(tflite: str, inputs: str, result: str, advance: Advance) -> None:
 def steps_of(content: bytes) -> dict[int, float]:
     """Place of an output of a .tflite file → the step of its integers, where it is computed in such.
 
-    That is the scale of an integer output, and of what a float output is dequantized from.
+    That is the scale of an integer output, and of what a float output is dequantized from; of 16-bit integers
+    `SHORT_STEPS` times that, as each rounding on the way is a step there that nothing of an answer hangs on.
 
     Raises:
         ModelFileError: it is no .tflite file.
@@ -79,4 +86,4 @@ def _scale(graph: Any, number: int) -> float:
     is_float = tensor.Type() in (0, 1)  # FLOAT32, FLOAT16
     if is_float or quantization is None or quantization.ScaleLength() != 1:
         return 0.0
-    return float(quantization.Scale(0))
+    return float(quantization.Scale(0)) * (SHORT_STEPS if tensor.Type() == INT16 else 1)

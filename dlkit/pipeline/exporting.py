@@ -36,7 +36,7 @@ from dlkit.recipe import Recipe, opened
 from dlkit.report import Report
 from dlkit.runtime.rows import batches_of
 from dlkit.schemes import SCHEMES, Scheme
-from dlkit.targets import TARGETS, Target, read_target
+from dlkit.targets import TARGETS, Target
 from dlkit.trained import Trained
 from dlkit.writing import check_writable, refuse_existing, temporary_folder
 
@@ -164,7 +164,7 @@ def export_schemes(
             )
         if data is not None:
             raise DataError("a decoder is calibrated with the noise that it makes images of; leave out data")
-        wanted = schemes or [scheme_for(trained, target_of(trained, target))]
+        wanted = schemes or [scheme_for(trained, target)]
         with decoder_of(trained) as (part, noise):
             return _exported_schemes(
                 part, wanted, target, noise, calibration, keep_float, streaming, Path(out), force, progress
@@ -184,7 +184,7 @@ def _exported_schemes(
     progress: Progress,
 ) -> list[tuple[Bundle, Report] | DlkitError]:
     device = target_of(trained, target)
-    names = list(dict.fromkeys(schemes)) or [scheme_for(trained, device)]
+    names = list(dict.fromkeys(schemes)) or [scheme_for(trained, target)]
     chosen = [SCHEMES[name] for name in names]
     for scheme in chosen:
         check_legal(scheme, device)
@@ -256,14 +256,15 @@ def target_of(trained: Trained, target: str | None) -> Target:
     return known_target(target or (trained.recipe.export.target if trained.recipe else "cpu"))
 
 
-def scheme_for(trained: Trained, target: Target) -> str:
-    """The scheme where none is named: the recipe's on the target that it names, else the target's best.
+def scheme_for(trained: Trained, named: str | None) -> str:
+    """The scheme where none is named: the recipe's on the target that it names, else the best of the target `named`.
 
     A model without a recipe becomes a float32 file for the processor: nothing is lost that nobody asked for.
     """
     wanted = trained.recipe.export if trained.recipe else None
-    if wanted is not None and read_target(wanted.target).name == target.name:
+    if wanted is not None and named in (None, wanted.target):
         return wanted.scheme
+    target = target_of(trained, named)
     return "float32" if wanted is None and target.name == "cpu" else target.schemes[0]
 
 

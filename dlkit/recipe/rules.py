@@ -63,11 +63,23 @@ def completed(recipe: Recipe, where: str) -> Recipe:
         )
     if network.task == "generation":
         recipe = _with_discriminator(recipe, network, options["image_shape"], where)
-    target = read_target(recipe.export.target)
-    if not recipe.export.scheme:
-        export = dataclasses.replace(recipe.export, scheme=target.schemes[0])
-        recipe = dataclasses.replace(recipe, export=export)
-    if SCHEMES[recipe.export.scheme].name not in target.schemes:
+    return _with_scheme(recipe, where)
+
+
+def _with_scheme(recipe: Recipe, where: str) -> Recipe:
+    """The recipe with the best scheme of its target where it names none. Raises RecipeError for one that it cannot run.
+
+    The file of a target of one's own may be gone by the time that a recipe is read again, with a model that was
+    trained by it; its scheme is in that recipe, and an export holds the two against each other.
+    """
+    wanted = recipe.export
+    if wanted.scheme and wanted.target.endswith(".toml"):
+        SCHEMES[wanted.scheme]
+        return recipe
+    target = read_target(wanted.target)
+    if not wanted.scheme:
+        return dataclasses.replace(recipe, export=dataclasses.replace(wanted, scheme=target.schemes[0]))
+    if SCHEMES[wanted.scheme].name not in target.schemes:
         raise RecipeError(
             f"{where}: export.target = {target.name!r} runs {', '.join(target.schemes)}; leave out "
             f"export.scheme for the first of them"

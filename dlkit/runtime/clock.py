@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -16,8 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from dlkit import children
-from dlkit.errors import DlkitError, ModelFileError
+from dlkit.errors import DlkitError, ExtraMissing
 from dlkit.extras import require
+from dlkit.runtime.adapters import NO_GPU, adapter_in, none_found
+from dlkit.runtime.apart import ran_apart, told_by, told_error
+from dlkit.runtime.litert import Session
+from dlkit.runtime.named_ends import NamedEnds
+from dlkit.runtime.served import OnnxSession, SavedModelSession, open_model
 
 WARM_UP_RUNS = 5
 LONGEST_S = 20.0
@@ -32,6 +36,8 @@ class Timing:
         first_ms: the first inference, which prepares caches.
         min_ms, median_ms, p95_ms: over `runs` inferences after a warm-up.
         peak_bytes: largest resident memory of the process, its Python and numpy included.
+        backend: what computed it, see `backend_of`.
+        gpu: what ran it, with outputs brought back to memory; "" where the processor did.
     """
 
     threads: int
@@ -42,21 +48,22 @@ class Timing:
     median_ms: float
     p95_ms: float
     peak_bytes: int
+    backend: str
+    gpu: str = ""
 
 
-def time_file(model: Path, threads: int, runs: int) -> Timing:
-    """Time the file, or folder, `model`. Raises ModelFileError if it cannot be loaded or run."""
-    command = children.command("dlkit.runtime.clock", str(model), str(threads), str(runs))
-    done = subprocess.run(command, capture_output=True, text=True, env=children.environment(), stdin=subprocess.DEVNULL)
-    if done.returncode < 0:
-        raise ModelFileError(f"{model}: the runtime crashed on this file (signal {-done.returncode})")
-    if done.returncode > 0 or not done.stdout.strip():
-        last = next(iter(reversed(done.stderr.strip().splitlines())), "no result")
-        raise ModelFileError(f"{model}: cannot be timed: {last[-300:]}")
-    told = json.loads(done.stdout.splitlines()[-1])
-    if "error" in told:
-        raise ModelFileError(told["error"])
-    return Timing(**told)
+def time_file(model: Path, threads: int, runs: int, *, gpu: bool = False) -> Timing:
+    """Time the file, or folder, `model`; a .tflite file also on a GPU.
+
+    Raises:
+        ModelFileError: it cannot be loaded or run.
+        ExtraMissing: there is no GPU.
+    """
+    done = ran_apart(__name__, model, str(threads), str(runs), *["gpu"] * gpu)
+    if gpu and none_found(done.stderr):
+        raise ExtraMissing(f"timing a file on a GPU: {NO_GPU}")
+    told = told_by(done, model, "cannot be timed")
+    return Timing(**told, gpu=adapter_in(done.stderr) if gpu else "")
 
 
 def runtime_of(model: Path) -> str:
@@ -66,12 +73,12 @@ def runtime_of(model: Path) -> str:
     return "onnxruntime" if model.suffix == ".onnx" else "ai_edge_litert.interpreter"
 
 
-def _timed(model: Path, threads: int, runs: int) -> Timing:
-    from dlkit.runtime.served import open_model
+def _timed(model: Path, threads: int, runs: int, gpu: bool = False) -> Timing:
+    from dlkit.runtime.litert_gpu import RUNTIME, AcceleratedSession
 
-    require(runtime_of(model))  # its import is not the file's time
+    require(RUNTIME if gpu else runtime_of(model))  # its import is not the file's time
     start = time.perf_counter()
-    session = open_model(model, threads)
+    session = AcceleratedSession(model) if gpu else open_model(model, threads)
     init = time.perf_counter() - start
     rng = np.random.default_rng(0)
     session.set_inputs({name: rng.random(end.shape[1:], dtype=np.float32) for name, end in session.inputs.items()})
@@ -87,7 +94,20 @@ def _timed(model: Path, threads: int, runs: int) -> Timing:
         session.invoke()
         times.append(time.perf_counter() - begin)
     low, median, p95 = (1e3 * float(q) for q in np.quantile(times, [0.0, 0.5, 0.95]))
-    return Timing(threads, len(times), 1e3 * init, 1e3 * first, low, median, p95, _peak_bytes())
+    return Timing(threads, len(times), 1e3 * init, 1e3 * first, low, median, p95, _peak_bytes(), backend_of(session))
+
+
+def backend_of(session: NamedEnds) -> str:
+    """What runs a model: of a .tflite file XNNPACK if that took any operation over, else LiteRT's own kernels."""
+    if isinstance(session, OnnxSession):
+        return "ONNX Runtime"
+    if isinstance(session, SavedModelSession):
+        return "TensorFlow"
+    if not isinstance(session, Session):
+        return "GPU"
+    # A delegate's part is listed among the operations; LiteRT has no other way to ask.
+    operations = session._interpreter._get_ops_details()
+    return "XNNPACK" if any(operation["op_name"] == "DELEGATE" for operation in operations) else "LiteRT"
 
 
 def _peak_bytes() -> int:
@@ -100,7 +120,9 @@ def _peak_bytes() -> int:
 if __name__ == "__main__":
     children.end_with_parent()
     try:
-        measured = _timed(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
-        print(json.dumps(dataclasses.asdict(measured)))
+        file, cores, times, *on = sys.argv[1:]
+        measured = dataclasses.asdict(_timed(Path(file), int(cores), int(times), gpu=bool(on)))
+        del measured["gpu"]  # which one it is told the parent
+        print(json.dumps(measured))
     except DlkitError as failure:
-        print(json.dumps({"error": str(failure)}))
+        print(told_error(failure))

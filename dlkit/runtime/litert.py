@@ -58,9 +58,7 @@ class Session(NamedEnds):
         self._name = name
         self._places = _by_name(inputs, given), _by_name(outputs, computed)
         self.inputs, self.outputs = ({key: _format(end) for key, end in ends.items()} for ends in self._places)
-        if any(end.shape[:1] != (1,) for end in (*self.inputs.values(), *self.outputs.values())):
-            found = " → ".join(", ".join(str(e.shape) for e in ends.values()) for ends in (self.inputs, self.outputs))
-            raise ModelFileError(f"{name}: computes {found}; only files that take one sample at a time can be run")
+        _check_one_sample(name, self.inputs, self.outputs)
 
     def run_named(
         self, batch: Mapping[str, NDArray[Any]], advance: Callable[[int, int], None] | None = None
@@ -94,6 +92,29 @@ class Session(NamedEnds):
             self._interpreter.invoke()
         except (ValueError, RuntimeError) as error:
             raise _refused(self._name, error) from None
+
+
+def formats_of(model: Path) -> tuple[dict[str, TensorFormat], dict[str, TensorFormat]]:
+    """Inputs and outputs of a file as a `Session` has them, without setting it up. Raises as that does."""
+    _check_mark(model, str(model))
+    interpreter = require("ai_edge_litert.interpreter")
+    try:
+        with native_noise_aside():
+            plain = interpreter.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+            read = interpreter.Interpreter(**_source(model), experimental_op_resolver_type=plain)
+            given, computed = _signature_names(read)
+            ends = _by_name(read.get_input_details(), given), _by_name(read.get_output_details(), computed)
+    except (ValueError, RuntimeError) as error:
+        raise _refused(str(model), error) from None
+    inputs, outputs = ({name: _format(end) for name, end in side.items()} for side in ends)
+    _check_one_sample(str(model), inputs, outputs)
+    return inputs, outputs
+
+
+def _check_one_sample(name: str, inputs: dict[str, TensorFormat], outputs: dict[str, TensorFormat]) -> None:
+    if any(end.shape[:1] != (1,) for end in (*inputs.values(), *outputs.values())):
+        found = " → ".join(", ".join(str(e.shape) for e in ends.values()) for ends in (inputs, outputs))
+        raise ModelFileError(f"{name}: computes {found}; only files that take one sample at a time can be run")
 
 
 def _signature_names(interpreter: Any) -> tuple[dict[int, list[str]], dict[int, list[str]]]:

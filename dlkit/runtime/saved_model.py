@@ -74,6 +74,23 @@ def message(module: str) -> Any:
         return importlib.import_module(f"tensorflow.core.protobuf.{module}")
 
 
+def served_nodes(graph: Any, signature: str = SIGNATURE) -> Iterator[Any]:
+    """Every node that a signature's answers depend on: those of the graph, and those of the functions it calls."""
+    nodes = {node.name: node for node in graph.graph_def.node}
+    functions = {function.signature.name: function.node_def for function in graph.graph_def.library.function}
+    waiting = [info.name for info in graph.signature_def[signature].outputs.values()]
+    needed: dict[str, Any] = {}
+    while waiting:
+        name = waiting.pop().lstrip("^").partition(":")[0]
+        if name not in needed and name in nodes:
+            needed[name] = nodes[name]
+            waiting.extend(nodes[name].input)
+    yield from needed.values()
+    called = {name for node in needed.values() for name in _called(node)}
+    for name in sorted(_reachable(functions, called)):
+        yield from functions[name]
+
+
 def _forbidden(graph: Any) -> Iterator[str]:
     """Operations that touch files or run Python, anywhere but in what saves and restores the variables themselves."""
     functions = {function.signature.name: function.node_def for function in graph.graph_def.library.function}

@@ -26,7 +26,7 @@ def metadata(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_versions(dlkit) -> None:
     """dlkit's, Python's and those of what it needs."""
     report = json.loads(dlkit("doctor", "--json").out)
-    assert set(report) == {"dlkit", "python", "packages", "devices"}
+    assert set(report) == {"dlkit", "python", "packages", "devices", "tools"}
     assert (report["dlkit"], report["python"]) == (__version__, platform.python_version())
 
 
@@ -63,9 +63,9 @@ def test_without_metadata_it_still_reports(dlkit, monkeypatch: pytest.MonkeyPatc
 
 
 def test_devices(dlkit) -> None:
-    """Processor with its int8 extensions, memory, GPU."""
+    """Processor with its int8 extensions, memory, GPU, and what the GPU accelerator would run on."""
     devices = {d["kind"]: d["found"] for d in json.loads(dlkit("doctor", "--json").out)["devices"]}
-    assert set(devices) == {"CPU", "memory", "GPU"}
+    assert set(devices) == {"CPU", "memory", "GPU", "Vulkan"}
     assert "cores usable" in devices["CPU"]
     assert devices["memory"].endswith("B")
 

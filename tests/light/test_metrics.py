@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from dlkit.metrics import (
+    CAP_DB,
+    FAR,
     Naive,
     accuracy,
+    as_softmax_reads,
     auc,
     beside_naive,
     frechet_distance,
@@ -17,6 +20,7 @@ from dlkit.metrics import (
     mean_squared_error,
     psnr_db,
     skill,
+    sqnr_db,
     squared_errors,
     top_accuracy,
 )
@@ -168,3 +172,95 @@ def test_there_is_no_skill_where_the_last_value_stays() -> None:
     given = np.ones((2, 3, 1), np.float32)
     assert np.isnan(skill(given[:, :1], given[:, :1], given))
     assert np.isnan(skill(given[:, :1] + 1, np.full((2, 1, 1), NAN, np.float32), given))
+
+
+def scores(*shape: int) -> np.ndarray:
+    """(..., 10) scores of a classifier that is sure of its class: it is 15 above the next, others far below."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(-30, 15, (*shape, 10)).astype(np.float32)
+    first = rng.integers(10, size=shape)
+    np.put_along_axis(values, first[..., None], 15 + values.max(axis=-1, keepdims=True), axis=-1)
+    return values
+
+
+def shares(exponents: np.ndarray) -> np.ndarray:
+    powers = np.exp(exponents - exponents.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def test_what_a_softmax_makes_nothing_of_is_no_noise() -> None:
+    """Scores that were clipped on purpose, 12 below the largest, lose no decibels; a softmax sees no difference."""
+    wide = scores(50)
+    clipped = np.maximum(wide, wide.max(axis=-1, keepdims=True) - np.float32(FAR))
+    assert sqnr_db(wide, clipped, softmax_follows=True) == CAP_DB
+    assert sqnr_db(wide, clipped, softmax_follows=False) < 10
+    assert np.abs(shares(wide) - shares(clipped)).max() < 1e-4
+
+
+def test_what_a_softmax_can_tell_is_noise() -> None:
+    """Scores that were clipped 6 below the largest, too soon, lose decibels."""
+    near = np.array([[0.0, -8.0, -11.0], [-4.0, -10.0, 0.0]], np.float32)
+    assert sqnr_db(near, np.maximum(near, -6), softmax_follows=True) < 15
+    assert sqnr_db(near, np.maximum(near, -6), softmax_follows=True) == pytest.approx(
+        sqnr_db(near, np.maximum(near, -6) + 3, softmax_follows=True), abs=1e-3
+    )
+
+
+def test_scores_that_are_all_near_are_compared_as_they_are() -> None:
+    """About the mean of their row: a tenth more of everything is 20 dB."""
+    near = np.array([[5.0, -5.0, 0.0], [2.0, 1.0, -3.0]], np.float32)
+    assert sqnr_db(near, near * np.float32(1.1), softmax_follows=True) == pytest.approx(20.0, abs=1e-4)
+
+
+BROKEN = {
+    "noise": lambda wide: np.random.default_rng(1).normal(0, 15, wide.shape).astype(np.float32),
+    "constant": np.zeros_like,
+    "one answer to all": lambda wide: np.broadcast_to(wide[:1], wide.shape),
+    "another class": lambda wide: np.roll(wide, 1, axis=-1),
+    "other rows": lambda wide: np.roll(wide, 1, axis=0),
+    "the other way round": np.negative,
+    "NaN": lambda wide: np.where(np.arange(10) == 3, np.nan, wide),
+    "one NaN": lambda wide: np.where(np.arange(wide.size).reshape(wide.shape) == 77, np.nan, wide),
+    "infinite": lambda wide: np.where(np.arange(10) == 3, np.inf, wide),
+    "nothing": lambda wide: np.full_like(wide, -np.inf),
+}
+"""What a file may make of good scores, none of which is one."""
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_broken_file_is_no_signal_above_its_noise(how: str) -> None:
+    """Also of a classifier whose other scores a softmax makes nothing of: below 5 dB, or NaN."""
+    wide = scores(50)
+    assert not sqnr_db(wide, BROKEN[how](wide), softmax_follows=True) >= 5.0
+
+
+def test_one_wrong_class_in_fifty_costs_decibels() -> None:
+    """It is as much noise as 1 / 25 of the signal: each of two scores is 12 off."""
+    wide = scores(50)
+    wide[0] = -np.float32(40) * np.arange(10)
+    wrong = wide.copy()
+    wrong[0, :2] = wide[0, 1::-1]
+    assert 13 < sqnr_db(wide, wrong, softmax_follows=True) < 18
+
+
+def test_a_class_that_is_ruled_out_may_be_at_minus_infinity() -> None:
+    """Its share is 0, as that of a score of -100 is."""
+    wide = np.array([[0.0, -1.0, -100.0]], np.float32)
+    ruled_out = np.array([[0.0, -1.0, -np.inf]], np.float32)
+    assert sqnr_db(wide, ruled_out, softmax_follows=True) == CAP_DB
+
+
+def test_a_softmax_reads_the_last_axis() -> None:
+    """Of a classifier of every step, what is added to one step's scores changes nothing, nor is it told by others'."""
+    steps = scores(4, 6)
+    moved = steps + 100 * np.arange(6, dtype=np.float32)[:, None]
+    assert sqnr_db(steps, moved, softmax_follows=True) > 100
+    assert sqnr_db(steps, moved, softmax_follows=False) < 0
+    by_rows = sqnr_db(steps.reshape(24, 10), steps.reshape(24, 10) * np.float32(0.9), softmax_follows=True)
+    assert sqnr_db(steps, steps * np.float32(0.9), softmax_follows=True) == pytest.approx(by_rows)
+
+
+def test_nothing_is_left_of_scores_that_are_all_alike() -> None:
+    """Not so much as rounding, so that they are no signal; whatever their type."""
+    for dtype in (np.float32, np.float64):
+        assert not as_softmax_reads(np.full((3, 10), 0.1, dtype)).any()

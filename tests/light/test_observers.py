@@ -7,7 +7,6 @@ import pytest
 
 from dlkit.calibration.observers import (
     BINS,
-    FAR,
     OBSERVERS,
     STEPS,
     Histogram,
@@ -16,6 +15,7 @@ from dlkit.calibration.observers import (
     scores_observer_of,
 )
 from dlkit.errors import UnknownName
+from dlkit.metrics import FAR
 
 
 def shown(method: str, *samples: np.ndarray) -> Observer:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 from board import write_board
+from short import short_recipe
 
 from dlkit.bundle.loading import load_bundle
 from dlkit.errors import VerificationRefused
-from dlkit.pipeline import export
+from dlkit.pipeline import export, train
 
 
 def test_a_board_with_room(trained, tmp_path: Path) -> None:
@@ -26,3 +27,13 @@ def test_a_board_without(trained, tmp_path: Path) -> None:
     with pytest.raises(VerificationRefused, match=r"refused for my-board .* but my-board has 1,000"):
         export(trained, target=str(write_board(tmp_path, flash_bytes=1000)), out=tmp_path)
     assert not (tmp_path / "short" / "my-board-int8").exists()
+
+
+def test_a_model_whose_board_is_gone(tmp_path: Path) -> None:
+    """A model that was trained for a board of one's own is exported to another target without that board's file."""
+    board = write_board(tmp_path)
+    recipe = short_recipe(training={"epochs": 1}, export={"target": str(board)})
+    train(recipe, tmp_path)
+    board.unlink()
+    bundle, _ = export("short", target="cpu", out=tmp_path, force=True)
+    assert bundle.folder.name == "cpu-int8"

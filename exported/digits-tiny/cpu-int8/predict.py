@@ -222,6 +222,8 @@ PURPOSES = {
     "tensorflow_datasets": ("tensorflow-datasets", "reading data sets of TFDS"),
     "ray": ("ray[train]", "starting workers on a Ray cluster"),
     "tflite_micro": ("dlkit[micro]", "asking what memory a microcontroller needs for a file"),
+    "ethosu": ("dlkit[ethos-u]", "compiling for an Ethos-U"),
+    "openvino": ("dlkit[openvino]", "a second reader of models for servers"),
     "ai_edge_litert": ("ai-edge-litert", "reading or running a .tflite file"),
 }
 
@@ -305,6 +307,9 @@ def native_noise_aside() -> AbstractContextManager[None]:
 CAP_DB = 200.0
 """Where there is no noise at all."""
 NAN = float("nan")
+FAR = 12.0
+"""What is so much below the largest score of its row has less than 1 / 160,000 of that one's share after a softmax; 8
+bits count shares in 1 / 256."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -443,22 +448,42 @@ def psnr_db(error: float, peak: float) -> float:
 def sqnr_db(signal: NDArray[np.float32], noisy: NDArray[np.float32], *, softmax_follows: bool) -> float:
     """10 log10 of the energy of `signal` about its mean over the energy of `noisy − signal`.
 
-    Where a softmax follows, a constant added to all scores of a sample changes nothing; the mean of
-    each sample is therefore taken from the signal and from the noise. Elsewhere it is noise like any
-    other, and the signal is what varies over all samples and outputs. Capped at 200 dB; NaN if
-    either holds one, or if there is no signal.
+    Where a softmax follows, both are taken as it reads them, see `as_softmax_reads`. Elsewhere a constant added to
+    all outputs is noise like any other, and the signal is what varies over all samples and outputs.
+
+    Args:
+        signal, noisy: of one shape; where a softmax follows (..., classes), and its exponents.
+
+    Returns:
+        At most 200; NaN if either holds what is no finite number (a softmax makes nothing of one score that is -∞), or
+        if there is no signal.
     """
-    signal, difference = signal.astype(np.float64), noisy.astype(np.float64) - signal.astype(np.float64)
-    if softmax_follows:
-        axes = tuple(range(1, signal.ndim))
-        signal = signal - signal.mean(axis=axes, keepdims=True)
-        difference = difference - difference.mean(axis=axes, keepdims=True)
-    else:
-        signal = signal - signal.mean()
-    energy, noise = float(np.sum(signal**2)), float(np.sum(difference**2))
+    wanted, found = (as_softmax_reads(x) if softmax_follows else x.astype(np.float64) for x in (signal, noisy))
+    if not (np.isfinite(wanted).all() and np.isfinite(found).all()):
+        return NAN
+    energy, noise = float(np.sum((wanted - wanted.mean()) ** 2)), float(np.sum((found - wanted) ** 2))
     if not energy > 0.0:
         return NAN
     return CAP_DB if noise == 0.0 else _capped_db(energy / noise)
+
+
+def as_softmax_reads(scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """What counts of rows (..., classes) of a softmax's exponents: cut by `near`, and about the mean of each row.
+
+    A softmax acts on the last axis alone, so that a constant added to all scores of a row changes nothing; and what a
+    file makes of shares that no one can tell from 0 does not matter either. NaN in rows with a NaN, +∞, or nothing
+    but -∞.
+    """
+    kept: NDArray[np.float64] = near(scores).astype(np.float64)
+    with np.errstate(invalid="ignore"):  # ∞ - ∞
+        kept -= kept.max(axis=-1, keepdims=True)  # first, so that nothing is left of scores that are all alike
+        kept -= kept.mean(axis=-1, keepdims=True)
+    return kept
+
+
+def near(scores: NDArray[Any]) -> NDArray[Any]:
+    """Rows (..., classes) of a softmax's exponents: what is `FAR` below the largest of its row counts as no farther."""
+    return np.asarray(np.maximum(scores, scores.max(axis=-1, keepdims=True) - FAR))
 
 
 def same_first(a: NDArray[Any], b: NDArray[Any]) -> float:
@@ -644,9 +669,7 @@ class Session(NamedEnds):
         self._name = name
         self._places = _by_name(inputs, given), _by_name(outputs, computed)
         self.inputs, self.outputs = ({key: _format(end) for key, end in ends.items()} for ends in self._places)
-        if any(end.shape[:1] != (1,) for end in (*self.inputs.values(), *self.outputs.values())):
-            found = " → ".join(", ".join(str(e.shape) for e in ends.values()) for ends in (self.inputs, self.outputs))
-            raise ModelFileError(f"{name}: computes {found}; only files that take one sample at a time can be run")
+        _check_one_sample(name, self.inputs, self.outputs)
 
     def run_named(
         self, batch: Mapping[str, NDArray[Any]], advance: Callable[[int, int], None] | None = None
@@ -680,6 +703,29 @@ class Session(NamedEnds):
             self._interpreter.invoke()
         except (ValueError, RuntimeError) as error:
             raise _refused(self._name, error) from None
+
+
+def formats_of(model: Path) -> tuple[dict[str, TensorFormat], dict[str, TensorFormat]]:
+    """Inputs and outputs of a file as a `Session` has them, without setting it up. Raises as that does."""
+    _check_mark(model, str(model))
+    interpreter = require("ai_edge_litert.interpreter")
+    try:
+        with native_noise_aside():
+            plain = interpreter.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+            read = interpreter.Interpreter(**_source(model), experimental_op_resolver_type=plain)
+            given, computed = _signature_names(read)
+            ends = _by_name(read.get_input_details(), given), _by_name(read.get_output_details(), computed)
+    except (ValueError, RuntimeError) as error:
+        raise _refused(str(model), error) from None
+    inputs, outputs = ({name: _format(end) for name, end in side.items()} for side in ends)
+    _check_one_sample(str(model), inputs, outputs)
+    return inputs, outputs
+
+
+def _check_one_sample(name: str, inputs: dict[str, TensorFormat], outputs: dict[str, TensorFormat]) -> None:
+    if any(end.shape[:1] != (1,) for end in (*inputs.values(), *outputs.values())):
+        found = " → ".join(", ".join(str(e.shape) for e in ends.values()) for ends in (inputs, outputs))
+        raise ModelFileError(f"{name}: computes {found}; only files that take one sample at a time can be run")
 
 
 def _signature_names(interpreter: Any) -> tuple[dict[int, list[str]], dict[int, list[str]]]:
@@ -867,6 +913,23 @@ def message(module: str) -> Any:
     with native_noise_aside():
         require("tensorflow")
         return importlib.import_module(f"tensorflow.core.protobuf.{module}")
+
+
+def served_nodes(graph: Any, signature: str = SIGNATURE) -> Iterator[Any]:
+    """Every node that a signature's answers depend on: those of the graph, and those of the functions it calls."""
+    nodes = {node.name: node for node in graph.graph_def.node}
+    functions = {function.signature.name: function.node_def for function in graph.graph_def.library.function}
+    waiting = [info.name for info in graph.signature_def[signature].outputs.values()]
+    needed: dict[str, Any] = {}
+    while waiting:
+        name = waiting.pop().lstrip("^").partition(":")[0]
+        if name not in needed and name in nodes:
+            needed[name] = nodes[name]
+            waiting.extend(nodes[name].input)
+    yield from needed.values()
+    called = {name for node in needed.values() for name in _called(node)}
+    for name in sorted(_reachable(functions, called)):
+        yield from functions[name]
 
 
 def _forbidden(graph: Any) -> Iterator[str]:
