@@ -13,8 +13,8 @@ from one_operation import End, model_of, options
 from dlkit.bundle.loading import load_bundle
 from dlkit.errors import ModelFileError
 from dlkit.finishing import FINISHES, Finishing
-from dlkit.finishing._c_source import text
 from dlkit.finishing._c_source.program import program_of
+from dlkit.finishing._c_text import identifier
 from dlkit.progress import ignore
 from dlkit.schemes import SCHEMES
 from dlkit.targets import TARGETS
@@ -74,11 +74,11 @@ def test_names_that_are_no_c(tiny_bundle: Path, tmp_path: Path, name: str) -> No
     labels = (*HOSTILE, "last")
     write_sources(tiny_bundle / "model.tflite", tmp_path, name=name, labels=labels, count=1)
     assert run_here(tmp_path) == "PASS: 1 samples, every number as expected"
-    prefix = text.identifier(name)
+    prefix = identifier(name)
     (tmp_path / "labels.c").write_text(
         f'#include <stdio.h>\n#include <string.h>\n#include "model.h"\nint main(void) {{\n'
         f"    for (int i = 0; i < {prefix.upper()}_CLASSES; i++)\n"
-        f"        fwrite({prefix}_labels[i], 1, strlen({prefix}_labels[i]) + 1, stdout);\n    return 0;\n}}\n"
+        f"        fwrite({prefix}_class_names[i], 1, strlen({prefix}_class_names[i]) + 1, stdout);\n    return 0;\n}}\n"
     )
     sources = [str(tmp_path / file) for file in ("labels.c", "model.c", "kernels.c")]
     subprocess.run(["gcc", *STRICT, *sources, "-o", str(tmp_path / "labels")], check=True, timeout=100)
