@@ -27,6 +27,7 @@ TRIED: dict[str, dict[str, Any]] = {
 }
 """Network of the shelf → options: convolutions, depthwise ones, squeeze and excitation, transposed ones, loops that are
 unrolled."""
+LONG = ("dcgan28_generator", "mobilenet_v3_small")
 ON_BOARDS = ("cnn", "resnet8", "ds_cnn", "dense_autoencoder")
 
 
@@ -46,7 +47,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory):
     return made
 
 
-@pytest.mark.parametrize("name", TRIED)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in LONG else ()) for n in TRIED])
 def test_on_this_computer(sources, name: str) -> None:
     """Twenty random inputs; no warning from the compiler, nothing for the sanitizers."""
     assert run_here(sources(name)) == PASSED
