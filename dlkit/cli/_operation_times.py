@@ -42,22 +42,19 @@ def operations_as_dict(times: OperationTimes, operations: Sequence[TimedOperatio
     }
 
 
-def print_operations(name: str, times: OperationTimes, operations: Sequence[TimedOperation]) -> None:
+def print_operations(name: str, median_ms: float, times: OperationTimes, operations: Sequence[TimedOperation]) -> None:
     """The table, in the order in which kernels run; calls are told where a loop makes more than one."""
     click.echo(f"\n{printable(name)}: {times.runs} inferences, {_threads(times.threads)}")
     rows = [
         (o.operation or "-", ", ".join(o.layers) or "-", _called(o), "XNNPACK" if o.kernel.delegated else "LiteRT",
-         *_figures(o.kernel.mean_us, times))
+         f"{o.kernel.mean_us:.1f}", f"{_share(o.kernel.mean_us, times):.1%}")
         for o in operations
     ]  # fmt: skip
-    rest = times.whole_us - times.counted_us
-    sums = (("sum", times.counted_us), ("the rest", rest), ("whole", times.whole_us))
-    rows += [(what, "", "", "", *_figures(us, times)) for what, us in sums]
+    rows.append(("sum", "", "", "", f"{times.counted_us:.1f}", f"{_share(times.counted_us, times):.1%}"))
     print_table(("operation", "layer", "kernel", "of", "mean µs", "share"), rows, right=(4, 5))
-    click.echo(
-        "The rest is what lies between kernels, the profiler's own share, and what is rounded down: of a kernel of"
-    )
-    click.echo("XNNPACK's only whole microseconds are counted.")
+    click.echo(f"a whole inference: {1e3 * median_ms:.1f} µs, and {times.whole_us:.1f} µs with the profiler on")
+    if any(o.kernel.delegated for o in operations):
+        click.echo("of XNNPACK's kernels whole microseconds are counted, rounded down")
 
 
 def _called(operation: TimedOperation) -> str:
@@ -65,13 +62,9 @@ def _called(operation: TimedOperation) -> str:
     return kernel.kernel if kernel.calls == 1 else f"{kernel.kernel}, {kernel.calls} times"
 
 
-def _figures(us: float, times: OperationTimes) -> tuple[str, str]:
-    return f"{us:.1f}", f"{_share(us, times):.1%}"
-
-
 def _share(us: float, times: OperationTimes) -> float:
-    """Of the whole; a whole too short for the clock is told as 0."""
-    return us / times.whole_us if times.whole_us > 0 else 0.0
+    """Of the sum; where all are too short for the clock, 0."""
+    return us / times.counted_us if times.counted_us > 0 else 0.0
 
 
 def _threads(count: int) -> str:

@@ -92,8 +92,8 @@ def command(
         ])  # fmt: skip
         return
     _print_timings(cases, timings)
-    for case, profile in zip(cases, profiles, strict=False):
-        print_operations(case.name, *profile)
+    for case, timing, profile in zip(cases, timings, profiles, strict=False):
+        print_operations(case.name, timing.median_ms, *profile)
 
 
 def _model(name: str) -> tuple[Path, bool]:

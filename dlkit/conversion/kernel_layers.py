@@ -68,7 +68,10 @@ def matched(found: Sequence[Operation], kernels: Sequence[KernelTime]) -> list[T
             by_kernel[place] = found[kernel.number]
             taken.add(kernel.number)
     for called, names in KINDS:
-        places = [n for n, kernel in enumerate(kernels) if kernel.delegated and kind_of_kernel(kernel) in called]
+        places = [
+            place for place, kernel in enumerate(kernels)
+            if kernel.delegated and kernel.subgraph == 0 and kind_of_kernel(kernel) in called
+        ]  # fmt: skip
         theirs = [one for n, one in enumerate(found) if n not in taken and one.name in names]
         if len(places) == len(theirs):
             by_kernel.update(zip(places, theirs, strict=True))

@@ -39,7 +39,7 @@ class Event(NamedTuple):
         kind: `WHOLE`, `BUILT_IN`, `OF_DELEGATE` or another.
         elapsed_us: whole microseconds, rounded down.
         number: place of the operation: in its subgraph, or among the delegate's.
-        subgraph: of a `BUILT_IN` one.
+        subgraph: that it is in; 0 is the main one.
     """
 
     tag: str

@@ -27,7 +27,7 @@ class KernelTime:
         kernel: "Convolution (NHWC, QC8) IGEMM" is XNNPACK's; an operation's name is LiteRT's own kernel.
         delegated: whether it is XNNPACK's.
         number: of LiteRT's own, the operation's place in its subgraph; of XNNPACK's, the place among its kernels.
-        subgraph: of LiteRT's own; 0 is the main one.
+        subgraph: 0 is the main one, others are what loops and branches run.
         calls: in one inference; more than 1 inside a loop.
         mean_us, min_us: microseconds in one inference, see `OperationTimes`. XNNPACK counts whole ones, rounded down.
     """
@@ -49,7 +49,8 @@ class OperationTimes:
     processor, and one such turn is longer than most operations.
 
     Attributes:
-        whole_us: mean of an inference, by the same clock.
+        whole_us: mean of an inference by the same clock: with the profiler's own share, which is about 20 µs, and far
+            more in a loop.
         runs: inferences that were timed, after a warm-up.
     """
 
@@ -60,7 +61,7 @@ class OperationTimes:
 
     @property
     def counted_us(self) -> float:
-        """The sum over the kernels: less than the whole by what is between them, and by what is rounded down."""
+        """The sum over the kernels."""
         return sum(kernel.mean_us for kernel in self.kernels)
 
 

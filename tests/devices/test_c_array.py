@@ -101,12 +101,15 @@ def test_what_firmware_sees(tmp_path: Path, language: str) -> None:
     assert seen["arena"] == recommended_arena(BUNDLE.model)
 
 
+@pytest.mark.parametrize("language", COMPILERS)
 @pytest.mark.parametrize("processor", ["cortex-m0plus", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55"])
-def test_on_the_processor(tmp_path: Path, processor: str) -> None:
+def test_on_the_processor(tmp_path: Path, processor: str, language: str) -> None:
     """Arm's compiler takes it for each, and puts the array where it cannot be written, aligned to 16 bytes."""
     compiler("arm-none-eabi-gcc", "arm-none-eabi-objdump")
     folder = written(tmp_path)
-    flags = ("-std=c99", f"-mcpu={processor}", "-mthumb", *WARNINGS, "-c", "model_data.c")
+    # -ffreestanding: a C++ compiler without C's library has no stdint.h of its own
+    flags = (*COMPILERS[language][1:], "-ffreestanding", f"-mcpu={processor}", "-mthumb", *WARNINGS)
+    flags = (*flags, "-c", "model_data.c", "-o", "model_data.o")
     assert compiled("arm-none-eabi-gcc", *flags, folder=folder) == ""
     said = subprocess.run(
         ["arm-none-eabi-objdump", "-h", "model_data.o"], cwd=folder, capture_output=True, text=True, check=True

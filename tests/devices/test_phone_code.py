@@ -85,6 +85,8 @@ def test_labels_stay_inside_their_strings(tiny: Bundle, language: str) -> None:
     assert "\x07" not in code
 
 
+@pytest.mark.slow  # compiles Kotlin
+@pytest.mark.full
 def test_labels_of_a_phone_are_those_of_the_bundle(tiny: Bundle, tmp_path: Path) -> None:
     """Kotlin reads the same characters out of its strings."""
     record = heard(tiny, tiny.prepared(finishing_of(tiny, "android").samples))
@@ -94,6 +96,7 @@ def test_labels_of_a_phone_are_those_of_the_bundle(tiny: Bundle, tmp_path: Path)
     assert said == ["." + " ".join(map(str, each)) for each in units]
 
 
+@pytest.mark.slow  # compiles Kotlin
 def test_the_class_answers_as_litert_does(tiny: Bundle, tmp_path: Path) -> None:
     """It gives LiteRT the very bytes that dlkit gives it, reads its bytes alike, and its own check passes."""
     given = finishing_of(tiny, "android")
@@ -114,6 +117,8 @@ def test_the_class_answers_as_litert_does(tiny: Bundle, tmp_path: Path) -> None:
     assert said[2] == tiny.labels[int(samples["output output"][0].argmax())]
 
 
+@pytest.mark.slow  # compiles Kotlin
+@pytest.mark.full
 def test_a_phone_that_answers_otherwise_is_found(tiny: Bundle, tmp_path: Path) -> None:
     """The class' own check names the sample, the output and both numbers."""
     given = finishing_of(tiny, "android")
@@ -170,6 +175,7 @@ def fitted(tiny: Bundle, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return kotlin_says(code, main, folder, heard(tiny, tiny.prepared(given.samples)), *files)
 
 
+@pytest.mark.slow  # compiles Kotlin
 @pytest.mark.parametrize("kind", range(len(FITTED)), ids=["-".join((mode, resize)) for mode, _, resize in FITTED])
 def test_pictures_become_what_they_were_in_training(fitted: list[str], kind: int) -> None:
     """Larger, smaller and narrow ones, partly transparent: value for value as dlkit makes them by Pillow."""
@@ -211,6 +217,7 @@ def stored(tiny: Bundle, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return kotlin_says(both(tiny)["kotlin"], main, tmp_path_factory.mktemp("stored"), nothing, *files)
 
 
+@pytest.mark.slow  # compiles Kotlin
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_dtype_is_stored_and_read_as_dlkit_does(stored: list[str], dtype: str) -> None:
     """Halves to even, ends cut off; back to the same real numbers."""
@@ -222,6 +229,8 @@ def test_every_dtype_is_stored_and_read_as_dlkit_does(stored: list[str], dtype: 
     np.testing.assert_array_equal(numbers(back), end.dequantize(wanted))
 
 
+@pytest.mark.slow  # compiles Kotlin
+@pytest.mark.full
 def test_a_model_of_no_known_task(tiny: Bundle, tmp_path: Path) -> None:
     """It is run and checked, and claims nothing more."""
     codes = both(tiny, task="")
@@ -236,6 +245,8 @@ def test_a_model_of_no_known_task(tiny: Bundle, tmp_path: Path) -> None:
     assert not any("classify" in code or "LABELS" in code.upper() for code in codes.values())
 
 
+@pytest.mark.slow  # compiles Kotlin
+@pytest.mark.full
 def test_a_forecast_is_told_in_raw_values(tiny: Bundle, tmp_path: Path) -> None:
     """Each feature by its own scale, as dlkit tells it."""
     forecast = preprocessing_for("standard", (5, 2), None, (-10.0, 10.0), "pad", ((3.0, -1.0), (2.0, 0.25)))
@@ -254,6 +265,8 @@ def test_a_forecast_is_told_in_raw_values(tiny: Bundle, tmp_path: Path) -> None:
     assert parsed(code_of(swift_step.make(as_float(given))), "swift") == []
 
 
+@pytest.mark.slow  # compiles Kotlin
+@pytest.mark.full
 def test_a_generator_makes_pixels_of_a_class_that_it_is_told(tiny: Bundle, tmp_path: Path) -> None:
     """Noise stays in its range, the class is one-hot behind it, and pixels are dlkit's."""
     names = ["zero", "one", "two", "three"]

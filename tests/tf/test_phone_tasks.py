@@ -19,6 +19,8 @@ from dlkit.trained import load_trained
 pytestmark = pytest.mark.tf
 
 
+@pytest.mark.slow  # compiles Kotlin
+@pytest.mark.full
 def test_an_auto_encoder_on_a_phone(tmp_path: Path) -> None:
     """What it gives again, how far that is from what it was given, and whether that is too far; files in the bundle."""
     recipe = short_recipe(
@@ -59,6 +61,8 @@ def test_an_auto_encoder_on_a_phone(tmp_path: Path) -> None:
         assert beyond == str(errors[n] > manifest["anomaly"]["threshold"]).lower()
 
 
+@pytest.mark.slow  # compiles Kotlin
+@pytest.mark.full
 def test_a_network_with_a_state_on_a_phone(lstm_models: Path, tmp_path: Path) -> None:
     """Each inference begins anew, as `Session` has it: the code of such a file makes an interpreter for each."""
     bundle, _ = export(load_trained(lstm_models / "lstm"), "int8_float_io", "ios", out=tmp_path)
