@@ -25,7 +25,6 @@ def command(bundle: str, port: int, shown: bool) -> None:
 
     \b
     Example:
-      dlkit export digits --target web
       dlkit serve exported/digits/web-int8_float_io
       dlkit serve exported/digits/web-int8_float_io --port 0 --open
     """
