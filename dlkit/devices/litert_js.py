@@ -71,4 +71,4 @@ def answers(
     return run_in_browser(file, inputs)
 
 
-LITERT_JS = Runtime("litert_js", "LiteRT.js in a browser, with WebAssembly or WebGPU", examine, answers)
+LITERT_JS = Runtime("litert_js", "LiteRT.js (WebAssembly) in Chromium", examine, answers)

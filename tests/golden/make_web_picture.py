@@ -32,7 +32,7 @@ def main(bundle: Path) -> None:
             draw(page, *FOUR)
             page.wait_for_function("() => document.querySelector('#latency').textContent.includes('ms')")
             page.wait_for_timeout(500)
-            content = page.screenshot()
+            content = page.screenshot(full_page=True)
         browser.close()
     small = Image.open(io.BytesIO(content)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
     small.save(PICTURE, "PNG", optimize=True)
