@@ -51,9 +51,7 @@ def conv(height: int, width: int, channels: int, outputs: int, **given: Any) -> 
     table = options("Conv2D", **{"strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1, **given})
     kernel = weights(outputs, 3, 2, channels // groups, axis=0, per_channel=per_channel)
     found = after(height, width, 3, 2, table)
-    return model_of(
-        "CONV_2D", [end(1, height, width, channels), kernel, bias(outputs)], [end(1, *found, outputs)], table
-    )
+    return model_of("CONV_2D", [end(1, height, width, channels), kernel, bias(outputs)], [end(1, *found, outputs)], table)
 
 
 def after(height: int, width: int, kernel_height: int, kernel_width: int, table: Any) -> tuple[int, int]:
@@ -71,14 +69,7 @@ def after(height: int, width: int, kernel_height: int, kernel_width: int, table:
 def depthwise(multiplier: int, **given: Any) -> bytes:
     table = options(
         "DepthwiseConv2D",
-        **{
-            "strideH": 1,
-            "strideW": 1,
-            "dilationHFactor": 1,
-            "dilationWFactor": 1,
-            "depthMultiplier": multiplier,
-            **given,
-        },
+        **{"strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1, "depthMultiplier": multiplier, **given},
     )
     channels = 3 * multiplier
     found = after(7, 6, 3, 3, table)

@@ -103,12 +103,8 @@ def _end(macro: str, name: str, tensor: Tensor) -> str:
 
 def _parameters(program: Program) -> str:
     graph = program.graph
-    ends = [
-        f"const {END_TYPES[tensor.dtype]} *{end}" for tensor, end in zip(graph.inputs, _called(graph.inputs, "input"))
-    ]
-    ends += [
-        f"{END_TYPES[tensor.dtype]} *{end}" for tensor, end in zip(graph.outputs, _called(graph.outputs, "output"))
-    ]
+    ends = [f"const {END_TYPES[tensor.dtype]} *{end}" for tensor, end in zip(graph.inputs, _called(graph.inputs, "input"))]
+    ends += [f"{END_TYPES[tensor.dtype]} *{end}" for tensor, end in zip(graph.outputs, _called(graph.outputs, "output"))]
     return ", ".join(ends)
 
 
@@ -228,8 +224,7 @@ def self_test(
         for tensor, end, name in zip(tensors, ends, names, strict=True)
     )
     found = "".join(
-        f"    static {END_TYPES[t.dtype]} {end}[{macro}_{end.upper()}_SIZE];\n"
-        for t, end in zip(graph.outputs, outputs)
+        f"    static {END_TYPES[t.dtype]} {end}[{macro}_{end.upper()}_SIZE];\n" for t, end in zip(graph.outputs, outputs)
     )
     given = ", ".join([f"{end}s + sample * {macro}_{end.upper()}_SIZE" for end in inputs] + outputs)
     compared = "".join(

@@ -36,9 +36,7 @@ def string(text: str) -> str:
     '"\\042\\303\\274\\042"'
     """
     plain = {byte for byte in range(32, 127)} - set(b'"\\?%')
-    return (
-        '"' + "".join(chr(byte) if byte in plain else f"\\{byte:03o}" for byte in text.encode(errors="replace")) + '"'
-    )
+    return '"' + "".join(chr(byte) if byte in plain else f"\\{byte:03o}" for byte in text.encode(errors="replace")) + '"'
 
 
 def comment(text: str) -> str:
