@@ -31,11 +31,9 @@ def examine(file: Path, target: Target, advance: Advance) -> Verdict:
     inspection = inspect_file(file)
     placements, blocks = placed(inspection, target, "CPU")
     blocks += promised(inspection, target) + _formats(inspection)
-    how, notes = "read; not run, as it cannot run", ()
-    if not blocks:
-        how, blocks, notes = _tried(file)
+    how, tried, notes = _tried(file) if not blocks else ("read; not run, as it cannot run", blocks, ())
     budget = Budget("download", inspection.size, target.flash_bytes or None)
-    return Verdict(target.name, how, placements, (budget,), blocks=blocks, notes=notes)
+    return Verdict(target.name, how, placements, (budget,), blocks=tried, notes=notes)
 
 
 def _formats(inspection: Inspection) -> tuple[str, ...]:
@@ -73,4 +71,4 @@ def answers(
     return run_in_browser(file, inputs)
 
 
-LITERT_JS = Runtime("litert_js", "LiteRT.js in a browser, with WebAssembly or WebGPU", examine, answers)
+LITERT_JS = Runtime("litert_js", "LiteRT.js (WebAssembly) in Chromium", examine, answers)

@@ -41,9 +41,7 @@ def litert_js() -> dict[str, bytes]:
     else:
         raise ExtraMissing(MISSING)
     try:
-        files = {
-            path: read_file(folder / package / inside, LARGEST_BYTES) for path, (package, inside) in FILES.items()
-        }
+        files = {path: read_file(folder / package / inside, LARGEST_BYTES) for path, (package, inside) in FILES.items()}
     except OSError as error:
         raise ExtraMissing(f"{folder / CORE} is not whole ({error.strerror}): npm install {CORE}@{VERSION}") from None
     # The packages' own source maps are left out, and a browser asked for them would complain.

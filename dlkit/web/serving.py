@@ -133,7 +133,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _not_allowed(self) -> None:
         self._refuse(HTTPStatus.METHOD_NOT_ALLOWED)
 
-    do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_TRACE = do_CONNECT = _not_allowed
+    def __getattr__(self, name: str) -> Any:
+        """Any other method, for the base class looks for a `do_NAME`."""
+        if name.startswith("do_"):
+            return self._not_allowed
+        raise AttributeError(name)
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """Only the command line prints."""
@@ -168,7 +172,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _refuse(self, status: HTTPStatus) -> None:
         self.close_connection = True  # whatever it sent along was not read
-        self._send(status, TYPES[".txt"], f"{status.value} {status.phrase}\n".encode(), with_body=self.command != "HEAD")
+        self._send(
+            status, TYPES[".txt"], f"{status.value} {status.phrase}\n".encode(), with_body=self.command != "HEAD"
+        )
 
     def _send(self, status: HTTPStatus, kind: str, content: bytes, *, with_body: bool = True) -> None:
         self.send_response(status)

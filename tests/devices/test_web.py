@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
 import json
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +40,13 @@ def made(dlkit, root: Path, browser_tools: None, tmp_path_factory: pytest.TempPa
     )  # fmt: skip
     assert said.code == 0, said.err
     return out / "digits-tiny" / "web-int8_float_io"
+
+
+class _Plain(http.server.SimpleHTTPRequestHandler):
+    """Files as they are, without a word."""
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        pass
 
 
 def answer(window: Any, but: str = "None yet.") -> str:
@@ -74,6 +84,30 @@ def test_a_digit_that_is_drawn(page: Any, made: Path, backend: str) -> None:  # 
         assert page.locator("#bars li").count() == 10
         assert page.locator("#backend").input_value() == backend
         assert not page.locator("#message").is_visible()
+
+
+@pytest.mark.tf
+def test_from_any_server(page: Any, made: Path) -> None:  # noqa: F811
+    """Python's own server sends none of the headers of `dlkit serve`, and the page needs none."""
+    plain = functools.partial(_Plain, directory=str(made / "web"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), plain) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        page.goto(f"http://127.0.0.1:{server.server_port}/")
+        page.wait_for_function(PASSED)
+        server.shutdown()
+
+
+@pytest.mark.tf
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", WEB.schemes)
+def test_every_scheme(made: Path, dlkit, scheme: str) -> None:
+    """What the target lists runs in the browser and agrees, else no bundle would be written."""
+    out = made.parent.parent
+    said = dlkit("export", "digits-tiny", "--target", "web", "--scheme", scheme, "--out", out, "--force", "--quiet")
+    assert said.code == 0, said.err
+    proof = json.loads((out / "digits-tiny" / f"web-{scheme}" / "report.json").read_text())["device"]
+    assert proof["samples"] == 16
+    assert proof["largest_gap"] <= (1.001 / 256 if "int8_float_io" in scheme else 1e-5)
 
 
 @pytest.mark.tf

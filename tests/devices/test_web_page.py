@@ -63,7 +63,9 @@ def picture(mode: str, width: int, height: int) -> Image.Image:
 
 def both(window: Any, content: bytes, preprocessing: Preprocessing) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Raw values, network input and pixels again: as the page has them, and as Python does."""
-    found = window.evaluate(PROGRAM, [base64.b64encode(content).decode(), json.loads(json.dumps(preprocessing.as_dict()))])
+    found = window.evaluate(
+        PROGRAM, [base64.b64encode(content).decode(), json.loads(json.dumps(preprocessing.as_dict()))]
+    )
     assert isinstance(found, list), found
     raw = preprocessing.raw_image(open_image(content, "it"), "it")
     given = preprocessing.apply(raw[np.newaxis])

@@ -110,8 +110,12 @@ def test_a_post_from_another_site() -> None:
     with serving(made):
         assert ask(made, "/x", "POST", Origin="http://evil.example")[0] == 403
         assert ask(made, "/x", "POST")[0] == 403
-        assert ask(made, "/x", "POST", Origin=f"http://127.0.0.1:{made.server_port}", **{"Content-Length": "-1"})[0] == 400
-        assert ask(made, "/x", "POST", Origin=f"http://127.0.0.1:{made.server_port}", **{"Content-Length": "0"})[0] == 200
+        assert (
+            ask(made, "/x", "POST", Origin=f"http://127.0.0.1:{made.server_port}", **{"Content-Length": "-1"})[0] == 400
+        )
+        assert (
+            ask(made, "/x", "POST", Origin=f"http://127.0.0.1:{made.server_port}", **{"Content-Length": "0"})[0] == 200
+        )
     assert received == [("x", b"")]
 
 
@@ -122,7 +126,9 @@ def test_loopback_alone(server: Server) -> None:
 
 def test_a_port_in_use(server: Server) -> None:
     """It is said in one line, with what to type."""
-    with pytest.raises(DlkitError, match=r"cannot serve on port \d+: Address already in use; --port 0 takes a free one"):
+    with pytest.raises(
+        DlkitError, match=r"cannot serve on port \d+: Address already in use; --port 0 takes a free one"
+    ):
         Server(lambda path: None, server.server_port)
 
 

@@ -3,6 +3,14 @@
 
 import { Model } from "./engine.js";
 
+// LiteRT tells why in the console, and throws little more than that.
+const told = [];
+const print = console.error;
+console.error = (...words) => {
+  if (String(words[0]).includes("ERROR")) told.push(words.join(" "));
+  print.call(console, ...words);
+};
+
 const job = await (await fetch("job.json")).json();
 
 async function floats(name) {
@@ -42,5 +50,6 @@ try {
   await answers();
   await post("done", "");
 } catch (error) {
-  await post("failed", String(error?.message ?? error).slice(0, 2000));
+  const why = told.map((line) => line.replace(/^.*?ERROR:? *(\[[^\]]*\])? */s, "")).filter(Boolean);
+  await post("failed", [error?.message ?? error, ...why].join("; ").slice(0, 2000));
 }
