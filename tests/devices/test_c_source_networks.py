@@ -19,7 +19,7 @@ TRIED: dict[str, dict[str, Any]] = {
     "resnet8": {},
     "ds_cnn": {},
     "mobilenet_v1_025_96": {},
-    "mobilenet_v3_small": {"input_shape": (32, 32, 3), "width": 0.35},
+    "mobilenet_v3_small": {"input_shape": (32, 32, 3), "width": 0.35, "classes": 10},
     "convolutional_autoencoder": {},
     "dense_autoencoder": {},
     "dcgan28_generator": {},

@@ -51,7 +51,9 @@ def conv(height: int, width: int, channels: int, outputs: int, **given: Any) -> 
     table = options("Conv2D", **{"strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1, **given})
     kernel = weights(outputs, 3, 2, channels // groups, axis=0, per_channel=per_channel)
     found = after(height, width, 3, 2, table)
-    return model_of("CONV_2D", [end(1, height, width, channels), kernel, bias(outputs)], [end(1, *found, outputs)], table)
+    return model_of(
+        "CONV_2D", [end(1, height, width, channels), kernel, bias(outputs)], [end(1, *found, outputs)], table
+    )
 
 
 def after(height: int, width: int, kernel_height: int, kernel_width: int, table: Any) -> tuple[int, int]:
@@ -69,7 +71,14 @@ def after(height: int, width: int, kernel_height: int, kernel_width: int, table:
 def depthwise(multiplier: int, **given: Any) -> bytes:
     table = options(
         "DepthwiseConv2D",
-        **{"strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1, "depthMultiplier": multiplier, **given},
+        **{
+            "strideH": 1,
+            "strideW": 1,
+            "dilationHFactor": 1,
+            "dilationWFactor": 1,
+            "depthMultiplier": multiplier,
+            **given,
+        },
     )
     channels = 3 * multiplier
     found = after(7, 6, 3, 3, table)
@@ -187,7 +196,9 @@ CASES = {
     "to float": lambda: unary("DEQUANTIZE", options("Dequantize"), result=End((1, 50), dtype="float32")),
     "reshape": lambda: moved("RESHAPE", (1, 4, 6), result=(1, 24), others=[whole(1, 24)], table=options("Reshape")),
     "squeeze": lambda: moved("SQUEEZE", (1, 4, 1, 6), result=(1, 4, 6), table=options("Squeeze", squeezeDims=[2])),
-    "expand": lambda: moved("EXPAND_DIMS", (1, 4, 6), result=(1, 1, 4, 6), others=[whole(1)], table=options("ExpandDims")),
+    "expand": lambda: moved(
+        "EXPAND_DIMS", (1, 4, 6), result=(1, 1, 4, 6), others=[whole(1)], table=options("ExpandDims")
+    ),
     "concatenation": lambda: moved(
         "CONCATENATION", (1, 3, 4, 2), (1, 3, 4, 5), (1, 3, 4, 1), result=(1, 3, 4, 8),
         table=options("Concatenation", axis=3),
@@ -196,7 +207,8 @@ CASES = {
         "CONCATENATION", (1, 3, 4), (1, 2, 4), result=(1, 5, 4), table=options("Concatenation", axis=-2)
     ),
     "pad": lambda: moved(
-        "PAD", (1, 3, 4, 2), result=(1, 6, 5, 4), others=[pairs_of((0, 0), (1, 2), (0, 1), (2, 0))], table=options("Pad")
+        "PAD", (1, 3, 4, 2), result=(1, 6, 5, 4), others=[pairs_of((0, 0), (1, 2), (0, 1), (2, 0))],
+        table=options("Pad"),
     ),
     "nearest": lambda: moved(
         "RESIZE_NEAREST_NEIGHBOR", (1, 3, 4, 2), result=(1, 6, 8, 2), others=[whole(6, 8)],

@@ -41,7 +41,7 @@ def channel_factors(given: Tensor, weights: Tensor, result: Tensor, channels: in
 
 
 def dense_factors(given: Tensor, weights: Tensor, result: Tensor, units: int) -> tuple[list[int], list[int]]:
-    """The same of a fully connected layer; LiteRT multiplies the scales as float32 where there is one for all weights."""
+    """The same of a fully connected layer; of one scale for all weights LiteRT has the product in float32."""
     if len(weights.scales) > 1:
         return channel_factors(given, weights, result, units)
     multiplier, shift = multiplier_and_shift(float(given.scales[0] * weights.scales[0]) / result.scale)

@@ -13,7 +13,7 @@ import numpy as np
 from dlkit.finishing._c_source import arithmetic
 from dlkit.finishing._c_source.graph import Operation, Tensor
 from dlkit.finishing._c_source.moving import MOVES
-from dlkit.finishing._c_source.steps import Call, Constant, Step
+from dlkit.finishing._c_source.steps import Call, Constant, Fields, Step
 from dlkit.finishing._c_source.strides import broadcast_steps, fewer_dimensions
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def conv_2d(operation: Operation) -> Step:
         raise ValueError("with groups of channels that are not alike")
     bias = _bias_of(operation, 2, channels)
     _sums(given, stored, bias)
-    fields = {
+    fields: Fields = {
         **_sizes(given, result),
         **_windows(given, result, options, (height, width)),
         "kernel_channels": seen,
@@ -132,7 +132,7 @@ def depthwise_conv_2d(operation: Operation) -> Step:
     _, height, width, channels = stored.shape
     bias = _bias_of(operation, 2, channels)
     _sums(given, np.moveaxis(stored, -1, 0), bias)
-    fields = {
+    fields: Fields = {
         **_sizes(given, result),
         **_windows(given, result, options, (height, width)),
         "kernel_channels": 1,
@@ -152,7 +152,7 @@ def transpose_conv(operation: Operation) -> Step:
     channels, height, width, _ = stored.shape
     bias = _bias_of(operation, 3, channels)
     _sums(given, stored, bias)
-    fields = {
+    fields: Fields = {
         **_sizes(given, result),
         **_windows(result, given, options, (height, width)),
         "kernel_channels": given.shape[3],
@@ -172,7 +172,7 @@ def fully_connected(operation: Operation) -> Step:
         raise ValueError("with weights in another order")
     bias = _bias_of(operation, 2, units)
     _sums(given, stored, bias)
-    fields = {
+    fields: Fields = {
         "rows": given.size // inputs,
         "inputs": inputs,
         "outputs": units,
@@ -231,7 +231,7 @@ def _paired(operation: Operation, function: str, factors: dict[str, int]) -> Ste
     steps = [broadcast_steps(tensor.shape, result.shape) for tensor in (a, b)]
     shape, (a_steps, b_steps) = fewer_dimensions(result.shape, steps, PAIR_DIMENSIONS)
     low, high = arithmetic.limits(operation.options.fusedActivationFunction, result)
-    fields: dict[str, int | list[int] | Constant] = {
+    fields: Fields = {
         "shape": shape, "a_steps": a_steps, "b_steps": b_steps,
         "a_zero": a.zero_point, "b_zero": b.zero_point, "out_zero": result.zero_point, "low": low, "high": high,
         **factors,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlkit.finishing._c_source.graph import Operation, Tensor
-from dlkit.finishing._c_source.steps import Call, Constant, Step
+from dlkit.finishing._c_source.steps import Call, Constant, Fields, Step
 from dlkit.finishing._c_source.strides import fewer_dimensions, steps_of
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def _moved(
     out_start: int = 0,
 ) -> Call:
     sizes, (inwards, outwards) = fewer_dimensions(shape, [in_steps, out_steps], MOVE_DIMENSIONS)
-    fields: dict[str, int | list[int] | Constant] = {
+    fields: Fields = {
         "shape": sizes, "in_steps": inwards, "out_steps": outwards, "in_start": in_start, "out_start": out_start,
     }  # fmt: skip
     return Call("nn_move", (given, result), "nn_moves", fields)
@@ -186,7 +186,7 @@ def resize_nearest_neighbor(operation: Operation) -> Step:
         Constant(name, _nearest(given.shape[axis], result.shape[axis], options.alignCorners, options.halfPixelCenters))
         for axis, name in ((1, "rows"), (2, "columns"))
     )
-    fields: dict[str, int | list[int] | Constant] = {
+    fields: Fields = {
         "in_width": given.shape[2], "out_height": result.shape[1], "out_width": result.shape[2],
         "channels": given.shape[3], "rows": rows, "columns": columns,
     }  # fmt: skip
@@ -201,7 +201,7 @@ def _nearest(given: int, found: int, align_corners: bool, half_pixels: bool) -> 
         nearest = np.floor(exact + np.float32(0.5))
     else:
         nearest = np.floor(places * (np.float32(given) / np.float32(found)))
-    return np.clip(nearest, 0, given - 1).astype(np.uint16)
+    return np.asarray(np.clip(nearest, 0, given - 1), np.uint16)
 
 
 MOVES: dict[str, Callable[[Operation], Step]] = {

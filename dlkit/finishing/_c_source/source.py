@@ -14,6 +14,7 @@ from dlkit.finishing._c_source import text
 from dlkit.finishing._c_source.graph import Tensor
 from dlkit.finishing._c_source.program import END_TYPES, Program
 from dlkit.finishing._c_source.steps import Call, Constant, Step
+from dlkit.finishing._c_text import comment, identifier, string_literal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,7 +40,7 @@ class Named:
 
     @property
     def prefix(self) -> str:
-        return text.identifier(self.name)
+        return identifier(self.name)
 
 
 def kernels() -> dict[str, str]:
@@ -61,9 +62,9 @@ def header(program: Program, named: Named) -> str:
     if named.labels:
         labels = (
             f"#define {macro}_CLASSES {len(named.labels)}\n\n/* Of the classes, in the order of the output; UTF-8. */\n"
-            f"extern const char *const {prefix}_labels[{macro}_CLASSES];\n"
+            f"extern const char *const {prefix}_class_names[{macro}_CLASSES];\n"
         )
-    return f"""/* The network "{text.comment(named.name)}", made by dlkit {text.comment(__version__)}.
+    return f"""/* The network "{comment(named.name)}", made by dlkit {comment(__version__)}.
  *
  * Compile model.c and kernels.c with your program; any C99 compiler does:
  *     arm-none-eabi-gcc -std=c99 -Os -mthumb -mcpu=cortex-m4 -c model.c kernels.c
@@ -79,7 +80,7 @@ def header(program: Program, named: Named) -> str:
 
 {ends}
 /* Of static memory beside the constants. */
-#define {macro}_ARENA_BYTES {program.memory.arena_bytes}
+#define {macro}_STATIC_BYTES {program.memory.arena_bytes}
 {labels}
 /* One inference. Inputs and outputs may not overlap. It uses static memory: one call at a time. */
 void {prefix}_infer({_parameters(program)});
@@ -89,12 +90,12 @@ void {prefix}_infer({_parameters(program)});
 
 
 def _nth(place: int, tensors: Sequence[Tensor]) -> str:
-    return f"_{place}" if len(tensors) > 1 else ""
+    return str(place) if len(tensors) > 1 else ""
 
 
 def _end(macro: str, name: str, tensor: Tensor) -> str:
     shape = ", ".join(str(n) for n in tensor.shape[1:]) or "1"
-    lines = f"/* {text.comment(name)}: {tensor.dtype} ({shape}) */\n#define {macro}_SIZE {tensor.size}\n"
+    lines = f"/* {comment(name)}: {tensor.dtype} ({shape}) */\n#define {macro}_SIZE {tensor.size}\n"
     if tensor.dtype != "float32" and len(tensor.scales) == 1:
         lines += f"#define {macro}_SCALE {text.real(tensor.scale)} /* {tensor.scale:.9g} */\n"
         lines += f"#define {macro}_ZERO_POINT ({tensor.zero_point})\n"
@@ -103,9 +104,13 @@ def _end(macro: str, name: str, tensor: Tensor) -> str:
 
 def _parameters(program: Program) -> str:
     graph = program.graph
-    ends = [f"const {END_TYPES[tensor.dtype]} *{end}" for tensor, end in zip(graph.inputs, _called(graph.inputs, "input"))]
-    ends += [f"{END_TYPES[tensor.dtype]} *{end}" for tensor, end in zip(graph.outputs, _called(graph.outputs, "output"))]
+    ends = [f"const {END_TYPES[tensor.dtype]} *{end}" for tensor, end in _with_names(graph.inputs, "input")]
+    ends += [f"{END_TYPES[tensor.dtype]} *{end}" for tensor, end in _with_names(graph.outputs, "output")]
     return ", ".join(ends)
+
+
+def _with_names(tensors: Sequence[Tensor], kind: str) -> list[tuple[Tensor, str]]:
+    return list(zip(tensors, _called(tensors, kind), strict=True))
 
 
 def _called(tensors: Sequence[Tensor], kind: str) -> list[str]:
@@ -119,8 +124,8 @@ def model(program: Program, named: Named) -> str:
     arena = f"static int8_t arena[{program.memory.arena_bytes}];\n\n" if program.memory.arena_bytes else ""
     labels = ""
     if named.labels:
-        strings = "".join(f"    {text.string(label)},\n" for label in named.labels)
-        labels = f"const char *const {named.prefix}_labels[{len(named.labels)}] = {{\n{strings}}};\n\n"
+        strings = "".join(f"    {string_literal(label)},\n" for label in named.labels)
+        labels = f"const char *const {named.prefix}_class_names[{len(named.labels)}] = {{\n{strings}}};\n\n"
     includes = '#include "model.h"\n\n#include <string.h>\n\n#include "kernels.h"\n\n'
     function = f"void {named.prefix}_infer({_parameters(program)}) {{\n{body}}}\n"
     return includes + labels + "".join(f"{part}\n" for part in writer.definitions) + arena + function
@@ -148,7 +153,7 @@ class _Writer:
         if number in self._program.memory.copied:
             return self._copied(step.operation.given, self._at(step.operation.result))
         lines = [self._call(call, f"{number}_{i}" if i else str(number)) for i, call in enumerate(step.calls)]
-        return f"    /* {text.comment(step.operation.name)} */\n" + "".join(lines) if lines else ""
+        return f"    /* {comment(step.operation.name)} */\n" + "".join(lines) if lines else ""
 
     def ends(self) -> str:
         """Outputs that are not where they belong: those that are an input, a constant, or another output."""
@@ -224,7 +229,8 @@ def self_test(
         for tensor, end, name in zip(tensors, ends, names, strict=True)
     )
     found = "".join(
-        f"    static {END_TYPES[t.dtype]} {end}[{macro}_{end.upper()}_SIZE];\n" for t, end in zip(graph.outputs, outputs)
+        f"    static {END_TYPES[t.dtype]} {end}[{macro}_{end.upper()}_SIZE];\n"
+        for t, end in _with_names(graph.outputs, "output")
     )
     given = ", ".join([f"{end}s + sample * {macro}_{end.upper()}_SIZE" for end in inputs] + outputs)
     compared = "".join(
@@ -232,8 +238,8 @@ def self_test(
         f"            wrong += {end}[i] != expected_{end}[sample * {macro}_{end.upper()}_SIZE + i];\n"
         for end in outputs
     )
-    return f"""/* Runs {count} samples and compares each output with what LiteRT's reference kernels give; the exit code is 0 if all are
- * the same.
+    return f"""/* Runs {count} samples and compares each output with what LiteRT's reference kernels give; the exit
+ * code is 0 if all are the same.
  */
 #include <stdio.h>
 

@@ -28,6 +28,10 @@ class Constant:
     values: NDArray[Any]
 
 
+Fields = Mapping[str, int | list[int] | Constant]
+"""Of a table: a number, a list of numbers, or what it points to, by the names that they have in kernels.h."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Call:
     """A call of a function, `function(&table, arguments…)`.
@@ -36,13 +40,13 @@ class Call:
         function: of kernels.h, or memset or memcpy.
         arguments: tensors, constants, and C expressions as they are, in order, behind the table.
         struct: the type of its table; "" where it has none.
-        fields: of the table: a number, a list of numbers, or a constant.
+        fields: of the table.
     """
 
     function: str
     arguments: tuple[Tensor | Constant | str, ...]
     struct: str = ""
-    fields: Mapping[str, int | list[int] | Constant] = dataclasses.field(default_factory=dict)
+    fields: Fields = dataclasses.field(default_factory=dict)
 
     @property
     def constants(self) -> tuple[Constant, ...]:

@@ -33,7 +33,7 @@ def broadcast_steps(shape: Sequence[int], result: Sequence[int]) -> list[int]:
 def fewer_dimensions(
     shape: Sequence[int], steps: Sequence[Sequence[int]], dimensions: int
 ) -> tuple[list[int], list[list[int]]]:
-    """The same walk over exactly `dimensions`: those of 1 are left out, and those that go on where the next ends joined.
+    """The same walk over exactly `dimensions`: those of 1 are left out, those that follow on each other joined.
 
     >>> fewer_dimensions((1, 2, 3, 4), [[24, 12, 4, 1], [0, 0, 0, 1]], 2)
     ([6, 4], [[4, 1], [0, 1]])

@@ -1,8 +1,7 @@
-"""Pieces of C source: identifiers, strings and arrays that are valid whatever a model or a class is called."""
+"""Arrays and numbers of C source; names and strings are those of `_c_text`."""
 
 from __future__ import annotations
 
-import re
 import textwrap
 from typing import TYPE_CHECKING, Any
 
@@ -14,38 +13,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WIDTH = 112
-LONGEST_NAME = 40
-
-
-def identifier(name: str) -> str:
-    """A prefix of identifiers like `name`: letters, digits and _, no digit or _ first.
-
-    >>> identifier("digits-8×8"), identifier("2 fast"), identifier("…")
-    ('digits_8_8', 'model_2_fast', 'model')
-    """
-    plain = re.sub(r"[^0-9a-z]+", "_", name.lower(), flags=re.ASCII).strip("_")[:LONGEST_NAME].rstrip("_")
-    return plain if plain[:1].isalpha() else f"model_{plain}".rstrip("_")
-
-
-def string(text: str) -> str:
-    r"""A string literal of the text in UTF-8.
-
-    What is not plainly printable is written as octal digits, three always, and so is ?, of which two begin a trigraph.
-
-    >>> string('"ü"')
-    '"\\042\\303\\274\\042"'
-    """
-    plain = {byte for byte in range(32, 127)} - set(b'"\\?%')
-    return '"' + "".join(chr(byte) if byte in plain else f"\\{byte:03o}" for byte in text.encode(errors="replace")) + '"'
-
-
-def comment(text: str) -> str:
-    """A text as it can stand in a comment: letters, digits and a few signs; others become _.
-
-    >>> comment("a*/b")
-    'a__b'
-    """
-    return re.sub(r"[^0-9A-Za-z ,.:;()_+-]", "_", text, flags=re.ASCII)
 
 
 def array(name: str, values: NDArray[Any]) -> str:
