@@ -20,7 +20,7 @@ MISSING = (
 QUIET = (
     "--headless", "--no-first-run", "--no-default-browser-check", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-extensions", "--disable-quic", "--disable-dev-shm-usage",
-    "--password-store=basic", "--use-mock-keychain", "--remote-debugging-port=0",
+    "--password-store=basic", "--use-mock-keychain",
 )  # fmt: skip
 """No window, nothing asked of the network, and it stays until it is ended."""
 SOFTWARE_GPU = (

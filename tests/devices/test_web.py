@@ -198,6 +198,29 @@ def test_a_model_that_is_not_the_bundles(page: Any, made: Path, tmp_path: Path) 
 
 
 @pytest.mark.tf
+def test_a_backend_that_computes_something_else(page: Any, made: Path) -> None:  # noqa: F811
+    """WebGPU is held against the samples before it is used; where it fails, the page stays with WebAssembly."""
+    with shown(page, made / "web"):
+        page.evaluate("""async () => {
+          const { Model } = await import("./engine.js");
+          const load = Model.load;
+          Model.load = async (content, backend, folder) => {
+            const model = await load.call(Model, content, backend, folder);
+            const run = model.run.bind(model);
+            model.run = async (values) => Object.fromEntries(
+              Object.entries(await run(values)).map(([name, numbers]) => [name, numbers.map((n) => n + 0.5)]));
+            return model;
+          };
+        }""")
+        page.select_option("#backend", "webgpu")
+        page.wait_for_selector("#message:visible")
+        assert "WebGPU cannot run this model here: it computes something else" in page.locator("#message").inner_text()
+        assert page.locator("#backend").input_value() == "wasm"
+        draw(page, *FOUR)
+        page.wait_for_function("() => document.querySelector('#answer').textContent.startsWith('4, ')")
+
+
+@pytest.mark.tf
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_everybody_can_use_it(page: Any, made: Path, scheme: str) -> None:  # noqa: F811
     """axe finds nothing against the page, in light and in dark, before and after an answer, on a phone's width."""
