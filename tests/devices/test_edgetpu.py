@@ -61,7 +61,8 @@ def test_one_partition(tmp_path: Path) -> None:
     verdict = checked(tmp_path, lambda model: rename(model, "RESHAPE", "GELU"))
     places = [(placement.operation, placement.place) for placement in verdict.placements]
     assert places == [
-        ("CONV_2D", "Edge TPU"), ("MAX_POOL_2D", "Edge TPU"), ("GELU", "CPU"), ("FULLY_CONNECTED", "CPU"), ("SOFTMAX", "CPU")
+        ("CONV_2D", "Edge TPU"), ("MAX_POOL_2D", "Edge TPU"),
+        ("GELU", "CPU"), ("FULLY_CONNECTED", "CPU"), ("SOFTMAX", "CPU"),
     ]  # fmt: skip
     assert "comes after GELU" in verdict.placements[-1].reason
     assert "and the 3 after it run on the processor" in verdict.notes[0]
