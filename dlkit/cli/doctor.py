@@ -13,29 +13,36 @@ import click
 
 from dlkit import __version__
 from dlkit.cli._output import json_option, print_json, print_table
+from dlkit.device_tools import DEVICE_TOOLS
 from dlkit.quantities import size
 
 
 @click.command()
 @json_option
 def command(as_json: bool) -> None:
-    """Show versions, what is missing and how to install it, and the devices found.
+    """Show versions, what is missing and how to install it, the devices found and the tools that stand for others.
 
     \b
     Example:
       dlkit doctor
     """
-    packages, devices = _packages(), _devices()
+    packages, devices, tools = _packages(), _devices(), _tools()
     if as_json:
-        print_json(
-            {"dlkit": __version__, "python": platform.python_version(), "packages": packages, "devices": devices}
-        )
+        print_json({
+            "dlkit": __version__, "python": platform.python_version(), "packages": packages, "devices": devices,
+            "tools": tools,
+        })  # fmt: skip
         return
     click.echo(f"dlkit {__version__}, Python {platform.python_version()} at {sys.executable}\n")
     rows = [(p["name"], p["installed"] or "missing", p["wanted"], p["for"]) for p in packages]
     print_table(("package", "installed", "wanted", "for"), rows)
     click.echo()
     print_table(("device", "found"), [(d["kind"], d["found"]) for d in devices])
+    click.echo()
+    print_table(
+        ("tool", "found", "for", "where it is missing"),
+        [(t["name"], t["found"] or "missing", t["for"], "" if t["found"] else t["install"]) for t in tools],
+    )
     missing = [p["name"] for p in packages if not p["installed"] and p["for"] == "the main job"]
     if missing:
         click.echo(f"\nmissing for the main job: pip install {' '.join(missing)}")
@@ -74,6 +81,11 @@ def _devices() -> list[dict[str, Any]]:
         {"kind": "GPU", "found": _gpus()},
         {"kind": "Vulkan", "found": _adapter()},
     ]
+
+
+def _tools() -> list[dict[str, str]]:
+    """What stands for other devices on this machine."""
+    return [{"name": t.name, "found": t.found(), "for": t.purpose, "install": t.install} for t in DEVICE_TOOLS]
 
 
 def _cpu() -> str:

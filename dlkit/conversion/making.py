@@ -103,13 +103,21 @@ class Made:
     can_keep_float: bool = True
 
 
-def convert_model(model: Path, inputs: Batch, folder: Path, progress: Progress, custom: Sequence[str] = ()) -> Float:
+def convert_model(
+    model: Path,
+    inputs: Batch,
+    folder: Path,
+    progress: Progress,
+    custom: Sequence[str] = (),
+    avoid: Sequence[str] = (),
+) -> Float:
     """Convert `model` to float in a child process, into `folder`.
 
     Args:
         model: the .keras, .h5 or .tflite file, or the folder of a SavedModel.
         inputs: held-out network inputs that the model itself is to answer.
         custom: modules of the user's own code that it is made of.
+        avoid: forms of layers that the target does not run, see `targets.Target`.
 
     Raises:
         ConversionError: the converter failed, crashed or hung.
@@ -129,6 +137,7 @@ def convert_model(model: Path, inputs: Batch, folder: Path, progress: Progress, 
             weights_sha256=str(identity),
             custom=as_argument(custom),
             notes=str(notes),
+            avoid=",".join(avoid),
         )
     return dataclasses.replace(
         made,

@@ -25,6 +25,7 @@ from dlkit.conversion.loading import load
 from dlkit.conversion.loading_failures import cannot_load
 from dlkit.conversion.named_ends import arranged, by_name, input_names
 from dlkit.conversion.own_form import check_inputs, in_float32, with_inputs
+from dlkit.conversion.plain_transposes import make_plain
 from dlkit.conversion.saved_models import ends_of, one_at_a_time
 from dlkit.conversion.thin import Kernel, float_file, given, specifications
 from dlkit.conversion.without_loops import without_loops
@@ -51,6 +52,7 @@ def convert(
     advance: Advance,
     custom: str = "",
     notes: str = "",
+    avoid: str = "",
 ) -> None:
     """Convert a model to a float32 .tflite file, and run the model itself on held-out inputs.
 
@@ -64,6 +66,7 @@ def convert(
         weights_sha256: text file for the sha256 of the model's weights.
         custom: what `custom_code.as_argument` gave.
         notes: .json file for what a user should know about the conversion, a list of sentences.
+        avoid: forms of layers that the target does not run, `targets.Target.avoid` with commas between.
     """
     path, file = Path(model), Path(tflite)
     kind = kind_of(path)
@@ -77,7 +80,9 @@ def convert(
         identity = sha256_of_arrays(weights)
         file.write_bytes(tf.lite.TFLiteConverter.from_saved_model(saved_model).convert())
     else:
-        answers, identity, noted = _convert_keras(path, inputs, saved_model, file, custom)
+        answers, identity, noted = _convert_keras(path, inputs, saved_model, file, custom, avoid)
+    if "joined_transpose" in avoid.split(",") and kind != "tflite":
+        make_plain(file)
     write_npz(reference, {name: values.astype(np.float32) for name, values in answers.items()})
     Path(weights_sha256).write_text(identity, encoding="ascii")
     if notes:
@@ -85,12 +90,12 @@ def convert(
 
 
 def _convert_keras(
-    path: Path, inputs: str, saved_model: str, tflite: Path, custom: str
+    path: Path, inputs: str, saved_model: str, tflite: Path, custom: str, avoid: str
 ) -> tuple[dict[str, Any], str, list[str]]:
     """The model's own answers, the sha256 of its weights, and what is to be noted."""
     loaded, noted = loaded_model(path, custom)
     answers, identity = answers_of(loaded, path, inputs)
-    ready = without_loops(loaded)
+    ready = without_loops(loaded, fuse="fused_lstm" not in avoid.split(","))
 
     def converted(kernels: Sequence[Kernel]) -> bytes:
         _save(ready, saved_model, kernels)

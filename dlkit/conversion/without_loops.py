@@ -17,8 +17,10 @@ MOST_STEPS = 128
 """Longest sequence that is unrolled; its file and the time to convert it grow with each step."""
 
 
-def without_loops(model: keras.Model) -> keras.Model:
+def without_loops(model: keras.Model, fuse: bool = True) -> keras.Model:
     """`model` with every recurrent layer in a form without a loop, weights copied.
+
+    Without `fuse` an LSTM is unrolled like the others.
 
     The same model comes back if it has no such layer. A layer that is stateful, or that is not
     fused and reads more than `MOST_STEPS` steps, keeps its loop.
@@ -28,7 +30,7 @@ def without_loops(model: keras.Model) -> keras.Model:
     apart = any(_joins(layer) for layer in every_layer(model))
     with keras.saving.custom_object_scope({"FusedLSTM": fused_lstm()}):  # Bidirectional makes its layers anew
         clone = keras.models.clone_model(
-            model, clone_function=lambda layer: _without_loop(layer, apart), recursive=True
+            model, clone_function=lambda layer: _without_loop(layer, apart, fuse), recursive=True
         )
     clone.set_weights(model.get_weights())
     return clone
@@ -56,15 +58,15 @@ def _is_recurrent(layer: keras.layers.Layer) -> bool:
     return type(layer) in kinds and not (layer.stateful or layer.return_state)
 
 
-def _without_loop(layer: keras.layers.Layer, apart: bool) -> keras.layers.Layer:
+def _without_loop(layer: keras.layers.Layer, apart: bool, fuse: bool) -> keras.layers.Layer:
     """A layer for the clone; `apart` is what a fused LSTM is to be."""
     if not _is_recurrent(layer):
         return layer.__class__.from_config(layer.get_config())
     steps = keras.tree.flatten(layer.input)[0].shape[1]
     unroll = steps is not None and steps <= MOST_STEPS
     if type(layer) is not keras.layers.Bidirectional:
-        return _prepared(_one_way(layer, unroll), apart)
-    forward, backward = (_one_way(direction, unroll) for direction in (layer.forward_layer, layer.backward_layer))
+        return _prepared(_one_way(layer, unroll, fuse), apart)
+    forward, backward = (_one_way(direction, unroll, fuse) for direction in (layer.forward_layer, layer.backward_layer))
     both = _both_ways()(forward, layer.merge_mode, backward_layer=backward, name=layer.name)
     _prepared(both.forward_layer, apart)
     _prepared(both.backward_layer, apart)
@@ -95,9 +97,9 @@ def _both_ways() -> type[Any]:
     return BothWays
 
 
-def _one_way(layer: keras.layers.Layer, unroll: bool) -> keras.layers.Layer:
+def _one_way(layer: keras.layers.Layer, unroll: bool, fuse: bool) -> keras.layers.Layer:
     """The layer fused if it can be; unrolled if it cannot, or if it is called as the operation is not: with a mask."""
-    cls = fused_lstm() if can_be_fused(layer) else layer.__class__
+    cls = fused_lstm() if fuse and can_be_fused(layer) else layer.__class__
     return cls.from_config({**layer.get_config(), "unroll": unroll})
 
 

@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
+from dlkit.conversion.plain_transposes import padded_otherwise
 from dlkit.devices.operations import lacks
 from dlkit.extras import require
 from dlkit.runtime.inspection import operation_name, read_model
@@ -18,8 +19,8 @@ from dlkit.targets import Target
 
 MOST_DIMENSIONS = 4
 INSTEAD = {
-    "WHILE": "unroll the recurrent layer (unroll=True)",
-    "UNIDIRECTIONAL_SEQUENCE_LSTM": "unroll the LSTM, or take a GRU, which dlkit unrolls",
+    "WHILE": "unroll the recurrent layer, as dlkit export --target gpu does for up to 128 steps",
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": "unroll the LSTM, as dlkit export --target gpu does",
     "L2_NORMALIZATION": "divide by the root of the summed squares",
     "LOG_SOFTMAX": "end in softmax or in logits",
     "LOCAL_RESPONSE_NORMALIZATION": "use batch normalization",
@@ -180,35 +181,29 @@ def _stored_as_integers(operator: _Operator) -> str:
 
 
 def _padded_otherwise(operator: _Operator) -> str:
-    """A transposed convolution whose padding the accelerator reckons from what goes in, and not from what comes out.
-
-    Of what SAME pads in all, (in − 1) stride + kernel − out, half goes before; the accelerator takes half of
-    kernel − 1 − (in − 1) mod stride. The two differ where a kernel of 3 doubles an odd height or width. Without an
-    error, its outputs were off by as much as they are large: measured on 178 files of kernels of 2 to 7 and strides of
-    1 to 4, with this rule right about each.
-    """
-    if (
-        operator.name != "TRANSPOSE_CONV"
-        or operator.options is None
-        or operator.options.padding
-        or len(operator.inputs) < 3
-    ):
+    """A transposed convolution of which the accelerator computes something else; see `conversion.plain_transposes`."""
+    options = operator.options
+    valid = 1
+    if operator.name != "TRANSPOSE_CONV" or options is None or options.padding == valid or len(operator.inputs) < 3:
         return ""
-    weights, given, made = _shape(operator.inputs[1]), _shape(operator.inputs[2]), _shape(operator.outputs[0])
-    strides = operator.options.strideH, operator.options.strideW
-    for axis, stride in zip((1, 2), strides, strict=True):
-        size, kernel = given[axis], weights[axis]
-        right = max(0, (size - 1) * stride + kernel - made[axis]) // 2
-        if right != max(0, kernel - 1 - (size - 1) % stride) // 2:
+    kernels, sizes, made = _shape(operator.inputs[1]), _shape(operator.inputs[2]), _shape(operator.outputs[0])
+    for axis, stride in ((1, options.strideH), (2, options.strideW)):
+        if padded_otherwise(sizes[axis], made[axis], kernels[axis], stride):
             return (
-                f"the accelerator pads a kernel of {kernel} with stride {stride} wrongly on {size} rows or columns; "
-                f"make that a multiple of {stride}"
+                f"the accelerator pads a kernel of {kernels[axis]} with stride {stride} wrongly on {sizes[axis]} rows "
+                f"or columns; make that a multiple of {stride}, or export the model with --target gpu"
             )
+    return ""
+
+
+def _holds_activation(operator: _Operator) -> str:
+    if operator.name == "TRANSPOSE_CONV" and operator.options is not None and operator.options.fusedActivationFunction:
+        return "it holds an activation, which must be an operation of its own; export the model with --target gpu"
     return ""
 
 
 FORMS = (
     _keeps_state, _many_dimensions, _wide_integers, _sliced_away, _gathered, _many_terms, _symmetric_padding,
-    _multiplied_by_itself, _stored_as_integers, _padded_otherwise,
+    _multiplied_by_itself, _stored_as_integers, _padded_otherwise, _holds_activation,
 )  # fmt: skip
 """Each gives the reason why an operation does not run in the form that it has; "" if it does."""

@@ -157,7 +157,7 @@ def _gap(wanted: NDArray[np.float32], found: NDArray[np.float32]) -> float:
 
 TENSORFLOW_SERVER = Runtime(
     "tensorflow_server",
-    "TensorFlow or ONNX Runtime in a process of its own, with OpenVINO as a second reader",
+    "TensorFlow or ONNX Runtime, in a process of its own",
     examine,
     answers,
     of_folders=True,

@@ -86,8 +86,14 @@ class Answer(val label: String, val score: Float)
 class /*[class]*/(private val model: ByteBuffer, private val threads: Int = 4) : Closeable {
 //[if stateful]
     // Its file keeps a state between two inferences, which InterpreterApi cannot reset: each gets an interpreter.
-    private fun invoke(inputs: Array<Any>, outputs: Map<Int, Any>) =
-        interpreter().use { it.runForMultipleInputsOutputs(inputs, outputs) }
+    private fun invoke(inputs: Array<Any>, outputs: Map<Int, Any>) {
+        val interpreter = interpreter()
+        try {
+            interpreter.runForMultipleInputsOutputs(inputs, outputs)
+        } finally {
+            interpreter.close()
+        }
+    }
 
     override fun close() = Unit
 //[end]

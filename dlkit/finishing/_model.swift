@@ -3,7 +3,7 @@ import Foundation
 import TensorFlowLite
 
 /// An input or output of the file: real number = scale × (stored number − zeroPoint); a scale of 0 is none.
-public struct End {
+public struct /*[class]*/End {
     let name: String
     let dtype: String
     let size: Int
@@ -43,16 +43,14 @@ public struct End {
     }
 }
 
-private func numbers<T>(_ data: Data, _ type: T.Type) -> [T] {
-    return data.withUnsafeBytes { bytes in
-        (0..<bytes.count / MemoryLayout<T>.size).map { n in
-            bytes.loadUnaligned(fromByteOffset: n * MemoryLayout<T>.size, as: type)
-        }
-    }
+private func numbers<T: ExpressibleByIntegerLiteral>(_ data: Data, _ type: T.Type) -> [T] {
+    var values = [T](repeating: 0, count: data.count / MemoryLayout<T>.size)
+    _ = values.withUnsafeMutableBytes { data.copyBytes(to: $0) }
+    return values
 }
 
 /// From raw values to what the network takes: raw × scale + offset, for each number of the last dimension.
-public struct Preparation {
+public struct /*[class]*/Preparation {
     let scale: [Float]
     let offset: [Float]
     let features: Int
@@ -65,7 +63,7 @@ public struct Preparation {
     let resize: String
 
     func prepared(_ raw: [Float]) -> [Float] {
-        return raw.indices.map { n in
+        return raw.indices.map { n -> Float in
             let feature = n % features
             let from = bgr ? n - feature + features - 1 - feature : n
             let scaled = raw[from] * scale[feature % scale.count]
@@ -76,14 +74,14 @@ public struct Preparation {
 
 //[if classification]
 /// A class and its score: /*[answers]*/.
-public struct Answer {
+public struct /*[class]*/Answer {
     public let label: String
     public let score: Float
 }
 
 //[end]
 /// What an interpreter cannot do.
-public enum ModelError: Error {
+public enum /*[class]*/Failure: Error {
     case missing(String)
     case unreadable(String)
 }
@@ -112,7 +110,7 @@ public final class /*[class]*/ {
 
     private static func resource(_ name: String, _ type: String) throws -> String {
         guard let path = Bundle.main.path(forResource: name, ofType: type) else {
-            throw ModelError.missing("\(name).\(type)")
+            throw /*[class]*/Failure.missing("\(name).\(type)")
         }
         return path
     }
@@ -132,7 +130,7 @@ public final class /*[class]*/ {
         let interpreter = try /*[class]*/.interpreter(path, threads)
 //[end]
         for (n, input) in /*[class]*/.inputs.enumerated() {
-            guard let values = raw[input.name] else { throw ModelError.missing(input.name) }
+            guard let values = raw[input.name] else { throw /*[class]*/Failure.missing(input.name) }
             let prepared = /*[class]*/.preparations[n].prepared(values)
             try interpreter.copy(input.stored(prepared), toInputAt: n)
         }
@@ -170,7 +168,7 @@ public final class /*[class]*/ {
             context.draw(image, in: CGRect(x: 0, y: 0, width: image.width, height: image.height))
             return true
         }
-        guard drawn else { throw ModelError.unreadable("the image") }
+        guard drawn else { throw /*[class]*/Failure.unreadable("the image") }
         var values: [Int] = []
         values.reserveCapacity(image.width * image.height * channels)
         for n in 0..<image.width * image.height {
@@ -186,7 +184,7 @@ public final class /*[class]*/ {
         return values
     }
 
-    private func fitted(_ pixels: [Int], _ width: Int, _ height: Int, _ to: Preparation) -> [Int] {
+    private func fitted(_ pixels: [Int], _ width: Int, _ height: Int, _ to: /*[class]*/Preparation) -> [Int] {
         if to.resize == "pad" {
             let ratio = min(Double(to.width) / Double(width), Double(to.height) / Double(height))
             let inner = max(1, Int((Double(width) * ratio).rounded(.toNearestOrEven)))
@@ -259,13 +257,17 @@ public final class /*[class]*/ {
     private func weights(_ size: Int, _ from: Float, _ to: Float, _ count: Int) -> [(Int, [Int])] {
         let step = Double(to - from) / Double(count)
         let reach = max(step, 1)
-        return (0..<count).map { n in
+        return (0..<count).map { n -> (Int, [Int]) in
             let center = Double(from) + (Double(n) + 0.5) * step
             let first = max(Int(center - reach + 0.5), 0)
             let last = min(Int(center + reach + 0.5), size)
-            let parts = (first..<last).map { max(0, 1 - abs((Double($0) - center + 0.5) * (1 / reach))) }
-            let sum = parts.reduce(0, +)
-            return (first, parts.map { Int($0 / sum * Double(1 << bits) + 0.5) })
+            let parts = (first..<last).map { place -> Double in
+                let apart: Double = (Double(place) - center + 0.5) * (1 / reach)
+                return max(0, 1 - abs(apart))
+            }
+            let sum: Double = parts.reduce(0, +)
+            let one = Double(1 << bits)
+            return (first, parts.map { Int($0 / sum * one + 0.5) })
         }
     }
 
@@ -275,14 +277,14 @@ public final class /*[class]*/ {
 //[end]
 //[if classification]
     /// The `count` best classes, best first.
-    public func classify(_ raw: [Float], count: Int = 3) throws -> [Answer] {
+    public func classify(_ raw: [Float], count: Int = 3) throws -> [/*[class]*/Answer] {
         let scores = try run(raw)
         let order = scores.indices.sorted { (scores[$0], $1) > (scores[$1], $0) }
-        return order.prefix(count).map { Answer(label: /*[class]*/.labels[$0], score: scores[$0]) }
+        return order.prefix(count).map { /*[class]*/Answer(label: /*[class]*/.labels[$0], score: scores[$0]) }
     }
 
 //[if image]
-    public func classify(_ image: CGImage, count: Int = 3) throws -> [Answer] {
+    public func classify(_ image: CGImage, count: Int = 3) throws -> [/*[class]*/Answer] {
         return try classify(raw(of: image), count: count)
     }
 
@@ -315,7 +317,7 @@ public final class /*[class]*/ {
     public func forecast(_ raw: [Float]) throws -> [Float] {
         let scale = /*[class]*/.forecastScale
         let offset = /*[class]*/.forecastOffset
-        return try run(raw).enumerated().map { n, value in
+        return try run(raw).enumerated().map { n, value -> Float in
             let feature = n % /*[class]*/.forecastFeatures
             return Float((Double(value) - offset[feature % offset.count]) / scale[feature % scale.count])
         }
@@ -326,7 +328,7 @@ public final class /*[class]*/ {
     /// Normal noise, cut off where the network's was; another at each call.
     public func noise() -> [Float] {
         let to = /*[class]*/.preparations[0]
-        return (0..<(/*[class]*/.inputs[0].size)).map { _ in
+        return (0..<(/*[class]*/.inputs[0].size)).map { _ -> Float in
             let radius = (-2 * log(1 - Double.random(in: 0..<1))).squareRoot()
             let normal = Float(radius * cos(2 * Double.pi * Double.random(in: 0..<1)))
             return min(max(normal, to.low), to.low + to.span)
@@ -336,9 +338,9 @@ public final class /*[class]*/ {
 //[if conditional]
     /// The noise with the class that is to be made.
     public func told(_ noise: [Float], _ label: String) throws -> [Float] {
-        guard let place = /*[class]*/.conditions.firstIndex(of: label) else { throw ModelError.missing(label) }
+        guard let place = /*[class]*/.conditions.firstIndex(of: label) else { throw /*[class]*/Failure.missing(label) }
         let first = noise.count - /*[class]*/.conditions.count
-        return noise.indices.map { $0 < first ? noise[$0] : ($0 == first + place ? 1 : 0) }
+        return noise.indices.map { n -> Float in n < first ? noise[n] : (n == first + place ? 1 : 0) }
     }
 
 //[end]
@@ -349,7 +351,7 @@ public final class /*[class]*/ {
         let channels = /*[class]*/.pictureChannels
         let scale = /*[class]*/.pictureScale
         let offset = /*[class]*/.pictureOffset
-        return made.indices.map { n in
+        return made.indices.map { n -> UInt8 in
             let c = n % channels
             let from = /*[class]*/.pictureBGR ? n - c + channels - 1 - c : n
             let raw = (Double(made[from]) - offset[c % offset.count]) / scale[c % scale.count]
@@ -368,7 +370,7 @@ public final class /*[class]*/ {
                 width: width, height: /*[class]*/.pictureHeight, bitsPerComponent: 8, bitsPerPixel: 8 * channels,
                 bytesPerRow: width * channels, space: space, bitmapInfo: CGBitmapInfo(rawValue: 0),
                 provider: provider, decode: nil, shouldInterpolate: false, intent: .defaultIntent)
-        else { throw ModelError.unreadable("the picture") }
+        else { throw /*[class]*/Failure.unreadable("the picture") }
         return image
     }
 
@@ -388,7 +390,7 @@ public final class /*[class]*/ {
             let found = try run(raw)
             for (n, output) in /*[class]*/.outputs.enumerated() {
                 for (place, value) in (found[output.name] ?? []).enumerated() {
-                    guard let wanted = values.popFirst() else { throw ModelError.unreadable("samples.bin") }
+                    guard let wanted = values.popFirst() else { throw /*[class]*/Failure.unreadable("samples.bin") }
                     guard abs(value - wanted) <= /*[class]*/.tolerances[n] else {
                         return "sample \(sample): \(output.name) \(place) is \(value), not \(wanted)"
                     }

@@ -60,9 +60,10 @@ def literal(text: str) -> str:
 def _constants(phone: Phone) -> Iterator[str]:
     """Static members of the class."""
     for name, ends in (("inputs", phone.inputs), ("outputs", phone.outputs)):
-        yield from _array(f"public static let {name}: [End]", [_end(key, end) for key, end in ends.items()])
-    preparations = [_preparation(phone.given.inputs[name]) for name in phone.inputs]
-    yield from _array("public static let preparations: [Preparation]", preparations)
+        rows = [phone.kind + _end(key, end) for key, end in ends.items()]
+        yield from _array(f"public static let {name}: [{phone.kind}End]", rows)
+    preparations = [phone.kind + _preparation(phone.given.inputs[name]) for name in phone.inputs]
+    yield from _array(f"public static let preparations: [{phone.kind}Preparation]", preparations)
     tolerances = ", ".join(float32(end["tolerance"]) for end in phone.outputs.values())
     yield f"private static let tolerances: [Float] = [{tolerances}]"
     if "classification" in phone.parts:

@@ -272,7 +272,8 @@ def check_legal(scheme: Scheme, target: Target) -> None:
     """Raise IllegalCombination, with what is near, if the target cannot run files of the scheme."""
     if scheme.name not in target.schemes:
         able = [other.name for other in TARGETS.values() if scheme.name in other.schemes]
-        instead = f"; or give --target {'cpu' if 'cpu' in able else able[0]}" if able else ""
+        likely = [name for name in ("cpu", "server") if name in able] or able
+        instead = f"; or give --target {likely[0]}" if able else ""
         raise IllegalCombination(
             f"{target.name} cannot run {scheme.name} files; it runs {', '.join(target.schemes)}: "
             f"--scheme {target.schemes[0]}{instead}"

@@ -51,7 +51,7 @@ class Preparing:
         self._inputs, self._wants_steps, self._folder, self._progress = inputs, streaming, folder, progress
         self._kept: Path | None = None
         trained = plan.trained
-        converted = convert_model(trained.model, inputs, folder, progress, trained.custom)
+        converted = convert_model(trained.model, inputs, folder, progress, trained.custom, plan.target.avoid)
         self._original = FloatAnswers(converted, inputs, plan.samples.gate)
         self._made: dict[tuple[str, ...], Prepared] = {}
         self._made[()] = Prepared(plan, self._original, self._streaming(plan, self._original, folder))
@@ -82,7 +82,7 @@ class Preparing:
             folder.mkdir(exist_ok=True)  # it may have failed before
             progress = progress or self._progress
             compressed = self._compressed(plan.trained, recipe, scheme, folder, progress)
-            converted = convert_model(compressed.model, self._inputs, folder, progress)
+            converted = convert_model(compressed.model, self._inputs, folder, progress, avoid=plan.target.avoid)
             answers = FloatAnswers(converted, self._inputs, plan.samples.gate, self._original, compressed)
             own = dataclasses.replace(plan, trained=dataclasses.replace(plan.trained, model=compressed.model))
             self._made[steps] = Prepared(own, answers, self._streaming(own, answers, folder))

@@ -74,7 +74,7 @@ class Streaming:
         first = self._sequences(plan.samples.gate.raw)[:1, 0]
         rest = {name: np.zeros((1, *state["shape"]), np.float32) for name, state in self.described["states"].items()}
         self._converted: Float = convert_model(
-            step, {self.described["input"]: first, **rest}, folder, progress, plan.trained.custom
+            step, {self.described["input"]: first, **rest}, folder, progress, plan.trained.custom, plan.target.avoid
         )
 
     def made(self, scheme: Scheme) -> Step:

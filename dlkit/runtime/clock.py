@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -16,9 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from dlkit import children
-from dlkit.errors import DlkitError, ExtraMissing, ModelFileError
+from dlkit.errors import DlkitError, ExtraMissing
 from dlkit.extras import require
 from dlkit.runtime.adapters import NO_GPU, adapter_in, none_found
+from dlkit.runtime.apart import ran_apart, told_by, told_error
+from dlkit.runtime.litert import Session
+from dlkit.runtime.named_ends import NamedEnds
+from dlkit.runtime.served import OnnxSession, SavedModelSession, open_model
 
 WARM_UP_RUNS = 5
 LONGEST_S = 20.0
@@ -33,6 +36,7 @@ class Timing:
         first_ms: the first inference, which prepares caches.
         min_ms, median_ms, p95_ms: over `runs` inferences after a warm-up.
         peak_bytes: largest resident memory of the process, its Python and numpy included.
+        backend: what computed it, see `backend_of`.
         gpu: what ran it, with outputs brought back to memory; "" where the processor did.
     """
 
@@ -44,6 +48,7 @@ class Timing:
     median_ms: float
     p95_ms: float
     peak_bytes: int
+    backend: str
     gpu: str = ""
 
 
@@ -54,18 +59,10 @@ def time_file(model: Path, threads: int, runs: int, *, gpu: bool = False) -> Tim
         ModelFileError: it cannot be loaded or run.
         ExtraMissing: there is no GPU.
     """
-    command = children.command("dlkit.runtime.clock", str(model), str(threads), str(runs), *["gpu"] * gpu)
-    done = subprocess.run(command, capture_output=True, text=True, env=children.environment(), stdin=subprocess.DEVNULL)
+    done = ran_apart(__name__, model, str(threads), str(runs), *["gpu"] * gpu)
     if gpu and none_found(done.stderr):
         raise ExtraMissing(f"timing a file on a GPU: {NO_GPU}")
-    if done.returncode < 0:
-        raise ModelFileError(f"{model}: the runtime crashed on this file (signal {-done.returncode})")
-    if done.returncode > 0 or not done.stdout.strip():
-        last = next(iter(reversed(done.stderr.strip().splitlines())), "no result")
-        raise ModelFileError(f"{model}: cannot be timed: {last[-300:]}")
-    told = json.loads(done.stdout.splitlines()[-1])
-    if "error" in told:
-        raise ModelFileError(told["error"])
+    told = told_by(done, model, "cannot be timed")
     return Timing(**told, gpu=adapter_in(done.stderr) if gpu else "")
 
 
@@ -78,7 +75,6 @@ def runtime_of(model: Path) -> str:
 
 def _timed(model: Path, threads: int, runs: int, gpu: bool = False) -> Timing:
     from dlkit.runtime.litert_gpu import RUNTIME, AcceleratedSession
-    from dlkit.runtime.served import open_model
 
     require(RUNTIME if gpu else runtime_of(model))  # its import is not the file's time
     start = time.perf_counter()
@@ -98,7 +94,20 @@ def _timed(model: Path, threads: int, runs: int, gpu: bool = False) -> Timing:
         session.invoke()
         times.append(time.perf_counter() - begin)
     low, median, p95 = (1e3 * float(q) for q in np.quantile(times, [0.0, 0.5, 0.95]))
-    return Timing(threads, len(times), 1e3 * init, 1e3 * first, low, median, p95, _peak_bytes())
+    return Timing(threads, len(times), 1e3 * init, 1e3 * first, low, median, p95, _peak_bytes(), backend_of(session))
+
+
+def backend_of(session: NamedEnds) -> str:
+    """What runs a model: of a .tflite file XNNPACK if that took any operation over, else LiteRT's own kernels."""
+    if isinstance(session, OnnxSession):
+        return "ONNX Runtime"
+    if isinstance(session, SavedModelSession):
+        return "TensorFlow"
+    if not isinstance(session, Session):
+        return "GPU"
+    # A delegate's part is listed among the operations; LiteRT has no other way to ask.
+    operations = session._interpreter._get_ops_details()
+    return "XNNPACK" if any(operation["op_name"] == "DELEGATE" for operation in operations) else "LiteRT"
 
 
 def _peak_bytes() -> int:
@@ -116,4 +125,4 @@ if __name__ == "__main__":
         del measured["gpu"]  # which one it is told the parent
         print(json.dumps(measured))
     except DlkitError as failure:
-        print(json.dumps({"error": str(failure)}))
+        print(told_error(failure))

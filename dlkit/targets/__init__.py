@@ -15,6 +15,13 @@ LARGEST_BYTES = 2**16
 """No description of a device is longer."""
 
 
+FORMS = {
+    "fused_lstm": "one operation for a whole LSTM: its steps are unrolled instead",
+    "joined_transpose": "a transposed convolution that pads, or holds an activation: operations of their own do that",
+}
+"""Forms that a target can ask to be left out → what they are, and what there is in their place."""
+
+
 @dataclasses.dataclass(frozen=True)
 class EthosU:
     """[ethos_u] what vela is to compile for.
@@ -43,7 +50,9 @@ class Target:
         control_flow: operations that run a subgraph, or do not, that its runtime has.
         operations: all that it has, as the schema calls them; empty where there is no such list.
         lacks: operations that it is known not to run, where there is no list of all that it has.
-        flash_bytes, ram_bytes: what the device has; 0 where that is not known.
+        avoid: forms of layers that it does not run as they are, which a conversion for it leaves out;
+            of `FORMS`.
+        flash_bytes, ram_bytes: what the device has for a model, in one piece; 0 where that is not known.
         processor: as a compiler calls it, "cortex-m4"; "" where nothing is compiled.
         finish: the steps that make what the device needs beside the file, entries of `dlkit.finishing`, in order.
         ethos_u: of an Ethos-U; None of other devices.
@@ -57,6 +66,7 @@ class Target:
     control_flow: tuple[str, ...] = ()
     operations: tuple[str, ...] = ()
     lacks: tuple[str, ...] = ()
+    avoid: tuple[str, ...] = ()
     flash_bytes: int = 0
     ram_bytes: int = 0
     processor: str = ""
@@ -70,6 +80,9 @@ class Target:
     def __post_init__(self) -> None:
         if not self.schemes:
             raise ValueError("schemes = []: name at least one, best first")
+        for form in self.avoid:
+            if form not in FORMS:
+                raise ValueError(f"avoid = {list(self.avoid)}: known are {', '.join(FORMS)}")
         for key in ("flash_bytes", "ram_bytes"):
             if getattr(self, key) < 0:
                 raise ValueError(f"{key} = {getattr(self, key)} must be at least 0")

@@ -17,7 +17,9 @@ from dlkit.finishing import FINISHES, Finished, Finishing
 from dlkit.finishing import kotlin as kotlin_step
 from dlkit.finishing import swift as swift_step
 from dlkit.finishing._phones import float32
-from dlkit.runtime.preprocessing import Preprocessing, preprocessing_for
+from dlkit.runtime.dtypes import TensorFormat
+from dlkit.runtime.pictures import pixels_of
+from dlkit.runtime.preprocessing import preprocessing_for
 from dlkit.targets import TARGETS
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -83,6 +85,8 @@ def test_labels_stay_inside_their_strings(tiny: Bundle, language: str) -> None:
     assert "\x07" not in code
 
 
+@pytest.mark.slow  # compiles Kotlin
+@pytest.mark.full
 def test_labels_of_a_phone_are_those_of_the_bundle(tiny: Bundle, tmp_path: Path) -> None:
     """Kotlin reads the same characters out of its strings."""
     record = heard(tiny, tiny.prepared(finishing_of(tiny, "android").samples))
@@ -92,6 +96,7 @@ def test_labels_of_a_phone_are_those_of_the_bundle(tiny: Bundle, tmp_path: Path)
     assert said == ["." + " ".join(map(str, each)) for each in units]
 
 
+@pytest.mark.slow  # compiles Kotlin
 def test_the_class_answers_as_litert_does(tiny: Bundle, tmp_path: Path) -> None:
     """It gives LiteRT the very bytes that dlkit gives it, reads its bytes alike, and its own check passes."""
     given = finishing_of(tiny, "android")
@@ -112,6 +117,8 @@ def test_the_class_answers_as_litert_does(tiny: Bundle, tmp_path: Path) -> None:
     assert said[2] == tiny.labels[int(samples["output output"][0].argmax())]
 
 
+@pytest.mark.slow  # compiles Kotlin
+@pytest.mark.full
 def test_a_phone_that_answers_otherwise_is_found(tiny: Bundle, tmp_path: Path) -> None:
     """The class' own check names the sample, the output and both numbers."""
     given = finishing_of(tiny, "android")
@@ -127,72 +134,170 @@ def test_a_phone_that_answers_otherwise_is_found(tiny: Bundle, tmp_path: Path) -
     assert re.fullmatch(r"sample 0: output 0 is [\d.E-]+, not 0\.75", said)
 
 
-def image_model(mode: str, size: tuple[int, int, int], resize: str) -> Preprocessing:
-    return preprocessing_for(mode, size, size, (0.0, 255.0), resize)
+PICTURES = {(40, 31): 0, (5, 4): 0, (3, 60): 1, (14, 9): 0, (101, 2): 0}
+"""Width and height → by how much Pillow may differ. The height of the tall one shrinks while its width grows: Pillow 13
+begins with its columns, which rounds otherwise (python-pillow/Pillow, pull request 9549); others with the rows."""
+FITTED = [
+    (mode, size, resize)
+    for mode, size in (("caffe", (9, 14, 3)), ("signed", (12, 7, 1)))
+    for resize in ("crop", "pad", "stretch")
+]
+"""Preprocessing of networks: in colour, with its channels turned round, and in grey."""
 
 
-@pytest.mark.parametrize("resize", ["crop", "pad", "stretch"])
-@pytest.mark.parametrize(("mode", "size"), [("caffe", (9, 14, 3)), ("signed", (12, 7, 1))], ids=["colour", "grey"])
-def test_pictures_become_what_they_were_in_training(
-    tiny: Bundle, tmp_path: Path, mode: str, size: tuple[int, int, int], resize: str
-) -> None:
-    """Larger, smaller and narrow ones, partly transparent: pixel for pixel as Pillow makes them.
+def picture_pixels() -> list[np.ndarray]:
+    """RGBA, every other one with transparent parts."""
+    random = np.random.default_rng(3)
+    made = [random.integers(0, 256, (height, width, 4), np.uint8) for width, height in PICTURES]
+    for pixels in made[::2]:
+        pixels[..., 3] = 255
+    return made
 
-    But for a tall one, whose height shrinks while its width grows: Pillow 13 begins with its columns, which rounds
-    otherwise, by 1 (python-pillow/Pillow, pull request 9549); earlier ones begin with the rows of all.
+
+@pytest.fixture(scope="module")
+def fitted(tiny: Bundle, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """For each of FITTED, for each picture: what the class makes of it, raw and prepared; compiled once."""
+    given = finishing_of(tiny, "android")
+    preparations = [preprocessing_for(mode, size, size, (0.0, 255.0), resize) for mode, size, resize in FITTED]
+    constants = ",\n".join(map(kotlin_step._preparation, preparations))
+    code = re.sub(r"Preparation\(floatArrayOf.*", lambda _: constants, code_of(kotlin_step.make(given)))
+    files = [(f"p{n}", pixels[..., [2, 1, 0, 3]].tobytes()) for n, pixels in enumerate(picture_pixels())]
+    sizes = ", ".join(f"Pair({width}, {height})" for width, height in PICTURES)
+    main = f"""
+    val model = Classifier(ByteBuffer.allocate(0))
+    for (kind in 0 until {len(FITTED)}) for ((n, size) in listOf({sizes}).withIndex()) {{
+        val raw = model.rawOf(bitmap(File(folder, "p" + n), size.first, size.second), kind)
+        println(raw.toList())
+        println(Classifier.PREPARATIONS[kind].prepared(raw).toList())
+    }}
     """
+    folder = tmp_path_factory.mktemp("fitted")
+    return kotlin_says(code, main, folder, heard(tiny, tiny.prepared(given.samples)), *files)
+
+
+@pytest.mark.slow  # compiles Kotlin
+@pytest.mark.parametrize("kind", range(len(FITTED)), ids=["-".join((mode, resize)) for mode, _, resize in FITTED])
+def test_pictures_become_what_they_were_in_training(fitted: list[str], kind: int) -> None:
+    """Larger, smaller and narrow ones, partly transparent: value for value as dlkit makes them by Pillow."""
     from PIL import Image
 
-    preprocessing = image_model(mode, size, resize)
-    given = finishing_of(tiny, "android")
-    code = code_of(kotlin_step.make(given))
-    constants = kotlin_step._preparation(preprocessing)
-    code = re.sub(r"Preparation\(floatArrayOf.*", lambda _: constants, code)
-    random = np.random.default_rng(3)
-    files: list[tuple[str, bytes]] = []
-    calls, wanted = [], []
-    for number, (width, height) in enumerate([(40, 31), (5, 4), (3, 60), (14, 9), (101, 2)]):
-        pixels = random.integers(0, 256, (height, width, 4), np.uint8)
-        if number % 2:
-            pixels[..., 3] = 255
-        files.append((f"p{number}", pixels[..., [2, 1, 0, 3]].tobytes()))
-        calls.append(f'    show(bitmap(File(folder, "p{number}"), {width}, {height}))')
+    mode, size, resize = FITTED[kind]
+    preprocessing = preprocessing_for(mode, size, size, (0.0, 255.0), resize)
+    lines = iter(fitted[2 * len(PICTURES) * kind :])
+    for pixels, allowed in zip(picture_pixels(), PICTURES.values(), strict=True):
         raw = preprocessing.raw_image(Image.fromarray(pixels, "RGBA"), "test")
-        wanted += [(raw, height == 60), (preprocessing.apply(raw[np.newaxis])[0], height == 60)]
-    main = """
-    val model = Classifier(ByteBuffer.allocate(0))
-    fun show(bitmap: Bitmap) {
-        val raw = model.rawOf(bitmap)
-        println(raw.toList())
-        println(Classifier.PREPARATIONS[0].prepared(raw).toList())
-    }
-    """ + "\n".join(calls)
-    said = kotlin_says(code, main, tmp_path / "k", heard(tiny, tiny.prepared(given.samples)), *files)
-    for line, (values, is_tall) in zip(said, wanted, strict=True):
-        gap = np.abs(numbers(line).reshape(values.shape) - values).max()
-        assert gap <= (1.001 if is_tall else 0)
+        for wanted in (raw, preprocessing.apply(raw[np.newaxis])[0]):
+            assert np.abs(numbers(next(lines)).reshape(wanted.shape) - wanted).max() <= allowed
 
 
-@pytest.mark.parametrize("dtype", ["float32", "int8", "uint8", "int16"])
-def test_every_dtype_is_stored_and_read_as_dlkit_does(tiny: Bundle, tmp_path: Path, dtype: str) -> None:
-    """Halves to even, ends cut off; back to the same real numbers."""
-    from dlkit.runtime.dtypes import TensorFormat
+DTYPES = {"float32": (0.0, 0), "int8": (0.0123, -7), "uint8": (0.0123, 131), "int16": (0.0123, 0)}
+"""dtype → scale, zero point."""
 
-    scale, zero = (0.0, 0) if dtype == "float32" else (0.0123, {"int8": -7, "uint8": 131, "int16": 0}[dtype])
+
+def reals(scale: float) -> np.ndarray:
     x = np.random.default_rng(0).normal(0, 2, 500).astype(np.float32)
     x[:6] = np.array([0.5, 1.5, 2.5, -0.5, 1e6, -1e6], np.float32) * np.float32(scale or 1)
+    return x
+
+
+@pytest.fixture(scope="module")
+def stored(tiny: Bundle, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """For each of DTYPES: bytes of what is stored, and the real numbers that are read back; compiled once."""
+    calls = [f'show("{dtype}", {float32(scale)}f, {zero})' for dtype, (scale, zero) in DTYPES.items()]
+    main = """
+    fun show(dtype: String, scale: Float, zero: Int) {
+        val end = End("x", dtype, 500, scale, zero)
+        val stored = end.stored(floats(File(folder, dtype)))
+        println(List(stored.remaining()) { stored.get(it).toInt() })
+        println(end.real(stored).toList())
+    }
+    """ + "\n".join(calls)
+    files = [(dtype, reals(scale).tobytes()) for dtype, (scale, _) in DTYPES.items()]
+    nothing = heard(tiny, {"image": np.empty((0, 8, 8, 1))})
+    return kotlin_says(both(tiny)["kotlin"], main, tmp_path_factory.mktemp("stored"), nothing, *files)
+
+
+@pytest.mark.slow  # compiles Kotlin
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_dtype_is_stored_and_read_as_dlkit_does(stored: list[str], dtype: str) -> None:
+    """Halves to even, ends cut off; back to the same real numbers."""
+    scale, zero = DTYPES[dtype]
     end = TensorFormat("x", (1, 500), dtype, scale, zero)
-    stored = end.quantize(x)
-    main = f"""
-    val end = End("x", "{dtype}", 500, {float32(scale)}f, {zero})
-    val stored = end.stored(floats(File(folder, "x")))
-    println(List(stored.remaining()) {{ stored.get(it).toInt() }})
-    println(end.real(stored).toList())
+    wanted = end.quantize(reals(scale))
+    bytes_, back = stored[2 * list(DTYPES).index(dtype) :][:2]
+    assert bytes_ == str(list(map(int, np.frombuffer(wanted.tobytes(), np.int8))))
+    np.testing.assert_array_equal(numbers(back), end.dequantize(wanted))
+
+
+@pytest.mark.slow  # compiles Kotlin
+@pytest.mark.full
+def test_a_model_of_no_known_task(tiny: Bundle, tmp_path: Path) -> None:
+    """It is run and checked, and claims nothing more."""
+    codes = both(tiny, task="")
+    given = finishing_of(tiny, "android", task="")
+    main = """
+    println(Model(ByteBuffer.allocate(0)).selfCheck(ByteBuffer.wrap(File(folder, "samples").readBytes())))
     """
-    code = both(tiny)["kotlin"]
-    said = kotlin_says(code, main, tmp_path / "k", heard(tiny, {"image": np.empty((0, 8, 8, 1))}), ("x", x.tobytes()))
-    assert said[0] == str(list(map(int, np.frombuffer(stored.tobytes(), np.int8))))
-    np.testing.assert_array_equal(numbers(said[1]), end.dequantize(stored))
+    samples = kotlin_step.make(given).files["android/samples.bin"]
+    record = heard(tiny, tiny.prepared(given.samples))
+    assert kotlin_says(codes["kotlin"], main, tmp_path / "k", record, ("samples", samples)) == ["null"]
+    assert parsed(codes["swift"], "swift") == []
+    assert not any("classify" in code or "LABELS" in code.upper() for code in codes.values())
+
+
+@pytest.mark.slow  # compiles Kotlin
+@pytest.mark.full
+def test_a_forecast_is_told_in_raw_values(tiny: Bundle, tmp_path: Path) -> None:
+    """Each feature by its own scale, as dlkit tells it."""
+    forecast = preprocessing_for("standard", (5, 2), None, (-10.0, 10.0), "pad", ((3.0, -1.0), (2.0, 0.25)))
+    given = finishing_of(
+        tiny, "android", task="forecasting", manifest={**tiny.manifest, "forecast": forecast.as_dict()}
+    )
+    made = kotlin_step.make(given)
+    samples = np.load(tiny.folder / "samples.npz")
+    main = """
+    println(Forecaster(ByteBuffer.allocate(0)).forecast(floats(File(folder, "raw"))).toList())
+    """
+    raw = given.inputs["image"].raw_batch(samples["raw image"])[0].astype("<f4").tobytes()
+    [said] = kotlin_says(code_of(made), main, tmp_path / "k", heard(tiny, tiny.prepared(given.samples)), ("raw", raw))
+    wanted = forecast.raw_of(samples["output output"][0].reshape(5, 2))
+    np.testing.assert_array_equal(numbers(said).reshape(5, 2), wanted)
+    assert parsed(code_of(swift_step.make(as_float(given))), "swift") == []
+
+
+@pytest.mark.slow  # compiles Kotlin
+@pytest.mark.full
+def test_a_generator_makes_pixels_of_a_class_that_it_is_told(tiny: Bundle, tmp_path: Path) -> None:
+    """Noise stays in its range, the class is one-hot behind it, and pixels are dlkit's."""
+    names = ["zero", "one", "two", "three"]
+    picture = preprocessing_for("signed", (5, 2, 1), (5, 2, 1), (0.0, 255.0), "pad")
+    manifest = {**tiny.manifest, "picture": picture.as_dict(), "conditions": names}
+    given = finishing_of(tiny, "android", task="generation", manifest=manifest)
+    raw = np.random.default_rng(0).integers(0, 17, 64).astype(np.float32)
+    told = np.concatenate([raw[:-4], np.array([0, 0, 1, 0], np.float32)])
+    network = tiny.prepared({"image": told.reshape(1, 8, 8, 1)})
+    main = """
+    val model = Generator(ByteBuffer.allocate(0))
+    val noise = model.noise(java.util.Random(1))
+    println(noise.all { it in 0f..16f } && noise.distinct().size > 8)
+    val told = model.told(floats(File(folder, "raw")), "two")
+    println(told.toList())
+    println(model.pixels(told).toList())
+    val bitmap = model.generate(told)
+    val pixels = IntArray(10)
+    bitmap.getPixels(pixels, 0, bitmap.width, 0, 0, bitmap.width, bitmap.height)
+    println(pixels.map { it and 255 })
+    println(listOf(bitmap.width, bitmap.height))
+    """
+    said = kotlin_says(
+        code_of(kotlin_step.make(given)), main, tmp_path / "k", heard(tiny, network), ("raw", raw.tobytes())
+    )
+    assert said[0] == "true"
+    np.testing.assert_array_equal(numbers(said[1]), told)
+    wanted = pixels_of(tiny.session().run(network["image"]).reshape(1, 5, 2, 1), picture)
+    np.testing.assert_array_equal(numbers(said[2]), wanted.ravel())
+    assert said[3:] == [said[2], "[2, 5]"]
+    assert parsed(code_of(swift_step.make(as_float(given))), "swift") == []
 
 
 @pytest.mark.parametrize("language", ["kotlin", "swift"])

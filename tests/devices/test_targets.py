@@ -46,6 +46,7 @@ def test_a_board_of_ones_own(tmp_path: Path) -> None:
         ({"schemes": ["int9"]}, "unknown scheme 'int9'; did you mean"),
         ({"schemes": []}, "board.toml: schemes = []: name at least one, best first"),
         ({"flash_bytes": -1}, "board.toml: flash_bytes = -1 must be at least 0"),
+        ({"avoid": ["lstm"]}, "board.toml: avoid = ['lstm']: known are fused_lstm, joined_transpose"),
         ({"flash": 1}, "board.toml: unknown key 'flash'"),
         ({"name": "cpu"}, "board.toml: name = 'cpu' is a target of dlkit's; give yours another name"),
         ({"name": "../x"}, "board.toml: name = '../x': letters, digits, - and _ alone"),

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from shelf import Converted, converted, inputs_for, lively, made_for_servers
+from shelf import Converted, converted, decibels, inputs_for, lively, made_for_servers
 
 from dlkit.conversion.keras_file import write_keras
 from dlkit.conversion.named_ends import input_names
@@ -29,7 +29,7 @@ from dlkit.runtime.arrays import write_npz
 from dlkit.runtime.inspection import inspect_model
 from dlkit.runtime.served import open_model
 from dlkit.schemes import SCHEMES
-from dlkit.verify import judged, sqnr_db
+from dlkit.verify import judged
 
 FAMILIES = (
     "vgg16", "alexnet", "resnet50", "resnext50_32x4d", "inception_v1", "inception_v2", "inception_v4",
@@ -58,8 +58,7 @@ def error_of(files: Converted, scheme: str) -> str:
         return f"{gap:.0e}"
     if scheme == "weights_int4" and "int4" not in inspect_model(content, scheme).constants:
         return "→ weights_int8"
-    softmax_follows = bool(original.end_in_softmax)
-    return f"{sqnr_db(original.scores['output'], exported.scores['output'], softmax_follows=softmax_follows):.0f}"
+    return f"{decibels(original, exported):.0f}"
 
 
 def families() -> list[str]:

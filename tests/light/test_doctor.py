@@ -26,7 +26,7 @@ def metadata(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_versions(dlkit) -> None:
     """dlkit's, Python's and those of what it needs."""
     report = json.loads(dlkit("doctor", "--json").out)
-    assert set(report) == {"dlkit", "python", "packages", "devices"}
+    assert set(report) == {"dlkit", "python", "packages", "devices", "tools"}
     assert (report["dlkit"], report["python"]) == (__version__, platform.python_version())
 
 

@@ -73,7 +73,7 @@ def test_a_pattern_chooses_by_family(dlkit: Callable) -> None:
     [
         ("datasets", "DIG", "digits"),
         ("schemes", "dyn", "dynamic_int8"),
-        ("targets", "c*", "cpu"),
+        ("targets", "cp*", "cpu"),
         ("recipes", "dig*s-lstm", "recipes/digits-lstm.toml"),
         ("recipes", "recipes/digits-l*", "recipes/digits-lstm.toml"),
     ],

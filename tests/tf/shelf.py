@@ -19,7 +19,7 @@ from dlkit.progress import SILENT, ignore
 from dlkit.runtime.arrays import write_npz
 from dlkit.runtime.inspection import inspect_file, inspect_model
 from dlkit.schemes import SCHEMES
-from dlkit.verify import MINIMUM_SQNR_DB, judged, sqnr_db
+from dlkit.verify import MINIMUM_SQNR_DB, Judged, judged, sqnr_db
 
 SAMPLES = 8
 DEEP = {
@@ -132,8 +132,8 @@ class Converted:
         return {"float32": inspect_file(self.float32).ops, "int8": inspect_file(self.int8).ops}
 
 
-def converted(network: Network, model: Any, folder: Path) -> Converted:
-    """Save `model` and convert it to float, all in `folder`."""
+def converted(network: Network, model: Any, folder: Path, avoid: str = "") -> Converted:
+    """Save `model` and convert it to float, all in `folder`; `avoid` is a target's."""
     from dlkit.conversion import tflite
     from dlkit.conversion.keras_file import write_keras
     from dlkit.conversion.named_ends import input_names
@@ -150,6 +150,7 @@ def converted(network: Network, model: Any, folder: Path) -> Converted:
         reference=str(folder / "reference.npz"),
         weights_sha256=str(folder / "weights.sha256"),
         advance=ignore,
+        avoid=avoid,
     )
     return Converted(folder, name, inputs, read_batch(folder / "reference.npz")["output"])
 
@@ -209,6 +210,18 @@ def made_in_children(model: Any, scheme: str, inputs: np.ndarray, folder: Path) 
     return MadeInChildren(made.file, made.float_file, made.quantizer, reference)
 
 
+def decibels(floats: Judged, integers: Judged) -> float:
+    """How far all scores of the only output are above their noise, about the mean of each row where a softmax follows.
+
+    Those too that a softmax makes nothing of, unlike in the proof of an export: the random weights of some families
+    give all shares to one class, whatever a file makes of them, and `minmax` clips no scores.
+    """
+    wanted, found = floats.scores["output"], integers.scores["output"]
+    if floats.end_in_softmax:
+        wanted, found = (x - x.mean(axis=-1, keepdims=True) for x in (wanted, found))
+    return sqnr_db(wanted, found, softmax_follows=False)
+
+
 def near(original: bytes, exported: bytes, batch: dict[str, np.ndarray]) -> bool:
     """Whether a file of one output answers as one of integers must.
 
@@ -216,8 +229,7 @@ def near(original: bytes, exported: bytes, batch: dict[str, np.ndarray]) -> bool
     a sigmoid or tanh at the end of random weights hardly varies at all.
     """
     floats, integers = judged(original, batch), judged(exported, batch)
-    softmax_follows = bool(floats.end_in_softmax)
-    if sqnr_db(floats.scores["output"], integers.scores["output"], softmax_follows=softmax_follows) >= MINIMUM_SQNR_DB:
+    if decibels(floats, integers) >= MINIMUM_SQNR_DB:
         return True
     noise = np.sqrt(np.mean((floats.outputs["output"] - integers.outputs["output"]) ** 2))
     return bool(noise <= (inspect_model(exported, "exported").outputs[0].scale or 1 / 255))

@@ -54,13 +54,15 @@ class Files:
 
     def __init__(self, name: str, folder: Path) -> None:
         self.network, self._folder = NETWORKS[name], folder
-        self._made: Converted | None = None
+        self._made: dict[str, Converted] = {}
 
-    @property
-    def made(self) -> Converted:
-        if self._made is None:
-            self._made = converted(self.network, lively(self.network), self._folder)
-        return self._made
+    def made(self, target: Target) -> Converted:
+        """Converted as for the target; targets that avoid the same share it."""
+        avoid = ",".join(target.avoid)
+        if avoid not in self._made:
+            (folder := self._folder / f"avoiding-{avoid}").mkdir()
+            self._made[avoid] = converted(self.network, lively(self.network), folder, avoid)
+        return self._made[avoid]
 
     def best(self, target: Target) -> tuple[str, Path, dict[str, np.ndarray] | None]:
         """The first scheme of the target that the network can have, its file, and what it must answer if that is known.
@@ -70,14 +72,14 @@ class Files:
         if SCHEMES[target.schemes[0]].format != "tflite":
             scheme = target.schemes[0]
             (place := self._folder / target.name).mkdir()
-            file, reference = made_for_servers(self.made.folder, scheme, place)
+            file, reference = made_for_servers(self.made(target).folder, scheme, place)
             return scheme, file, {"output": reference}
         refusal = None
         for scheme in target.schemes:
             if SCHEMES[scheme].preparation:
                 continue
             try:
-                return scheme, self.made.file(scheme), None
+                return scheme, self.made(target).file(scheme), None
             except IllegalCombination as error:
                 refusal = refusal or error
         assert refusal is not None
@@ -88,7 +90,8 @@ def tried(files: Files, target: str) -> Cell:
     """What comes of the network's file on the target. Raises ExtraMissing where what stands for it is not there."""
     device = TARGETS[target]
     scheme, file, expected = files.best(device)
-    inputs = {files.made.name: files.made.inputs}
+    made = files.made(device)
+    inputs = {made.name: made.inputs}
     try:
         proof = proven_on_device(file, inputs, device, SILENT, expected)
     except VerificationRefused as error:

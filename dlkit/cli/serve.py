@@ -1,0 +1,62 @@
+"""dlkit serve"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dlkit.cli._completing import bundles
+
+PORT = 8000
+
+
+@click.command()
+@click.argument("bundle", type=click.Path(), metavar="BUNDLE", shell_complete=bundles)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=PORT, show_default=True, metavar="N", help="0 takes a free one."
+)
+@click.option("--open", "shown", is_flag=True, help="Open the page in this machine's browser.")
+def command(bundle: str, port: int, shown: bool) -> None:
+    """Show the page of a BUNDLE that was made for the web, on this machine alone, until Ctrl-C.
+
+    The model runs in the browser; nothing is sent anywhere. To show it to others, put the bundle's folder web/ on
+    any web server.
+
+    \b
+    Example:
+      dlkit serve exported/digits/web-int8_float_io
+      dlkit serve exported/digits/web-int8_float_io --port 0 --open
+    """
+    from dlkit.web.serving import Server, content_of, serving
+
+    folder = _page_of(bundle)
+    with serving(Server(content_of(folder), port)) as url:
+        click.echo(f"{url}  (Ctrl-C ends it)")
+        if shown:
+            import webbrowser
+
+            webbrowser.open(url)
+        _wait()
+
+
+def _page_of(bundle: str) -> Path:
+    """The folder of a bundle's page. Raises ModelFileError if it has none."""
+    from dlkit.bundle.loading import load_bundle
+    from dlkit.errors import ModelFileError
+
+    loaded = load_bundle(bundle)
+    folder = loaded.folder / "web"
+    if "web/index.html" not in loaded.manifest["sha256"]:
+        name, target = loaded.manifest["name"], loaded.manifest["target"]
+        raise ModelFileError(f"{bundle} is for {target} and has no page; make one: dlkit export {name} --target web")
+    return folder
+
+
+def _wait() -> None:
+    """Until Ctrl-C, which is how it is meant to end."""
+    import contextlib
+    import threading
+
+    with contextlib.suppress(KeyboardInterrupt):
+        threading.Event().wait()
