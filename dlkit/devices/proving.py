@@ -44,7 +44,8 @@ def proven_on_device(
         ExtraMissing: the tool that stands for the device is not installed.
     """
     runtime = RUNTIMES[target.runtime]
-    if runtime.answers is None and not (target.flash_bytes or target.ram_bytes or target.finish):
+    told = runtime.only_examined or target.flash_bytes or target.ram_bytes or target.finish
+    if runtime.answers is None and not told:
         return None
     try:
         with progress.step(f"Examining it for {target.name}") as advance:

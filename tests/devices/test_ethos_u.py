@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlkit.devices import RUNTIMES
+from dlkit.devices import RUNTIMES, vela
 from dlkit.devices.vela import compiled
-from dlkit.errors import ConversionError, ModelFileError, RecipeError
+from dlkit.errors import ConversionError, ExtraMissing, ModelFileError, RecipeError
 from dlkit.progress import ignore
 from dlkit.runtime.litert import Session
 from dlkit.targets import TARGETS, EthosU
@@ -107,3 +107,17 @@ def test_the_verdict_as_json(dlkit) -> None:
     """The same as data."""
     [verdict] = json.loads(dlkit("check", TINY, "--target", "ethos-u65", "--json").out)
     assert verdict["placements"][0]["place"] == "NPU"
+
+
+def test_without_the_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line to type is told; nothing is guessed in its place."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ExtraMissing, match=r"pip install 'dlkit\[ethos-u\]'"):
+        compiled(TINY, EthosU("ethos-u55-128"), ignore)
+
+
+def test_a_compiler_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is stopped at its time limit, in one line."""
+    monkeypatch.setattr(vela, "TIME_LIMIT_S", 0.01)
+    with pytest.raises(ConversionError, match="it was stopped"):
+        compiled(TINY, EthosU("ethos-u55-128"), ignore)

@@ -37,3 +37,12 @@ def test_a_model_whose_board_is_gone(tmp_path: Path) -> None:
     board.unlink()
     bundle, _ = export("short", target="cpu", out=tmp_path, force=True)
     assert bundle.folder.name == "cpu-int8"
+
+
+def test_a_target_that_is_only_examined(trained, tmp_path: Path, dlkit) -> None:
+    """The report has the verdict of a static check without a run; the bundle checks itself in LiteRT."""
+    bundle, report = export(trained, target="edgetpu", out=tmp_path)
+    assert report.device is not None
+    assert (report.device.samples, report.device.verdict.how.split(" against")[0]) == (0, "static check")
+    assert "static check" in (bundle.folder / "report.txt").read_text()
+    assert dlkit("predict", bundle.folder, "--check").code == 0
