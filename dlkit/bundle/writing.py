@@ -24,6 +24,7 @@ from dlkit.report import FORECASTS, TFLITE, Comparison, Compression, Detection, 
 from dlkit.runtime.arrays import write_npz
 from dlkit.runtime.dtypes import TensorFormat
 from dlkit.runtime.litert import Session
+from dlkit.runtime.output_steps import steps_of
 from dlkit.runtime.preprocessing import image_behind, preprocessing_for
 from dlkit.runtime.scores import are_probabilities, gives_probabilities
 from dlkit.runtime.served import open_model
@@ -205,8 +206,13 @@ def _outputs(
 ) -> dict[str, Any]:
     """Entry of the manifest: output name → its format, what its numbers are and how near to `found` they must be."""
     answers = _what_they_are(model, found)
+    steps = steps_of(model.read_bytes()) if model.suffix == ".tflite" else {}
+    limits = {
+        name: _tolerance(end, found[name], scheme, steps.get(place, 0.0))
+        for place, (name, end) in enumerate(ends.items())
+    }
     return {
-        name: dataclasses.asdict(end) | {"answers": answers[name], "tolerance": _tolerance(end, found[name], scheme)}
+        name: dataclasses.asdict(end) | {"answers": answers[name], "tolerance": limits[name]}
         for name, end in ends.items()
     }
 
@@ -335,10 +341,14 @@ def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.items())
 
 
-def _tolerance(end: TensorFormat, outputs: NDArray[np.float32], scheme: str) -> float:
-    """How far a processor may be from `outputs`, which this one computed."""
-    if end.quantized:
-        return CHECK_STEPS * end.scale
+def _tolerance(end: TensorFormat, outputs: NDArray[np.float32], scheme: str, step: float = 0.0) -> float:
+    """How far a processor may be from `outputs`, which this one computed.
+
+    Args:
+        step: of the integers that a float output is dequantized from; 0.0 where it is computed in floats.
+    """
+    if end.quantized or step:
+        return CHECK_STEPS * (end.scale if end.quantized else step)
     computed_in = SCHEMES[scheme].activations
     return CHECK_SHORTER.get(computed_in, CHECK_FLOAT) * max(1.0, float(np.max(np.abs(outputs))))
 

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlkit.devices.reference import reference_answers, steps_of
+from dlkit.devices.reference import reference_answers
 from dlkit.errors import ConversionError, ModelFileError
 from dlkit.progress import Advance
+from dlkit.runtime.output_steps import steps_of
 from dlkit.runtime.scores import with_scores_beside
 from dlkit.writing import temporary_folder
 

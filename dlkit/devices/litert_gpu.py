@@ -91,7 +91,8 @@ def _compared(file: Path, inputs: Mapping[str, NDArray[Any]], run: GpuRun) -> tu
     """How far the furthest output is from what the file computes, and a sentence for each that is too far."""
     import numpy as np
 
-    from dlkit.devices.reference import reference_answers, steps_of
+    from dlkit.devices.reference import reference_answers
+    from dlkit.runtime.output_steps import steps_of
 
     assert run.outputs is not None
     steps, gaps, blocks = steps_of(file.read_bytes()), [], []

@@ -12,10 +12,11 @@ import numpy as np
 
 from dlkit.devices import RUNTIMES, Runtime
 from dlkit.devices.before_softmax import ROUNDING, allowed_by_scores
-from dlkit.devices.reference import reference_answers, steps_of
+from dlkit.devices.reference import reference_answers
 from dlkit.errors import ConversionError, ModelFileError, VerificationRefused
 from dlkit.progress import Advance, Progress
 from dlkit.report import DeviceProof
+from dlkit.runtime.output_steps import steps_of
 from dlkit.targets import Target
 
 if TYPE_CHECKING:

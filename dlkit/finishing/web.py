@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlkit.devices.reference import steps_of
 from dlkit.finishing import Finish, Finished, Finishing
 from dlkit.runtime.litert import Session
+from dlkit.runtime.output_steps import steps_of
 from dlkit.web import page
 from dlkit.web.packages import litert_js
 

@@ -10,10 +10,11 @@ import pytest
 
 from dlkit.devices import RUNTIMES
 from dlkit.devices.proving import _gaps
-from dlkit.devices.reference import reference_answers, steps_of
+from dlkit.devices.reference import reference_answers
 from dlkit.errors import ConversionError, ModelFileError, VerificationRefused
 from dlkit.progress import ignore
 from dlkit.runtime.litert import Session
+from dlkit.runtime.output_steps import steps_of
 from dlkit.targets import TARGETS
 
 TINY = Path(__file__).parents[2] / "exported" / "digits-tiny" / "cpu-int8" / "model.tflite"

@@ -70,6 +70,16 @@ def lively(network: Network, **options: Any):
     return model
 
 
+def with_statistics(network: Network, **options: Any):
+    """The network with the statistics of what it sees; with random ones a deep one answers the same to everything."""
+    model = lively(network, **options)
+    for layer in model.layers:
+        if hasattr(layer, "momentum"):
+            layer.momentum = 0.0
+    model(inputs_for(network, model.input_shape[1:], 64), training=True)
+    return model
+
+
 def inputs_for(network: Network, shape: tuple[int, ...], count: int = SAMPLES) -> np.ndarray:
     """(count, *shape) float32 as the network's preprocessing would give them: 0…1, or about 0 where it says so."""
     rng = np.random.default_rng(0)

@@ -6,15 +6,16 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
-from shelf import Converted, converted, lively, made_for_servers
+from shelf import Converted, converted, made_for_servers, with_statistics
 
 from dlkit.devices import RUNTIMES
 from dlkit.devices.proving import proven_on_device
-from dlkit.devices.reference import reference_answers, steps_of
+from dlkit.devices.reference import reference_answers
 from dlkit.errors import IllegalCombination, VerificationRefused
 from dlkit.networks import NETWORKS
 from dlkit.progress import SILENT, ignore
 from dlkit.runtime.litert import Session
+from dlkit.runtime.output_steps import steps_of
 from dlkit.schemes import SCHEMES
 from dlkit.targets import TARGETS, Target
 
@@ -61,7 +62,7 @@ class Files:
         avoid = ",".join(target.avoid)
         if avoid not in self._made:
             (folder := self._folder / f"avoiding-{avoid}").mkdir()
-            self._made[avoid] = converted(self.network, lively(self.network), folder, avoid)
+            self._made[avoid] = converted(self.network, with_statistics(self.network), folder, avoid)
         return self._made[avoid]
 
     def best(self, target: Target) -> tuple[str, Path, dict[str, np.ndarray] | None]:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from shelf import converted, in_lanes, inputs_for, lively
+from shelf import converted, in_lanes, lively, with_statistics
 
 from dlkit.bundle.loading import load_bundle
 from dlkit.devices import RUNTIMES
 from dlkit.devices.proving import proven_on_device
 from dlkit.errors import ExtraMissing, IllegalCombination, VerificationRefused
-from dlkit.networks import NETWORKS, Network
+from dlkit.networks import NETWORKS
 from dlkit.pipeline import export
 from dlkit.progress import SILENT, ignore
 from dlkit.runtime.adapters import found_adapter
@@ -47,21 +47,11 @@ def gpu() -> str:
     return name
 
 
-def with_statistics(network: Network, options: dict[str, object]):
-    """The network with the statistics of what it sees; with random ones a deep one answers the same to everything."""
-    model = lively(network, **options)
-    for layer in model.layers:
-        if hasattr(layer, "momentum"):
-            layer.momentum = 0.0
-    model(inputs_for(network, model.input_shape[1:], 64), training=True)
-    return model
-
-
 @pytest.mark.parametrize("name", in_lanes(OPTIONS, IN_THE_MATRIX.__contains__))
 def test_a_network_runs_there(gpu: str, name: str, tmp_path: Path) -> None:
     """In every scheme of the target, as a whole, and as LiteRT computes it on the processor."""
     network = NETWORKS[name]
-    made = converted(network, with_statistics(network, OPTIONS[name]), tmp_path, AVOID)
+    made = converted(network, with_statistics(network, **OPTIONS[name]), tmp_path, AVOID)
     assert np.ptp(made.reference, axis=0).max() > 1e-3  # a network that answers the same to everything shows nothing
     for scheme in GPU.schemes:
         proof = proven_on_device(made.file(scheme), {made.name: made.inputs}, GPU, SILENT)
