@@ -42,6 +42,8 @@ class Runtime:
             where it was proven by that very runtime.
         steps: of an 8-bit output, how many it may be from LiteRT's reference kernels.
         gap: how far a float output may be from LiteRT's, in units of the largest of them.
+        fast_kernels: whether integers are computed there by LiteRT's fast kernels, XNNPACK's: it is held against those
+            of this processor then, which themselves may be some steps from the reference kernels.
         only_examined: whether a verdict without a run is all that there is of a proof for it here.
         of_folders: whether its files are folders, as a SavedModel is.
     """
@@ -53,6 +55,7 @@ class Runtime:
     steps: float = 1.0
     gap: float = 1e-5
     only_examined: bool = False
+    fast_kernels: bool = False
     of_folders: bool = False
 
 

@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlkit.devices.reference import reference_answers
 from dlkit.errors import ConversionError, ModelFileError
-from dlkit.progress import Advance
 from dlkit.runtime.output_steps import steps_of
 from dlkit.runtime.scores import with_scores_beside
 from dlkit.writing import temporary_folder
@@ -31,7 +29,7 @@ ROUNDING = 5e-4
 """Half of a thousandth of a step is the rounding of its multiples to float32."""
 
 
-def allowed_by_scores(file: Path, inputs: Batch, run: Run, steps: float, advance: Advance) -> dict[int, float]:
+def allowed_by_scores(file: Path, inputs: Batch, run: Run, wanted_of: Run, steps: float) -> dict[int, float]:
     """Place of an output behind a softmax → how far it may be from what the file computes by definition.
 
     That is `steps` of its own, and what the softmax makes of `steps` of its scores: of scores that are up to s further
@@ -39,7 +37,8 @@ def allowed_by_scores(file: Path, inputs: Batch, run: Run, steps: float, advance
 
     Args:
         run: in the device's runtime.
-        steps: that scores may be from the reference kernels'.
+        wanted_of: by the kernels that it is held against.
+        steps: that scores may be from theirs.
 
     Returns:
         Nothing where the scores are beyond that, where they are no integers, or where the runtime does not give them.
@@ -48,7 +47,7 @@ def allowed_by_scores(file: Path, inputs: Batch, run: Run, steps: float, advance
         content, places = with_scores_beside(file.read_bytes())
         (beside := folder / "scores.tflite").write_bytes(content)
         try:
-            found, wanted = run(beside, inputs), reference_answers(beside, inputs, advance)
+            found, wanted = run(beside, inputs), wanted_of(beside, inputs)
         except (ModelFileError, ConversionError):
             return {}
     step_of, scores = steps_of(content), list(wanted)[len(wanted) - len(places) :]

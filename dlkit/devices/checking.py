@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from dlkit.bundle.loading import Bundle
 from dlkit.devices import RUNTIMES
-from dlkit.errors import ModelFileError, RecipeError
+from dlkit.devices.proving import Beyond, held_on_device
+from dlkit.errors import ModelFileError, RecipeError, VerificationRefused
 from dlkit.progress import SILENT, Progress
 from dlkit.reading import read_dataclass
 from dlkit.targets import TARGETS, Target
@@ -41,7 +42,11 @@ def checked_by(bundle: Bundle) -> str:
 def check_bundle(bundle: Bundle, threads: int | None = None, progress: Progress = SILENT) -> tuple[int, float, float]:
     """`Bundle.check`, in the runtime of its target where that is another than the one that runs everywhere.
 
+    LiteRT must give the answers in the bundle on this processor, and the device's runtime what LiteRT's kernels of the
+    device's kind give: these may be further from each other than either from its own.
+
     Raises:
+        VerificationRefused: the device computes something else.
         ModelFileError: the bundle, or what it says of its target, is broken.
         ExtraMissing: the tool that stands for the device is not installed.
         ConversionError: the device's runtime fails.
@@ -51,9 +56,19 @@ def check_bundle(bundle: Bundle, threads: int | None = None, progress: Progress 
     answers = runtime.answers
     if answers is None:
         return bundle.check(threads)
+    if runtime.of_folders:
 
-    def run(inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
-        with progress.step(f"Checking it on {target.name}") as advance:
-            return answers(bundle.model, inputs, target, advance)
+        def run(inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
+            with progress.step(f"Checking it on {target.name}") as advance:
+                return answers(bundle.model, inputs, target, advance)
 
-    return bundle.check(threads, run)
+        return bundle.check(threads, run)
+    count, gap, allowed = bundle.check(threads)
+    if not gap <= allowed:
+        return count, gap, allowed
+    inputs = bundle.own_inputs()
+    try:
+        gap, allowed, _ = held_on_device(bundle.model, inputs, target, progress)
+    except Beyond as error:
+        raise VerificationRefused(f"check failed: {error}; {target.name} does not compute what was exported") from None
+    return count, gap, allowed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ from dlkit.devices import RUNTIMES, Runtime
 from dlkit.devices.before_softmax import ROUNDING, allowed_by_scores
 from dlkit.devices.reference import reference_answers
 from dlkit.errors import ConversionError, ModelFileError, VerificationRefused
-from dlkit.progress import Advance, Progress
+from dlkit.progress import Progress
 from dlkit.report import DeviceProof
 from dlkit.runtime.output_steps import steps_of
 from dlkit.targets import Target
@@ -59,33 +60,53 @@ def proven_on_device(
         return DeviceProof(verdict, samples=0)
     large = file.is_file() and file.stat().st_size > LARGE_BYTES
     few = {name: np.asarray(values[: OF_LARGE_FILES if large else SAMPLES]) for name, values in inputs.items()}
-    count = len(next(iter(few.values())))
     try:
-        with progress.step(f"Running it on {target.name}") as advance:
-            found = runtime.answers(file, few, target, advance)
-            wanted = reference_answers(file, few, advance) if expected is None else _first(expected, count)
-    except (ModelFileError, ConversionError) as error:
+        gaps = held_on_device(file, few, target, progress, expected)
+    except (ModelFileError, ConversionError, Beyond) as error:
         raise _refused(target, str(error)) from None
-    steps = steps_of(file.read_bytes()) if expected is None else {}
-    try:
-        gaps = _gaps(runtime, target, wanted, found, steps)
-    except VerificationRefused:
-        if not steps:
-            raise
-        with progress.step(f"Running it on {target.name} again, for its scores") as advance:
-            further = _allowed_by_scores(file, few, runtime, target, advance)
-        gaps = _gaps(runtime, target, wanted, found, steps, further)
-    return DeviceProof(verdict, count, *gaps)
+    return DeviceProof(verdict, len(next(iter(few.values()))), *gaps)
 
 
-def _allowed_by_scores(
-    file: Path, inputs: Mapping[str, NDArray[Any]], runtime: Runtime, target: Target, advance: Advance
-) -> dict[int, float]:
-    answers = runtime.answers
+class Beyond(Exception):
+    """A device computes something else; the text says how far it is, and how far it may be."""
+
+
+def held_on_device(
+    file: Path,
+    inputs: Mapping[str, NDArray[Any]],
+    target: Target,
+    progress: Progress,
+    expected: Mapping[str, NDArray[np.float32]] | None = None,
+) -> tuple[float, float, float | None]:
+    """Run network inputs in the target's runtime, which has `answers`, and hold what it gives against `expected`.
+
+    Args:
+        expected: as of `proven_on_device`.
+
+    Returns:
+        Largest gap, what is allowed and the gap in steps, of the output that is nearest to its limit.
+
+    Raises:
+        Beyond: one is beyond its limit.
+        ModelFileError, ConversionError, ExtraMissing: as `Runtime` says.
+    """
+    runtime = RUNTIMES[target.runtime]
+    answers, count = runtime.answers, len(next(iter(inputs.values())))
     assert answers is not None
-    return allowed_by_scores(
-        file, inputs, lambda beside, batch: answers(beside, batch, target, advance), runtime.steps, advance
-    )
+    with progress.step(f"Running it on {target.name}") as advance:
+        found = answers(file, inputs, target, advance)
+        by_litert = functools.partial(reference_answers, advance=advance, fast=runtime.fast_kernels)
+        wanted = by_litert(file, inputs) if expected is None else _first(expected, count)
+        steps = steps_of(file.read_bytes()) if expected is None else {}
+        try:
+            return _gaps(runtime, wanted, found, steps)
+        except Beyond:
+            if not steps:
+                raise
+            further = allowed_by_scores(
+                file, inputs, lambda beside, batch: answers(beside, batch, target, advance), by_litert, runtime.steps
+            )
+            return _gaps(runtime, wanted, found, steps, further)
 
 
 def _first(outputs: Mapping[str, NDArray[np.float32]], count: int) -> dict[str, NDArray[np.float32]]:
@@ -94,7 +115,6 @@ def _first(outputs: Mapping[str, NDArray[np.float32]], count: int) -> dict[str, 
 
 def _gaps(
     runtime: Runtime,
-    target: Target,
     wanted: Mapping[str, NDArray[np.float32]],
     found: Mapping[str, NDArray[np.float32]],
     steps: Mapping[int, float],
@@ -105,21 +125,21 @@ def _gaps(
     Args:
         further: place of an output → what is allowed of it in place of the runtime's steps.
 
-    Raises VerificationRefused if one is beyond.
+    Raises Beyond if one is beyond.
     """
     worst: tuple[float, float, float | None] | None = None
     for place, (name, expected) in enumerate(wanted.items()):
         given = found.get(name)
         if given is None or given.shape != expected.shape:
             shape = "nothing" if given is None else str(given.shape)
-            raise _refused(target, f"{runtime.name} gives {shape} as output {name!r} in place of {expected.shape}")
+            raise Beyond(f"{runtime.name} gives {shape} as output {name!r} in place of {expected.shape}")
         gap, step = float(np.max(np.abs(given - expected))), steps.get(place)
         allowed = (runtime.steps + ROUNDING) * step if step else runtime.gap * max(1.0, float(np.max(np.abs(expected))))
         allowed = max(allowed, further.get(place, 0.0))
         if not gap <= allowed:
             told = f"{gap / step:.1f} steps of its 8-bit output" if step else f"{gap:.3g}"
             limit = f"{allowed / step:.3g}" if step else f"{allowed:.3g}"
-            raise _refused(target, f"its outputs are up to {told} from what the file computes (limit {limit})")
+            raise Beyond(f"its outputs are up to {told} from what the file computes (limit {limit})")
         excess = gap / allowed if allowed else math.inf if gap else 0.0
         if worst is None or excess >= worst[0] / worst[1]:
             worst = gap, allowed or 1.0, gap / step if step else None

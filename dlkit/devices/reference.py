@@ -20,11 +20,14 @@ if TYPE_CHECKING:
 
 
 def reference_answers(
-    file: Path, inputs: Mapping[str, NDArray[Any]], advance: Advance
+    file: Path, inputs: Mapping[str, NDArray[Any]], advance: Advance, *, fast: bool = False
 ) -> dict[str, NDArray[np.float32]]:
     """What a .tflite file computes by definition, from a child process: as `Session.run_named` has it.
 
     An integer file is run by the reference kernels, a float one by the fast ones: sums differ in their order alone.
+
+    Args:
+        fast: run an integer file by the fast kernels too.
 
     Raises:
         ModelFileError: it is no .tflite file, or the runtime refuses it.
@@ -34,12 +37,12 @@ def reference_answers(
         given, found = folder / "inputs.npz", folder / "outputs.npz"
         write_npz(given, dict(inputs))
         run_task("dlkit.devices.reference:answer", advance, frameworks=False, tflite=str(file), inputs=str(given),
-                 result=str(found))  # fmt: skip
+                 result=str(found), kernels="fast" if fast else "reference")  # fmt: skip
         return read_batch(found)
 
 
-def answer(tflite: str, inputs: str, result: str, advance: Advance) -> None:
+def answer(tflite: str, inputs: str, result: str, kernels: str, advance: Advance) -> None:
     """The child's side: outputs as an archive."""
     content = Path(tflite).read_bytes()
-    session = Session(content, 1, reference=bool(steps_of(content)))
+    session = Session(content, 1, reference=kernels == "reference" and bool(steps_of(content)))
     write_npz(result, session.run_named(mapped_batch(inputs), advance))

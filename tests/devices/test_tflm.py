@@ -139,8 +139,8 @@ def test_scores_that_are_further_away_prove_nothing() -> None:
             TINY,
             x,
             lambda file, batch: Session(file, 1).run_named({name: 1 - values for name, values in batch.items()}),
+            lambda file, batch: Session(file, 1, reference=True).run_named(batch),
             1.0,
-            ignore,
         )
         == {}
     )

@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
-from shelf import Converted, converted, made_for_servers, with_statistics
+from shelf import Converted, converted, lively, made_for_servers, with_statistics
 
 from dlkit.devices import RUNTIMES
 from dlkit.devices.proving import proven_on_device
@@ -62,7 +62,9 @@ class Files:
         avoid = ",".join(target.avoid)
         if avoid not in self._made:
             (folder := self._folder / f"avoiding-{avoid}").mkdir()
-            self._made[avoid] = converted(self.network, with_statistics(self.network), folder, avoid)
+            network = self.network
+            made = lively(network) if network.task == "generation" else with_statistics(network)
+            self._made[avoid] = converted(network, made, folder, avoid)
         return self._made[avoid]
 
     def best(self, target: Target) -> tuple[str, Path, dict[str, np.ndarray] | None]:

@@ -2391,23 +2391,19 @@ class Bundle:
         Args:
             run: what answers to network inputs in place of a `session`.
         """
-        path = self.folder / "samples.npz"
+        arrays, inputs = self._own_arrays(), self.own_inputs()
         try:
-            arrays = read_npz(read_file(path, LARGEST_SAMPLES_BYTES), str(path), LARGEST_SAMPLES_BYTES)
-            raw = {name: arrays[f"raw {name}"] for name in self.inputs}
             limits = {name: float(end["tolerance"]) for name, end in self.manifest["outputs"].items()}
             expected = {name: arrays[f"output {name}"] for name in limits}
             for name, limit in (self.manifest.get("streaming") or {"tolerance": {}})["tolerance"].items():
                 streamed = f"streamed {name}"
                 expected[streamed], limits[streamed] = arrays[streamed], float(limit)
-        except (DataError, OSError) as error:
-            raise ModelFileError(f"{error}; export the bundle again") from None
         except KeyError as error:
-            raise ModelFileError(f"{path}: has no array {error}; export the bundle again") from None
+            raise self._without_array(error) from None
         run = run or self.session(threads).run_named
-        outputs = run(self.prepared(raw))
+        outputs = run(inputs)
         if self.manifest.get("streaming"):
-            outputs |= self._streamed(raw, threads)
+            outputs |= self._streamed(inputs, threads)
         gaps = []
         for name, wanted in expected.items():
             found = outputs.get(name, np.empty(0))
@@ -2418,10 +2414,28 @@ class Bundle:
         gap, allowed = max(gaps, key=lambda pair: pair[0] - pair[1] if np.isfinite(pair[0]) else math.inf)
         return len(wanted), gap, allowed
 
-    def _streamed(self, raw: Mapping[str, NDArray[Any]], threads: int | None) -> dict[str, NDArray[np.float32]]:
+    def own_inputs(self) -> dict[str, NDArray[np.float32]]:
+        """Input name → (N, ...) network inputs of the samples in the bundle. Raises ModelFileError if they are not."""
+        arrays = self._own_arrays()
+        try:
+            return self.prepared({name: arrays[f"raw {name}"] for name in self.inputs})
+        except KeyError as error:
+            raise self._without_array(error) from None
+
+    def _own_arrays(self) -> dict[str, NDArray[Any]]:
+        path = self.folder / "samples.npz"
+        try:
+            return read_npz(read_file(path, LARGEST_SAMPLES_BYTES), str(path), LARGEST_SAMPLES_BYTES)
+        except (DataError, OSError) as error:
+            raise ModelFileError(f"{error}; export the bundle again") from None
+
+    def _without_array(self, error: KeyError) -> ModelFileError:
+        return ModelFileError(f"{self.folder / 'samples.npz'}: has no array {error}; export the bundle again")
+
+    def _streamed(self, inputs: Mapping[str, NDArray[Any]], threads: int | None) -> dict[str, NDArray[np.float32]]:
         """What the file of one step answers at the end of samples, by "streamed" and the output's name."""
         stream = self.stream(threads)
-        [batch] = self.prepared(raw).values()
+        [batch] = inputs.values()
         found = [stream.run(sequence) for sequence in batch]
         return {f"streamed {name}": np.stack([each[name] for each in found]) for name in found[0]}
 
