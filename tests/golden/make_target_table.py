@@ -23,10 +23,14 @@ def told(cell: Cell) -> str:
     if cell.refused:
         return f"{cell.scheme}: no ({_short(cell.refused)})"
     if not cell.run:
-        return f"{cell.scheme}: checked"
+        return f"{cell.scheme}: proven"
     if cell.steps is not None:
-        return f"{cell.scheme}: {'exact' if cell.steps < 0.01 else f'{cell.steps:.1g} step'}"
-    return f"{cell.scheme}: {cell.gap:.0e}"
+        return f"{cell.scheme}: {'exact' if cell.steps < 0.01 else _steps(round(cell.steps))}"
+    return f"{cell.scheme}: {cell.gap:.0e}" if cell.gap else f"{cell.scheme}: exact"
+
+
+def _steps(count: int) -> str:
+    return f"{count} step" if count == 1 else f"{count} steps"
 
 
 def _short(reason: str) -> str:
@@ -52,7 +56,7 @@ def rows() -> list[str]:
 def main() -> None:
     """Put the table between its marks."""
     head = f"| target | {' | '.join(NETWORKS_TRIED.values())} |"
-    lines = [head, "|---" * (len(NETWORKS_TRIED) + 1) + "|", *rows()]
+    lines = [head, "| --- " * (len(NETWORKS_TRIED) + 1) + "|", *rows()]
     text, marks = README.read_text(encoding="utf-8"), ("<!-- targets -->", "<!-- /targets -->")
     before, rest = text.split(marks[0])
     README.write_text(f"{before}{marks[0]}\n" + "\n".join(lines) + f"\n{marks[1]}{rest.split(marks[1])[1]}", "utf-8")

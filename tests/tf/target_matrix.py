@@ -102,7 +102,7 @@ def tried(files: Files, target: str) -> Cell:
     if proof is not None and proof.samples:
         largest = max(1.0, proof.allowed / RUNTIMES[device.runtime].gap) if proof.steps is None else 1.0
         return Cell(scheme, True, proof.steps, None if proof.steps is not None else proof.largest_gap / largest)
-    if file.suffix != ".tflite":
+    if file.suffix != ".tflite" or RUNTIMES[device.runtime].only_examined:
         return Cell(scheme, False)
     return _on_this_processor(scheme, file, inputs)
 
