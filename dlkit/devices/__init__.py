@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+def no_tools() -> None:
+    """For what needs none beside dlkit's own requirements."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Runtime:
     """What executes a file on a kind of device.
@@ -44,6 +48,8 @@ class Runtime:
         gap: how far a float output may be from LiteRT's, in units of the largest of them.
         fast_kernels: whether integers are computed there by LiteRT's fast kernels, XNNPACK's: it is held against those
             of this processor then, which themselves may be some steps from the reference kernels.
+        require_tools: raises ExtraMissing, with what to type, where what stands for the device is not here; asked
+            before anything is trained or converted for it.
         only_examined: whether a verdict without a run is all that there is of a proof for it here.
         of_folders: whether its files are folders, as a SavedModel is.
     """
@@ -56,6 +62,7 @@ class Runtime:
     gap: float = 1e-5
     only_examined: bool = False
     fast_kernels: bool = False
+    require_tools: Callable[[], None] = no_tools
     of_folders: bool = False
 
 

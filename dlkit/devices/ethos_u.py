@@ -13,6 +13,7 @@ from dlkit.devices import Runtime, tflm
 from dlkit.devices.operations import promised
 from dlkit.devices.vela import Compiled, compiled
 from dlkit.errors import RecipeError
+from dlkit.extras import check_installed
 from dlkit.progress import Advance
 from dlkit.runtime.inspection import Inspection, inspect_file, inspect_model
 from dlkit.targets import EthosU, Target
@@ -97,4 +98,16 @@ def _layers(found: Compiled) -> tuple[dict[str, str], ...]:
     return tuple({key: row.get(key, "") for key in LAYER_COLUMNS} for row in found.layers)
 
 
-ETHOS_U = Runtime("ethos_u", "an Ethos-U NPU, called by TensorFlow Lite Micro", examine, tflm.answers, steps=1.0)
+def require_tools() -> None:
+    """Raise ExtraMissing unless the compiler and the runtime that calls the NPU are installed."""
+    check_installed("ethosu")
+    tflm.require_tools()
+
+
+ETHOS_U = Runtime(
+    "ethos_u",
+    "an Ethos-U NPU, called by TensorFlow Lite Micro",
+    examine,
+    tflm.answers,
+    require_tools=require_tools,
+)

@@ -13,7 +13,7 @@ from dlkit.devices._gpu_forms import Obstacle, obstacles
 from dlkit.devices.operations import promised
 from dlkit.errors import ConversionError, ExtraMissing
 from dlkit.progress import Advance, ignore
-from dlkit.runtime.adapters import NO_GPU
+from dlkit.runtime.adapters import NO_GPU, found_adapter
 from dlkit.runtime.inspection import Inspection, inspect_file
 from dlkit.targets import Target
 from dlkit.verdict import Budget, Figure, Placement, Verdict
@@ -160,6 +160,18 @@ def _sentences(found: tuple[Obstacle, ...]) -> tuple[str, ...]:
     return tuple(sentences)
 
 
+def require_tools() -> None:
+    """Raise ExtraMissing unless a GPU is found."""
+    if not found_adapter():
+        raise ExtraMissing(NO_GPU)
+
+
 LITERT_GPU = Runtime(
-    "litert_gpu", "LiteRT's GPU accelerator (ML Drift; WebGPU over Vulkan on PCs)", examine, answers, STEPS, GAP
+    "litert_gpu",
+    "LiteRT's GPU accelerator (ML Drift; WebGPU over Vulkan on PCs)",
+    examine,
+    answers,
+    STEPS,
+    GAP,
+    require_tools=require_tools,
 )

@@ -71,4 +71,15 @@ def answers(
     return run_in_browser(file, inputs)
 
 
-LITERT_JS = Runtime("litert_js", "LiteRT.js (WebAssembly) in Chromium", examine, answers, fast_kernels=True)
+def require_tools() -> None:
+    """Raise ExtraMissing unless there are a Chromium and LiteRT.js."""
+    from dlkit.web.chromium import find_chromium
+    from dlkit.web.packages import litert_js
+
+    find_chromium()
+    litert_js()
+
+
+LITERT_JS = Runtime(
+    "litert_js", "LiteRT.js (WebAssembly) in Chromium", examine, answers, fast_kernels=True, require_tools=require_tools
+)

@@ -148,4 +148,9 @@ class TflmSession(NamedEnds):
         self._interpreter.invoke()
 
 
-TFLM = Runtime("tflm", "TensorFlow Lite Micro", examine, answers, steps=1.0)
+def require_tools() -> None:
+    """Raise ExtraMissing unless the runtime is installed."""
+    check_installed("tflite_micro")
+
+
+TFLM = Runtime("tflm", "TensorFlow Lite Micro", examine, answers, require_tools=require_tools)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dlkit.bundle.loading import Bundle
-from dlkit.devices import known_target
+from dlkit.devices import RUNTIMES, known_target
 from dlkit.pipeline.exporting import bundle_folder, export, export_schemes
 from dlkit.pipeline.making_models import build_network, build_recipe
 from dlkit.pipeline.training import TrainingResult, train
@@ -39,6 +39,7 @@ def run(
     Raises as `train` and `export` do.
     """
     target = known_target(recipe.export.target)
+    RUNTIMES[target.runtime].require_tools()
     refuse_existing(bundle_folder(out, recipe.name, target.name, recipe.export.scheme), replace=force)
     how: dict[str, Any] = {"force": force, "resume": resume, "tensorboard": tensorboard, "plot": plot}
     result = train(recipe, out, **how, progress=progress)

@@ -13,7 +13,7 @@ from dlkit.calibration.observers import observer_of
 from dlkit.calibration.samples import ExportSamples, calibrated_with, samples_of_data, samples_of_recipe
 from dlkit.conversion import starting
 from dlkit.conversion.batches import count_of_samples, mapped_batch, write_rows
-from dlkit.devices import known_target
+from dlkit.devices import RUNTIMES, known_target
 from dlkit.errors import (
     ConversionError,
     DataError,
@@ -193,6 +193,7 @@ def _exported_schemes(
         check_name(trained, out / trained.name)
         refuse_existing(bundle_folder(out, trained.name, device.name, scheme.name), replace=force)
     check_writable(out / trained.name)
+    RUNTIMES[device.runtime].require_tools()
     with ready_to_export(trained, chosen, device, data, calibration, keep_float, streaming, progress) as ready:
         results: list[tuple[Bundle, Report] | DlkitError] = []
         for scheme in chosen:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import re
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,8 @@ from board import write_board
 from short import short_recipe
 
 from dlkit.bundle.loading import load_bundle
-from dlkit.errors import VerificationRefused
-from dlkit.pipeline import export, train
+from dlkit.errors import ExtraMissing, VerificationRefused
+from dlkit.pipeline import export, run, train
 
 
 def test_a_board_with_room(trained, tmp_path: Path) -> None:
@@ -46,3 +48,22 @@ def test_a_target_that_is_only_examined(trained, tmp_path: Path, dlkit) -> None:
     assert (report.device.samples, report.device.verdict.how.split(" against")[0]) == (0, "static check")
     assert "static check" in (bundle.folder / "report.txt").read_text()
     assert dlkit("predict", bundle.folder, "--check").code == 0
+
+
+@pytest.mark.parametrize(
+    ("target", "module", "line"),
+    [
+        ("cortex-m4", "tflite_micro", "pip install 'dlkit[micro]'"),
+        ("ethos-u55", "ethosu", "pip install 'dlkit[ethos-u]'"),
+        ("ethos-u55", "tflite_micro", "pip install 'dlkit[micro]'"),
+    ],
+)
+def test_a_missing_tool_is_told_before_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, module: str, line: str
+) -> None:
+    """With what to type; nothing was trained for nothing."""
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == module else find(name, *rest))
+    with pytest.raises(ExtraMissing, match=re.escape(line)):
+        run(short_recipe(export={"target": target}), tmp_path)
+    assert not (tmp_path / "short").exists()
