@@ -38,7 +38,7 @@ def _offered(words: str, cwd: Path = ROOT) -> list[str]:
         ("build recipes/digits-l", "recipes/digits-lstm.toml"),
         ("run recipes/digits-t", "recipes/digits-tiny.toml"),
         ("export --scheme dyn", "dynamic_int8"),
-        ("export --target c", "cpu"),
+        ("export --target cp", "cpu"),
         ("list net", "networks"),
         ("list networks resnet8", "resnet8"),
         ("list schemes dyn", "dynamic_int8"),
