@@ -25,9 +25,12 @@ def node_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NODE_PATH", str(TOOLS))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """A browser with WebGPU in software, shared by the tests of a process."""
+    """A browser with WebGPU in software, shared by the tests of a file.
+
+    Not by those of several: while Playwright runs, no other event loop can, another Playwright's included.
+    """
     try:
         program = find_chromium()
     except ExtraMissing as error:

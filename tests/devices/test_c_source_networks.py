@@ -27,7 +27,7 @@ TRIED: dict[str, dict[str, Any]] = {
 }
 """Network of the shelf → options: convolutions, depthwise ones, squeeze and excitation, transposed ones, loops that are
 unrolled."""
-LONG = ("dcgan28_generator", "mobilenet_v3_small")
+LONG = ("dcgan28_generator", "gru", "mobilenet_v1_025_96", "mobilenet_v3_small")
 ON_BOARDS = ("cnn", "resnet8", "ds_cnn", "dense_autoencoder")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import FOUR, TOOLS, browser_tools, chromium, draw, node_path, page, shown  # noqa: F401
+from browser import FOUR, TOOLS, draw, shown
 
 from dlkit.bundle.loading import load_bundle
 from dlkit.devices import RUNTIMES
@@ -31,7 +31,7 @@ PASSED = "() => document.getElementById('checked').textContent.startsWith('Passe
 
 
 @pytest.fixture(scope="session")
-def made(dlkit, root: Path, browser_tools: None, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
+def made(dlkit, root: Path, browser_tools: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundle of recipes/digits-tiny.toml for the web, trained in some 15 seconds."""
     out = tmp_path_factory.mktemp("web")
     said = dlkit(
@@ -72,7 +72,7 @@ def test_a_bundle_proven_in_the_browser(made: Path) -> None:
 
 @pytest.mark.tf
 @pytest.mark.parametrize("backend", ["wasm", "webgpu"])
-def test_a_digit_that_is_drawn(page: Any, made: Path, backend: str) -> None:  # noqa: F811
+def test_a_digit_that_is_drawn(page: Any, made: Path, backend: str) -> None:
     """Two strokes of the mouse are a 4, on the processor and by WebGPU."""
     with shown(page, made / "web"):
         if backend == "webgpu":
@@ -87,7 +87,7 @@ def test_a_digit_that_is_drawn(page: Any, made: Path, backend: str) -> None:  # 
 
 
 @pytest.mark.tf
-def test_from_any_server(page: Any, made: Path) -> None:  # noqa: F811
+def test_from_any_server(page: Any, made: Path) -> None:
     """Python's own server sends none of the headers of `dlkit serve`, and the page needs none."""
     plain = functools.partial(_Plain, directory=str(made / "web"))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), plain) as server:
@@ -111,7 +111,7 @@ def test_every_scheme(made: Path, dlkit, scheme: str) -> None:
 
 
 @pytest.mark.tf
-def test_the_samples(page: Any, made: Path) -> None:  # noqa: F811
+def test_the_samples(page: Any, made: Path) -> None:
     """Each is answered with what the bundle expects of it."""
     labels = load_bundle(made).labels
     expected = np.load(made / "samples.npz")["output output"].argmax(axis=-1)
@@ -124,7 +124,7 @@ def test_the_samples(page: Any, made: Path) -> None:  # noqa: F811
 
 
 @pytest.mark.tf
-def test_by_keyboard_alone(page: Any, made: Path) -> None:  # noqa: F811
+def test_by_keyboard_alone(page: Any, made: Path) -> None:
     """Tab reaches everything in the order of the page; arrow keys draw, Enter takes a sample."""
     with shown(page, made / "web"):
         page.keyboard.press("Tab")
@@ -142,7 +142,7 @@ def test_by_keyboard_alone(page: Any, made: Path) -> None:  # noqa: F811
 
 
 @pytest.mark.tf
-def test_a_picture_as_the_command_line_reads_it(page: Any, made: Path, digit_png: bytes, tmp_path: Path, dlkit) -> None:  # noqa: F811
+def test_a_picture_as_the_command_line_reads_it(page: Any, made: Path, digit_png: bytes, tmp_path: Path, dlkit) -> None:
     """The same class with the same probability as `dlkit predict`."""
     path = tmp_path / "two.png"
     path.write_bytes(digit_png)
@@ -153,7 +153,7 @@ def test_a_picture_as_the_command_line_reads_it(page: Any, made: Path, digit_png
 
 
 @pytest.mark.tf
-def test_a_file_that_is_no_picture(page: Any, made: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_a_file_that_is_no_picture(page: Any, made: Path, tmp_path: Path) -> None:
     """It is said in the page, and the page goes on."""
     path = tmp_path / "<b>notes.png"
     path.write_text("no picture")
@@ -167,7 +167,7 @@ def test_a_file_that_is_no_picture(page: Any, made: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.tf
-def test_names_are_only_text(page: Any, made: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_names_are_only_text(page: Any, made: Path, tmp_path: Path) -> None:
     """A model and labels that are called like HTML stay what they are called."""
     site = shutil.copytree(made / "web", tmp_path / "web")
     facts = json.loads((site / "model.json").read_text())
@@ -182,7 +182,7 @@ def test_names_are_only_text(page: Any, made: Path, tmp_path: Path) -> None:  # 
 
 
 @pytest.mark.tf
-def test_a_model_that_is_not_the_bundles(page: Any, made: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_a_model_that_is_not_the_bundles(page: Any, made: Path, tmp_path: Path) -> None:
     """The page checks itself when it loads: what computes something else is not used, and it says so."""
     site = shutil.copytree(made / "web", tmp_path / "web")
     numbers = np.fromfile(site / "samples.bin", "<f4")
@@ -198,7 +198,7 @@ def test_a_model_that_is_not_the_bundles(page: Any, made: Path, tmp_path: Path) 
 
 
 @pytest.mark.tf
-def test_a_backend_that_computes_something_else(page: Any, made: Path) -> None:  # noqa: F811
+def test_a_backend_that_computes_something_else(page: Any, made: Path) -> None:
     """WebGPU is held against the samples before it is used; where it fails, the page stays with WebAssembly."""
     with shown(page, made / "web"):
         page.evaluate("""async () => {
@@ -222,7 +222,7 @@ def test_a_backend_that_computes_something_else(page: Any, made: Path) -> None: 
 
 @pytest.mark.tf
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_everybody_can_use_it(page: Any, made: Path, scheme: str) -> None:  # noqa: F811
+def test_everybody_can_use_it(page: Any, made: Path, scheme: str) -> None:
     """axe finds nothing against the page, in light and in dark, before and after an answer, on a phone's width."""
     program = TOOLS / "axe-core" / "axe.min.js"
     if not program.is_file():

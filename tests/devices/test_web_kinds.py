@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import browser_tools, chromium, node_path, page, shown  # noqa: F401
+from browser import shown
 
 from dlkit.bundle.loading import load_bundle
 
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.tf, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
-def made(dlkit, root: Path, browser_tools: None, tmp_path_factory: pytest.TempPathFactory) -> Any:  # noqa: F811
+def made(dlkit, root: Path, browser_tools: None, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """(recipe, values set) → the bundle for the web of a network that was trained for an epoch."""
 
     def make(recipe: str, *values: str) -> Path:
@@ -35,7 +35,7 @@ def said(window: Any) -> str:
     return str(window.locator("#answer").inner_text())
 
 
-def test_a_forecast(page: Any, made: Any) -> None:  # noqa: F811
+def test_a_forecast(page: Any, made: Any) -> None:
     """Numbers that are typed are continued as Python does, in raw values, with a line; other numbers are refused."""
     bundle = made("mackey-glass-forecast", "network.name=gru_forecaster")
     raw = np.load(bundle / "samples.npz")["raw " + next(iter(load_bundle(bundle).inputs))][:1]
@@ -54,7 +54,7 @@ def test_a_forecast(page: Any, made: Any) -> None:  # noqa: F811
         assert not page.locator("#message").is_visible()
 
 
-def test_a_picture_again(page: Any, made: Any) -> None:  # noqa: F811
+def test_a_picture_again(page: Any, made: Any) -> None:
     """An auto-encoder shows what it was given and what it gives, and how far they are apart."""
     bundle = made("digits-dense-autoencoder")
     loaded = load_bundle(bundle)
@@ -65,7 +65,7 @@ def test_a_picture_again(page: Any, made: Any) -> None:  # noqa: F811
         assert page.locator("#made canvas").count() == 2
 
 
-def test_a_picture_of_noise(page: Any, made: Any) -> None:  # noqa: F811
+def test_a_picture_of_noise(page: Any, made: Any) -> None:
     """A generator that is told a class draws its own noise, another one each time."""
     bundle = made("digits-conditional-gan")
     picture = "() => Array.from(document.querySelector('#made canvas').getContext('2d').getImageData(0, 0, 8, 8).data)"

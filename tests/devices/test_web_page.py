@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 from as_files import encoded
-from browser import chromium, node_path, page  # noqa: F401
 from PIL import Image
 
 from dlkit.errors import DataError
@@ -38,7 +37,7 @@ RNG = np.random.default_rng(0)
 
 
 @pytest.fixture
-def modules(page: Any) -> Iterator[Any]:  # noqa: F811
+def modules(page: Any) -> Iterator[Any]:
     """A window in which the page's modules can be imported, without the page itself."""
     content = files() | {"index.html": b"<!doctype html><title>t</title>", "favicon.ico": b""}
     with serving(Server(content.get)) as url:

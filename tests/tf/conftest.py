@@ -48,6 +48,10 @@ FITTED_AGAIN = {
     "resnet20", "resnext29_8x64d", "simple_rnn", "variational_autoencoder", "xception",
 }  # fmt: skip
 """Networks of which CI asks what all steps of compression together come to in a file, and not each preparation."""
+IN_THE_MATRIX = {
+    "convolutional_autoencoder", "dcgan28_generator", "ds_cnn", "lstm", "mobilenet_v1_025", "mobilenet_v1_025_96", "resnet8",
+}  # fmt: skip
+"""Networks that `test_target_matrix` runs on every target."""
 LEFT_OUT = (
     ("test_every_network.py::", "built", DEEP - STILL_IN_CI),
     ("test_every_network.py::test_the_file_of_every_scheme", "built", DEEP),
@@ -55,6 +59,8 @@ LEFT_OUT = (
     ("test_bridge.py::", "name", DEEP),
     ("test_compressing.py::test_what_a_scheme_promises", "name", FITTED_AGAIN),
     ("test_compressing.py::test_all_steps_together", "name", {"alexnet", "dense_autoencoder"}),
+    ("test_files_for_gpus.py::test_a_network_runs_there", "name", IN_THE_MATRIX),
+    ("test_files_for_microcontrollers.py::test_it_computes", "name", IN_THE_MATRIX),
     ("test_thin.py::test_networks_of_the_shelf_become_the_same_file", "name", DEEP | OF_ONE_MAKE),
 )
 """Tests, their parameter that names a network, and the networks that CI leaves out of them."""
