@@ -49,7 +49,8 @@ FITTED_AGAIN = {
 }  # fmt: skip
 """Networks of which CI asks what all steps of compression together come to in a file, and not each preparation."""
 IN_THE_MATRIX = {
-    "convolutional_autoencoder", "dcgan28_generator", "ds_cnn", "lstm", "mobilenet_v1_025", "mobilenet_v1_025_96", "resnet8",
+    "convolutional_autoencoder", "dcgan28_generator", "ds_cnn", "lstm", "mobilenet_v1_025", "mobilenet_v1_025_96",
+    "resnet8",
 }  # fmt: skip
 """Networks that `test_target_matrix` runs on every target."""
 LEFT_OUT = (
