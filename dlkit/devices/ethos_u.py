@@ -106,7 +106,7 @@ def require_tools() -> None:
 
 ETHOS_U = Runtime(
     "ethos_u",
-    "an Ethos-U NPU, called by TensorFlow Lite Micro",
+    "TensorFlow Lite Micro, as it calls an Ethos-U, without the NPU",
     examine,
     tflm.answers,
     require_tools=require_tools,

@@ -47,7 +47,9 @@ def sources(tmp_path_factory: pytest.TempPathFactory):
     return made
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in LONG else ()) for n in TRIED])
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=(pytest.mark.slow, pytest.mark.full) if n in LONG else ()) for n in TRIED]
+)
 def test_on_this_computer(sources, name: str) -> None:
     """Twenty random inputs; no warning from the compiler, nothing for the sanitizers."""
     assert run_here(sources(name)) == PASSED

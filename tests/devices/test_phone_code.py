@@ -176,6 +176,7 @@ def fitted(tiny: Bundle, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 @pytest.mark.slow  # compiles Kotlin
+@pytest.mark.full
 @pytest.mark.parametrize("kind", range(len(FITTED)), ids=["-".join((mode, resize)) for mode, _, resize in FITTED])
 def test_pictures_become_what_they_were_in_training(fitted: list[str], kind: int) -> None:
     """Larger, smaller and narrow ones, partly transparent: value for value as dlkit makes them by Pillow."""

@@ -16,7 +16,7 @@ from dlkit.runtime.inspection import inspect_file
 from dlkit.runtime.litert import formats_of
 from dlkit.targets import TARGETS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.full]  # CI asks it of files of one operation, see test_gpu
 
 SHAPE = (1, 8, 8, 8)
 

@@ -40,7 +40,9 @@ def bundles(models: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     return {scheme: export(trained, target="cpu", scheme=scheme, out=out)[0].folder for scheme in WITHOUT_TRAINING}
 
 
-@pytest.fixture(scope="module", params=CORES)
+@pytest.fixture(
+    scope="module", params=[pytest.param(core, marks=pytest.mark.full if core != CORES[-1] else ()) for core in CORES]
+)
 def checked(request: pytest.FixtureRequest, bundles: dict[str, Path]) -> dict[str, tuple[int, str]]:
     """Scheme → exit code and output of `python predict.py --check`, on a core; all in one process there."""
     runners = {scheme: str(folder / "predict.py") for scheme, folder in bundles.items()}
