@@ -33,7 +33,7 @@ def allowed_by_scores(file: Path, inputs: Batch, run: Run, wanted_of: Run, steps
     """Place of an output behind a softmax → how far it may be from what the file computes by definition.
 
     That is `steps` of its own, and what the softmax makes of `steps` of its scores: of scores that are up to s further
-    apart or nearer than they should be, a probability changes by tanh(s / 2) at most.
+    apart or nearer than they should be, a probability changes by tanh(|β| s / 2) at most, for a softmax of β.
 
     Args:
         run: in the device's runtime.
@@ -52,9 +52,9 @@ def allowed_by_scores(file: Path, inputs: Batch, run: Run, wanted_of: Run, steps
             return {}
     step_of, scores = steps_of(content), list(wanted)[len(wanted) - len(places) :]
     allowed = {}
-    for number, (place, name) in enumerate(zip(places, scores, strict=True)):
+    for number, ((place, beta), name) in enumerate(zip(places.items(), scores, strict=True)):
         step = step_of.get(len(wanted) - len(places) + number, 0.0)
         gap = float(np.max(np.abs(found[name] - wanted[name])))
         if step and place in step_of and gap <= (steps + ROUNDING) * step:
-            allowed[place] = (steps + ROUNDING) * step_of[place] + math.tanh(steps * step / 2)
+            allowed[place] = (steps + ROUNDING) * step_of[place] + math.tanh(abs(beta) * steps * step / 2)
     return allowed
