@@ -21,7 +21,7 @@ from dlkit.errors import DlkitError, suggestion, system_reason
 # Order of `dlkit --help`: the order in which a new user meets them.
 COMMANDS = (
     "run", "build", "train", "export", "compare", "sensitivity", "predict", "evaluate", "bench", "inspect", "check",
-    "serve", "list", "doctor", "completion",
+    "serve", "list", "doctor", "help", "completion",
 )  # fmt: skip
 
 NO_MEMORY = "not enough memory; close other programs or use a smaller input or network"
@@ -113,5 +113,6 @@ def _refuse(text: str, code: int) -> int:
 def main() -> None:
     """From a Keras network to a file that provably runs on a device.
 
-    build → train → export → predict, or all of it with `dlkit run RECIPE`.
+    build → train → export → predict, or all of it with `dlkit run RECIPE`. How to do something, page by
+    page: `dlkit help`.
     """

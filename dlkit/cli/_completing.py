@@ -50,6 +50,14 @@ def targets(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
     return _beginning(incomplete, list(TARGETS))
 
 
+def topics_and_commands(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """What `dlkit help` has a page for."""
+    from dlkit.cli import COMMANDS
+    from dlkit.help import PAGES
+
+    return _beginning(incomplete, [*PAGES, *COMMANDS])
+
+
 def models(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str] | list[CompletionItem]:
     """Names of models in the folder of --out, recipes in ./recipes, model files where it is being typed."""
     out = glob.escape(ctx.params.get("out") or "exported")

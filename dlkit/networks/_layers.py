@@ -13,7 +13,7 @@ from dlkit.frameworks import keras
 
 @functools.cache
 def custom_layers() -> dict[str, type[Any]]:
-    """Class name → class; made on demand because their base is Keras'."""
+    """dlkit's own layers by class name, for `keras.models.load_model`; made on demand, as their base is Keras'."""
     register = keras.saving.register_keras_serializable(package="dlkit")
     return {cls.__name__: register(cls) for cls in (_local_response_normalization(), _sampling())}
 

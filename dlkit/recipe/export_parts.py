@@ -116,8 +116,9 @@ class ExpectPart:
         float_seasonal_skill, exported_seasonal_skill: against the value of a season before.
         float_gain_db: how far PSNR is above the peak signal-to-noise ratio of what it was given.
         float_feature_distance, exported_feature_distance: of a generator, at most.
-        confident, entropy: of its images, float and exported; see `training.judging.Judgement`.
-        as_asked: of one that is told a class.
+        confident: of its images, the fraction that a classifier is sure of, float and exported, at least.
+        entropy: how evenly the classes that it sees are spread, 1 being all in equal measure; likewise.
+        as_asked: of one that is told a class, the fraction taken for the one that was asked for; likewise.
     """
 
     float_accuracy: float | None = None

@@ -23,7 +23,12 @@ NOT_DIFFERENTIABLE = "zoom", "saturation", "hue"
 
 @dataclasses.dataclass(frozen=True)
 class NetworkPart:
-    """[network] which builder, with which of its options."""
+    """[network] which builder, with which of its options.
+
+    Attributes:
+        name: on the shelf of networks.
+        options: of its builder; what the data decide (shape, number of classes) need not be given.
+    """
 
     name: str
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -120,7 +125,7 @@ class TrainingPart:
     Attributes:
         epochs: passes over the training split.
         batch_size: samples per step.
-        optimizer: by the names of Keras; see `training.optimizing` for the papers.
+        optimizer: by the names of Keras; their papers are named in dlkit/training/optimizing.py.
         momentum: of "sgd" (Nesterov's) and "rmsprop"; 0 is none.
         learning_rate: at the top of the schedule.
         warmup: fraction of the steps in which the rate climbs to the top.
@@ -271,7 +276,12 @@ class AnomalyPart:
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """One experiment. Attributes are the tables of the file; `name` names the folder in exported/."""
+    """One experiment: what stands above the tables of the file, and the tables.
+
+    Attributes:
+        name: of the folder in exported/: letters, digits, "-" and "_".
+        seed: of initial weights, of the order of samples and of what is random in training.
+    """
 
     name: str
     network: NetworkPart

@@ -1,4 +1,4 @@
-"""Writes the table of anomaly detectors into the README: recipes/digits-anomaly.toml with each digit as the normal one.
+"""Writes the table of anomaly detectors into its help page: recipes/digits-anomaly.toml, each digit the normal one.
 
     python tests/golden/make_anomaly_table.py
 
@@ -42,11 +42,11 @@ def main() -> None:
     means = [statistics.mean(column) for column in zip(*rows, strict=True)]
     lines.append("| mean | " + " | ".join(f"{value:.4f}" for value in means) + " |")
     print(lines[-1])
-    readme = ROOT / "README.md"
+    page = ROOT / "dlkit" / "help" / "anomaly.md"
     table = "\n".join([HEAD, *lines])
     begin, end = "<!-- anomalies -->", "<!-- end of anomalies -->"
-    text = readme.read_text(encoding="utf-8")
-    readme.write_text(re.sub(f"{begin}.*{end}", f"{begin}\n{table}\n{end}", text, flags=re.DOTALL), encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
+    page.write_text(re.sub(f"{begin}.*{end}", f"{begin}\n{table}\n{end}", text, flags=re.DOTALL), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Writes the tables of schemes into the README: every family by its error, every recipe by its accuracy.
+"""Writes the tables of schemes into their help page: every family by its error, every recipe by its accuracy.
 
     PYTHONPATH=tests:tests/tf python tests/golden/make_scheme_table.py [families] [servers] [recipes] [RECIPE ...]
 
@@ -139,19 +139,19 @@ TABLES = {"families": (families, COLUMNS), "servers": (served, FOR_SERVERS), "re
 
 def main(wanted: list[str]) -> None:
     """The tables named, or all, between their marks."""
-    readme = ROOT / "README.md"
+    page = ROOT / "dlkit" / "help" / "schemes.md"
     names = [word for word in wanted if word not in TABLES]
     for mark in [word for word in wanted if word in TABLES] or (["recipes"] if names else TABLES):
         make, columns = TABLES[mark]
         rows = make(names) if mark == "recipes" else make()
         pattern = rf"<!-- schemes of {mark} -->.*<!-- end of {mark} -->"
-        text = readme.read_text(encoding="utf-8")
+        text = page.read_text(encoding="utf-8")
         [before] = re.findall(pattern, text, re.S)
         kept = before.splitlines()[3:-1] if names else []
         by_name = {row.split(" | ")[0]: row for row in (*kept, *rows)}
         head = "| | " + " | ".join(columns) + " |\n| --- |" + " --- |" * len(columns) + "\n"
         table = f"<!-- schemes of {mark} -->\n{head}" + "\n".join(by_name.values()) + f"\n<!-- end of {mark} -->"
-        readme.write_text(text.replace(before, table), encoding="utf-8")
+        page.write_text(text.replace(before, table), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Writes the table of searches into the README: what one found beside the best file of a single scheme.
+"""Writes the table of searches into its help page: what one found beside the best file of a single scheme.
 
     PYTHONPATH=tests:tests/tf python tests/golden/make_search_table.py [OUT]
 
@@ -82,12 +82,12 @@ def main() -> None:
         for search_for in SEARCHES:
             rows.append(row(*search_for, out))
             print(rows[-1], flush=True)
-    readme = ROOT / "README.md"
-    text = readme.read_text(encoding="utf-8")
+    page = ROOT / "dlkit" / "help" / "smaller-files.md"
+    text = page.read_text(encoding="utf-8")
     before, _, rest = text.partition("<!-- searches -->\n")
     head, _, after = rest.partition("<!-- end of searches -->")
     kept = "\n".join(head.splitlines()[:2])
-    readme.write_text(f"{before}<!-- searches -->\n{kept}\n" + "\n".join(rows) + f"\n<!-- end of searches -->{after}")
+    page.write_text(f"{before}<!-- searches -->\n{kept}\n" + "\n".join(rows) + f"\n<!-- end of searches -->{after}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Writes the table of networks × targets into the README, from runs of every cell on this machine.
+"""Writes the table of networks × targets into its help page, from runs of every cell on this machine.
 
 PYTHONPATH=tests:tests/tf python tests/golden/make_target_table.py
 """
@@ -15,7 +15,7 @@ from target_matrix import NETWORKS_TRIED, Cell, Files, tried
 from dlkit.errors import ExtraMissing
 from dlkit.targets import TARGETS
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "dlkit" / "help" / "targets.md"
 
 
 def told(cell: Cell) -> str:
@@ -57,9 +57,9 @@ def main() -> None:
     """Put the table between its marks."""
     head = f"| target | {' | '.join(NETWORKS_TRIED.values())} |"
     lines = [head, "| --- " * (len(NETWORKS_TRIED) + 1) + "|", *rows()]
-    text, marks = README.read_text(encoding="utf-8"), ("<!-- targets -->", "<!-- /targets -->")
+    text, marks = PAGE.read_text(encoding="utf-8"), ("<!-- targets -->", "<!-- /targets -->")
     before, rest = text.split(marks[0])
-    README.write_text(f"{before}{marks[0]}\n" + "\n".join(lines) + f"\n{marks[1]}{rest.split(marks[1])[1]}", "utf-8")
+    PAGE.write_text(f"{before}{marks[0]}\n" + "\n".join(lines) + f"\n{marks[1]}{rest.split(marks[1])[1]}", "utf-8")
 
 
 if __name__ == "__main__":

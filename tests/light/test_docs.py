@@ -1,10 +1,11 @@
-"""README and help texts say what there is, and nothing that is not."""
+"""README, help pages and help texts say what there is, and nothing that is not."""
 
 from __future__ import annotations
 
 import importlib
 import itertools
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -14,11 +15,14 @@ from pictures import write_pictures
 from sounds import write_sounds
 
 from dlkit.cli import COMMANDS
+from dlkit.help import PAGES
 from dlkit.networks import NETWORKS
 from dlkit.recipe import find_recipes, read_recipe
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "dlkit" / "help").glob("*.md"))]
+SHELL = "\n".join(block for path in DOCUMENTS for block in re.findall(r"```sh\n(.*?)```", path.read_text(), re.S))
 
 
 def command(name: str) -> click.Command:
@@ -35,11 +39,12 @@ def typed_in(text: str) -> list[list[str]]:
     return [part.split() for part in re.findall(r"\bdlkit ([a-z][^&|>#`\n]*)", text)]
 
 
-def check(words: list[str]) -> None:
+def check(words: Sequence[str]) -> None:
     """A typed command names a command, options, recipes and --set values that exist."""
     name, *arguments = words
     assert name in COMMANDS
     assert {word for word in arguments if word.startswith("-") and word != "-"} <= options(name)
+    assert name != "help" or all(word in PAGES or word in COMMANDS for word in arguments)
     recipes = [word for word in arguments if word.startswith("recipes/")]
     overrides = [value for flag, value in itertools.pairwise(arguments) if flag == "--set"]
     for recipe in recipes:
@@ -83,12 +88,9 @@ def test_the_readme_names_every_command(name: str) -> None:
     assert f"dlkit {name}" in README
 
 
-SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", README, flags=re.S))
-
-
 @pytest.fixture(scope="module")
 def own_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A place that holds what the README's examples call a user's own."""
+    """A place that holds what the examples call a user's own."""
     place = tmp_path_factory.mktemp("own")
     rng = np.random.default_rng(0)
     series, images = rng.normal(size=(30, 6, 2)), rng.integers(0, 256, (30, 8, 8)).astype(np.uint8)
@@ -104,11 +106,15 @@ def own_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lines = [f"{n % 3}\t" + "\t".join(map(str, values[:, 0])) for n, values in enumerate(series)]
     for part, rows in (("TRAIN", lines[:20]), ("TEST", lines[20:])):
         (place / "series" / f"Mine_{part}.tsv").write_text("\n".join(rows))
+    [board] = re.findall(r"```toml\n(name.*?)```", PAGES["own-target"].source, re.S)
+    (place / "board.toml").write_text(board)
     return place
 
 
-@pytest.mark.parametrize("words", typed_in(SHELL), ids=" ".join)
-def test_the_readmes_commands_are_right(own_data: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
+@pytest.mark.parametrize("words", dict.fromkeys(map(tuple, typed_in(SHELL))), ids=" ".join)
+def test_the_commands_of_the_documents_are_right(
+    own_data: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
     """Commands, options, recipes and --set values that exist, where there are such data."""
     monkeypatch.chdir(own_data)
     check(words)

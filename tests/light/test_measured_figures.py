@@ -1,4 +1,4 @@
-"""The README's tables and the heads of recipes state the same figures."""
+"""The tables of README and help and the heads of recipes state the same figures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from dlkit.recipe import find_recipes
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BY_SCHEME = re.findall(r"<!-- schemes of recipes -->\n(.*?)\n<!-- end of recipes -->", README, re.S)[0].splitlines()
+PAGE = (ROOT / "dlkit" / "help" / "schemes.md").read_text(encoding="utf-8")
+BY_SCHEME = re.findall(r"<!-- schemes of recipes -->\n(.*?)\n<!-- end of recipes -->", PAGE, re.S)[0].splitlines()
 COLUMNS = BY_SCHEME[0].strip("| ").split(" | ")
 ROWS = {row[0]: dict(zip(COLUMNS, row[1:], strict=True)) for row in (line[2:-2].split(" | ") for line in BY_SCHEME[2:])}
 """Recipe → scheme → quality and size."""
