@@ -31,7 +31,7 @@ class _Case:
     gpu: bool
 
 
-@click.command()
+@click.command(epilog="More: dlkit help speed")
 @click.argument("bundles", nargs=-1, required=True, type=click.Path(), metavar="BUNDLE...", shell_complete=bundles)
 @click.option(
     "--runs",
@@ -46,9 +46,8 @@ class _Case:
     type=click.IntRange(min=1),
     multiple=True,
     default=(1,),
-    show_default="1",
     metavar="N",
-    help="Threads of the runtime. May be repeated, for a row each.",
+    help="Threads of the runtime, 1 without it. May be repeated, for a row each.",
 )
 @click.option("--gpu", is_flag=True, help="On this machine's GPU, as bundles for the target gpu are without it.")
 @click.option("--ops", is_flag=True, help="Time each operation of a .tflite file too (ai-edge-litert 2.3).")
@@ -57,14 +56,14 @@ class _Case:
 def command(
     bundles: tuple[str, ...], runs: int, threads: tuple[int, ...], gpu: bool, ops: bool, as_json: bool, quiet: bool
 ) -> None:
-    """Time each BUNDLE on this machine, each in a process of its own.
+    """Time each BUNDLE on this machine, with its memory.
 
-    A .tflite or .onnx file can stand for a bundle. Milliseconds of wall time: init is from opening the file to tensors
-    allocated, first the first inference of the process, and the others are of --runs inferences after 5 that warm up.
-    Memory is that of the process, Python's included.
+    Each in a process of its own. A .tflite or .onnx file can stand for a bundle. Milliseconds of wall time: init is
+    from opening the file to tensors allocated, first the first inference of the process, and the others are of
+    --runs inferences after 5 that warm up. Memory is that of the process, Python's included.
 
-    --ops adds a table of the kernels that ran on the processor, XNNPACK's or LiteRT's own, with the operation and the
-    layer where names in the file tell them. Means are over the faster half of the inferences.
+    --ops adds a table of the kernels that ran on the processor, XNNPACK's or LiteRT's own, with the operation and
+    the layer where names in the file tell them. Means are over the faster half of the inferences.
 
     \b
     Example:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from dlkit.trained import Trained
 
 
-@click.command()
+@click.command(epilog="More: dlkit help own-network · training")
 @click.argument("name", metavar="NETWORK|RECIPE", shell_complete=networks_and_recipes)
 @click.option(
     "--weights",
@@ -56,12 +56,12 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Build a network, write model.keras and show what it is made of.
+    """Build a network as model.keras and show what it is made of.
 
-    NETWORK is a name of 'dlkit list networks', built at its canonical size unless --set changes an
-    option of it; RECIPE is a .toml file, of which --set changes a value. Weights are random unless
-    --weights says otherwise; those for ImageNet are downloaded once. A stage is a run of layers
-    at one resolution; activations are what must be kept in memory at once for one input.
+    NETWORK is a name of 'dlkit list networks', built at its canonical size unless --set changes an option of it;
+    RECIPE is a .toml file, of which --set changes a value. Weights are random unless --weights says otherwise;
+    those for ImageNet are downloaded once. A stage is a run of layers at one resolution; activations are what must
+    be kept in memory at once for one input.
 
     \b
     Example:

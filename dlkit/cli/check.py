@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dlkit.verdict import Verdict
 
 
-@click.command()
+@click.command(epilog="More: dlkit help targets · own-target · microcontroller")
 @click.argument("file", type=click.Path(), metavar="FILE")
 @click.option(
     "--target",
@@ -29,10 +29,11 @@ if TYPE_CHECKING:
 @json_option
 @quiet_option
 def command(file: str, names: tuple[str, ...], layers: bool, as_json: bool, quiet: bool) -> None:
-    """Say whether a .tflite FILE runs on a device: which operation runs where, what it takes, what stands in the way.
+    """Say whether a .tflite FILE runs on a device, or why not.
 
-    FILE is any .tflite file, made by dlkit or not, or a bundle; for servers also an .onnx file or the folder of a
-    SavedModel. Nothing is written. Exit code 3 means that a target cannot run it.
+    Which operation runs where, what memory it takes, what stands in the way. FILE is any .tflite file, made by
+    dlkit or not, or a bundle; for servers also an .onnx file or the folder of a SavedModel. Nothing is written.
+    Exit code 3 means that a target cannot run it.
 
     \b
     Example:

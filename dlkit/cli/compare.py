@@ -42,7 +42,7 @@ NAMED = 3
 """Targets that the table names of a scheme."""
 
 
-@click.command()
+@click.command(epilog="More: dlkit help reports · schemes")
 @click.argument("model", required=False, metavar="[MODEL|RECIPE]", shell_complete=models)
 @click.option(
     "--scheme", "names", multiple=True, metavar="NAME", shell_complete=schemes,
@@ -81,11 +81,12 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Make a model's file in every scheme and show them side by side: size, quality, time.
+    """Show a model's files in every scheme: size, quality, time.
 
-    MODEL and RECIPE are as of 'dlkit export'; the model is trained already. Quality is that on the validation split
-    (without one, on held-out samples of --data), beside that of the float model. Files are timed one at a time, in
-    turns, with one thread. "front" tells what nothing smaller, or nothing faster, is as good as. No bundle is written.
+    They are made for that, side by side, and no bundle is written.     MODEL and RECIPE are as of 'dlkit export';
+    the model is trained already. Quality is that on the validation split (without one, on held-out samples of
+    --data), beside that of the float model. Files are timed one at a time, in turns, with one thread. "front" tells
+    what nothing smaller, or nothing faster, is as good as.
 
     \b
     Example:

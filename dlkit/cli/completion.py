@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 
-@click.command()
+@click.command(epilog="More: dlkit help install")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
@@ -14,6 +14,8 @@ def command(ctx: click.Context, shell: str) -> None:
     \b
     Example:
       dlkit completion bash >> ~/.bashrc
+      dlkit completion zsh >> ~/.zshrc
+      dlkit completion fish > ~/.config/fish/completions/dlkit.fish
     """
     from click.shell_completion import get_completion_class
 

@@ -17,14 +17,18 @@ from dlkit.device_tools import DEVICE_TOOLS
 from dlkit.quantities import size
 
 
-@click.command()
+@click.command(epilog="More: dlkit help install")
 @json_option
 def command(as_json: bool) -> None:
-    """Show versions, what is missing and how to install it, the devices found and the tools that stand for others.
+    """Show versions, what is missing, and the devices found.
+
+    Each package with the version that is wanted, and how to install what is missing; processor, memory and GPU; the
+    tools that stand for devices which are not here.
 
     \b
     Example:
       dlkit doctor
+      dlkit doctor --json
     """
     packages, devices, tools = _packages(), _devices(), _tools()
     if as_json:

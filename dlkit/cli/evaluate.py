@@ -13,7 +13,7 @@ from dlkit.errors import printable
 from dlkit.report import FORECASTS
 
 
-@click.command()
+@click.command(epilog="More: dlkit help reports · proof")
 @click.argument("bundle", type=click.Path(), metavar="BUNDLE", shell_complete=bundles)
 @click.option(
     "--data",
@@ -24,11 +24,14 @@ from dlkit.report import FORECASTS
 @json_option
 @quiet_option
 def command(bundle: str, data: str | None, as_json: bool, quiet: bool) -> None:
-    """Measure BUNDLE on the test split of its dataset, beside the float model.
+    """Measure BUNDLE on its test split, beside the float model.
+
+    By the metric of its task: accuracy, PSNR, area under the ROC curve, skill of a forecast.
 
     \b
     Example:
       dlkit evaluate exported/digits/cpu-int8
+      dlkit evaluate exported/photos/cpu-int8 --data new-photos/ --json
     """
     from dlkit.bundle.loading import load_bundle
     from dlkit.pipeline.evaluating import evaluate

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from dlkit.trained import Trained
 
 
-@click.command()
+@click.command(epilog="More: dlkit help schemes · smaller-files · own-network · own-data · targets")
 @click.argument("model", required=False, metavar="[MODEL|RECIPE]", shell_complete=models)
 @click.option("--quantize", is_flag=True, help="The same as --scheme int8.")
 @click.option(
@@ -93,21 +93,20 @@ def command(
     quiet: bool,
     **searched: Any,
 ) -> None:
-    """Convert a model, quantize it, prove it against the float model and write a bundle.
+    """Convert a model, quantize it, prove it and write a bundle.
 
-    Without an argument: the model built or trained last. MODEL is its name in the folder of models,
-    or a model from elsewhere: a .keras or .h5 file, a SavedModel folder, a float .tflite file (then say
-    --preprocessing and --data); RECIPE is a .toml file that was trained, whose [export] is read anew.
-    Models are looked for where bundles are written: in --out. Code in a file is never run; layers of
-    your own come from the modules you name with --custom. Exit code 3 means that the file was refused;
-    no bundle was written.
+    Without an argument: the model built or trained last. MODEL is its name in the folder of models, or a model from
+    elsewhere: a .keras or .h5 file, a SavedModel folder, a float .tflite file (then say --preprocessing and
+    --data); RECIPE is a .toml file that was trained, whose [export] is read anew. Models are looked for where
+    bundles are written: in --out. Code in a file is never run; layers of your own come from the modules you name
+    with --custom. Exit code 3 means that the file was refused; no bundle was written.
 
-    With a limit (--max-…) or --prefer the best file is searched for: every scheme of the target or those of --scheme,
-    ways to choose ranges, files in which the layers that lose most stay float, and networks that are fitted again by
-    their recipe; each is made and measured on the validation split, a step only if it may win. Of the files within all
-    limits it writes the smallest, or what --prefer says, as NAME/TARGET-best with the trail of all that was tried;
-    sizes within 1 % (and times within 5 %) count as equal, then the size by gzip decides, then what is lost.
-    Exit code 3 means that no file is within the limits.
+    With a limit (--max-…) or --prefer the best file is searched for: every scheme of the target or those of
+    --scheme, ways to choose ranges, files in which the layers that lose most stay float, and networks that are
+    fitted again by their recipe; each is made and measured on the validation split, a step only if it may win. Of
+    the files within all limits it writes the smallest, or what --prefer says, as NAME/TARGET-best with the trail of
+    all that was tried; sizes within 1 % (and times within 5 %) count as equal, then the size by gzip decides, then
+    what is lost. Exit code 3 means that no file is within the limits.
 
     \b
     Example:

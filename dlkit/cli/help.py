@@ -19,10 +19,11 @@ WIDEST = 120
 @click.argument("topic", required=False, metavar="[TOPIC|COMMAND]", shell_complete=topics_and_commands)
 @click.pass_context
 def command(ctx: click.Context, topic: str | None) -> None:
-    """Show the page of a TOPIC, the help of a COMMAND, or without either all topics.
+    """Show how to do something: the page of a TOPIC.
 
-    A page begins with what to type and what comes of it. It is formatted on a terminal; where the output goes
-    elsewhere, as in 'dlkit help lstm | less', it is plain Markdown.
+    Or the help of a COMMAND, or without either all topics. A page begins with what to type and what comes of it. It
+    is formatted on a terminal; where the output goes elsewhere, as in 'dlkit help lstm | less', it is plain
+    Markdown.
 
     \b
     Example:
@@ -32,13 +33,25 @@ def command(ctx: click.Context, topic: str | None) -> None:
     """
     root = ctx.find_root()
     if topic is None:
-        print_table(("topic", "what is in it"), [(page.name, page.summary) for page in PAGES.values()])
+        _list(ctx)
     elif topic in PAGES:
         _show(_with_command(PAGES[topic], root))
     elif usage := _help_of(topic, root):
         click.echo(usage)
     else:
         raise DlkitError(_no_topic(topic))
+
+
+def _list(ctx: click.Context) -> None:
+    """A line for each topic; on a terminal as wide as that."""
+    rows = [(page.name, page.summary) for page in PAGES.values()]
+    if not sys.stdout.isatty():
+        print_table(("topic", "what is in it"), rows)
+        return
+    formatter = ctx.make_formatter()
+    with formatter.section("Topics of 'dlkit help TOPIC'"):
+        formatter.write_dl(rows)
+    click.echo(formatter.getvalue(), nl=False)
 
 
 def _help_of(name: str, root: click.Context) -> str:
@@ -63,10 +76,11 @@ def _show(page: Page) -> None:
         from rich.console import Console
         from rich.markdown import Markdown
         from rich.text import Text
+        from rich.theme import Theme
     except ModuleNotFoundError:  # a device with numpy, click and ai-edge-litert only
         click.echo(page.text, nl=False)
         return
-    console = Console()
+    console = Console(theme=Theme({"markdown.code": "bold cyan"}))  # no ground of its own
     console.width = min(console.width, WIDEST)
     for part, is_code in page.parts():
         if is_code:  # lines are left whole, so that they can be copied

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dlkit.runtime.weight_statistics import WeightStatistics
 
 
-@click.command()
+@click.command(epilog="More: dlkit help bundle · schemes")
 @click.argument("file", type=click.Path(), metavar="FILE")
 @click.option(
     "--arena",
@@ -26,14 +26,16 @@ if TYPE_CHECKING:
 )
 @json_option
 def command(file: str, arena: bool, as_json: bool) -> None:
-    """Show what is in a .tflite FILE (or in a bundle's): operations, number formats, inputs, outputs, weights.
+    """Show what is in a .tflite FILE, or in a bundle's.
 
-    Weights are listed where they look pruned or clustered: a tenth or more of them 0, or few different ones in an
-    output channel; --json has all of them.
+    Operations, number formats, inputs, outputs, weights, the earliest runtime that has all of it. Weights are
+    listed where they look pruned or clustered: a tenth or more of them 0, or few different ones in an output
+    channel; --json has all of them.
 
     \b
     Example:
       dlkit inspect exported/digits-tiny/cpu-int8
+      dlkit inspect model.tflite --arena
     """
     from dlkit.archive import gzip_bytes
     from dlkit.bundle.loading import load_bundle

@@ -24,15 +24,16 @@ COLUMNS = {
 """What the table shows of a kind whose entries hold more than fits on a line."""
 
 
-@click.command()
+@click.command(epilog="More: dlkit help recipe · own-network")
 @click.argument("kind", type=click.Choice(KINDS))
 @click.argument("pattern", required=False, metavar="[PATTERN]", shell_complete=entries)
 @json_option
 def command(kind: str, pattern: str | None, as_json: bool) -> None:
-    """List what there is to choose from, with PATTERN only the entries that it fits.
+    """List networks, datasets, schemes, targets or recipes.
 
-    PATTERN is a part of a name or of a network's family, in small or capital letters, or with * and ?
-    all of one (quote it). --json tells all that is known of an entry, a network's options too.
+    With PATTERN only the entries that it fits. It is a part of a name or of a network's family, in small or capital
+    letters, or with * and ? all of one (quote it). --json tells all that is known of an entry, a network's options
+    too.
 
     \b
     Example:

@@ -18,7 +18,7 @@ INSTEAD = "--output FILE"
 """Where else a picture can be written."""
 
 
-@click.command()
+@click.command(epilog="More: dlkit help predict · gan · anomaly")
 @click.argument("bundle", type=click.Path(), metavar="BUNDLE", shell_complete=bundles)
 @click.argument("inputs", nargs=-1, metavar="INPUT...")
 @click.option(
@@ -67,17 +67,19 @@ def command(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Label each INPUT with the model of BUNDLE; where it names no classes, say what it computes (--json: all of it).
+    """Run BUNDLE on each INPUT: labels, numbers or pictures.
 
-    INPUT is an image or WAV file, a .npy array (one sample or a batch), a .csv table (a sample a line), a folder
-    of images or WAV files, or - for one of these on standard input; for a model of several inputs, a .npz archive
-    with an array for each. Needs no TensorFlow.
+    Each INPUT gets a label with its probability; where the model names no classes, what it computes (--json: all of
+    it).
 
-    An auto-encoder's error is printed for each INPUT, and a picture written of what it made beside what it was given;
-    one that detects anomalies says whether the error is beyond its threshold, and writes no picture unless asked.
-    A forecaster's answer is in raw values, as what it was given.
-    A generator writes a picture of the images it makes, of noise that is drawn where no INPUT gives it; one that is
-    told a class, with a class in each row.
+    INPUT is an image or WAV file, a .npy array (one sample or a batch), a .csv table (a sample a line), a folder of
+    images or WAV files, or - for one of these on standard input; for a model of several inputs, a .npz archive with
+    an array for each. Needs no TensorFlow.
+
+    An auto-encoder's error is printed for each INPUT, and a picture written of what it made beside what it was
+    given; one that detects anomalies says whether the error is beyond its threshold, and writes no picture unless
+    asked. A forecaster's answer is in raw values, as what it was given. A generator writes a picture of the images
+    it makes, of noise that is drawn where no INPUT gives it; one that is told a class, with a class in each row.
 
     \b
     Example:

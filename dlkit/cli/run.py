@@ -19,7 +19,7 @@ from dlkit.cli._output import (
 from dlkit.errors import TrainingError
 
 
-@click.command()
+@click.command(epilog="More: dlkit help recipe · training")
 @click.argument("recipe", type=click.Path(), metavar="RECIPE", shell_complete=recipes)
 @out_option
 @force_option

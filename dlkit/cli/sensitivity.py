@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from dlkit.progress import Progress
 
 
-@click.command()
+@click.command(epilog="More: dlkit help sensitivity · smaller-files")
 @click.argument("model", required=False, metavar="[MODEL|RECIPE]", shell_complete=models)
 @click.option(
     "--scheme",
@@ -72,12 +72,12 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Measure what each layer costs when it alone is quantized, and wins back when it alone stays float.
+    """Measure what each layer costs when it alone is quantized.
 
-    By the task's metric and by the decibels of the scores above their quantization noise, on the
-    validation split (of a model without a data set on a part of --data). MODEL and RECIPE are those
-    of 'dlkit export', and so are the options. The layer that costs most comes first. Ends with what
-    is worth keeping float, if anything is; that file was made and measured too. Nothing is exported.
+    And what it wins back when it alone stays float; by the task's metric and by the decibels of the scores above
+    their quantization noise, on the validation split (of a model without a data set on a part of --data). MODEL and
+    RECIPE are those of 'dlkit export', and so are the options. The layer that costs most comes first. Ends with
+    what is worth keeping float, if anything is; that file was made and measured too. Nothing is exported.
 
     \b
     Example:

@@ -11,17 +11,17 @@ from dlkit.cli._completing import bundles
 PORT = 8000
 
 
-@click.command()
+@click.command(epilog="More: dlkit help browser")
 @click.argument("bundle", type=click.Path(), metavar="BUNDLE", shell_complete=bundles)
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=PORT, show_default=True, metavar="N", help="0 takes a free one."
 )
 @click.option("--open", "shown", is_flag=True, help="Open the page in this machine's browser.")
 def command(bundle: str, port: int, shown: bool) -> None:
-    """Show the page of a BUNDLE that was made for the web, on this machine alone, until Ctrl-C.
+    """Show the web page of a BUNDLE, on this machine alone.
 
-    The model runs in the browser; nothing is sent anywhere. To show it to others, put the bundle's folder web/ on
-    any web server.
+    Until Ctrl-C; the bundle is one of the target web. The model runs in the browser; nothing is sent anywhere. To
+    show it to others, put the bundle's folder web/ on any web server.
 
     \b
     Example:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from dlkit.training.distribution import Distribution
 
 
-@click.command()
+@click.command(epilog="More: dlkit help training · recipe · many-machines")
 @click.argument("recipe", type=click.Path(), metavar="RECIPE", shell_complete=recipes)
 @out_option
 @force_option
@@ -61,8 +61,8 @@ def command(
 ) -> None:
     """Build and train the network of RECIPE and write model.keras.
 
-    While it trains, checkpoints are kept beside; after a stop, --resume goes on from the last and comes to the same.
-    Where TF_CONFIG names workers, the same command on each trains one model together; the chief writes it.
+    While it trains, checkpoints are kept beside; after a stop, --resume goes on from the last and comes to the
+    same. Where TF_CONFIG names workers, the same command on each trains one model together; the chief writes it.
 
     \b
     Example:

@@ -80,6 +80,15 @@ def test_the_help_of_dlkit_names_every_command(dlkit) -> None:
     out = dlkit("--help").out
     found = re.findall(r"^  (\w+)  ", out, flags=re.M)
     assert found == list(COMMANDS)
+    assert "..." not in out.partition("Commands:")[2]  # each fits on its line of 80 columns
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_a_command_leads_to_pages(name: str) -> None:
+    """That there are."""
+    more = re.fullmatch(r"More: dlkit help (.*)", command(name).epilog or "")
+    assert name == "help" or more
+    assert not more or set(more[1].split(" · ")) <= set(PAGES)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

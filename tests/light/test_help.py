@@ -73,6 +73,13 @@ def test_help_lists_every_page(dlkit: Callable) -> None:
     assert all(page.summary in dlkit("help").out for page in PAGES.values())
 
 
+def test_the_list_fits_a_terminal() -> None:
+    """Folded to its width."""
+    text = on_a_terminal("help", columns=60)
+    assert max(map(len, text.splitlines())) <= 60
+    assert all(re.search(rf"^  {name}  ", text, re.M) for name in PAGES)
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_plain_text_where_nobody_looks(dlkit: Callable, name: str) -> None:
     """All that it says, without colours, comments and pictures; links as what to type."""
