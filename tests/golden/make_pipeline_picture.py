@@ -80,7 +80,7 @@ def picture() -> str:
     """The whole of it as SVG."""
     parts = [
         *box("shelf", 40, 24, 130, 48, f"{len(NETWORKS)} networks", "plain Keras 3"),
-        *box("shelf", 186, 24, 130, 48, f"{len(DATASETS)} kinds of data", "yours among them"),
+        *box("shelf", 182, 24, 146, 48, f"{len(DATASETS)} kinds of data", "yours among them"),
         *box("shelf", 470, 24, 130, 48, f"{len(SCHEMES)} schemes", "a file's promise"),
         *box("shelf", 664, 24, 130, 48, f"{len(TARGETS)} targets", "facts of a device"),
         *box("thing", 24, 126, 120, 62, "recipe.toml", "everything", "that decides a run"),

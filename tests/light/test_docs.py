@@ -36,7 +36,8 @@ def options(name: str) -> set[str]:
 
 def typed_in(text: str) -> list[list[str]]:
     """The words after each `dlkit` of some lines of shell, without comments."""
-    return [part.split() for part in re.findall(r"\bdlkit ([a-z][^&|>#`\n]*)", text)]
+    whole = text.replace("\\\n", " ")
+    return [part.split() for part in re.findall(r"\bdlkit ([a-z][^&|>#`\n]*)", whole)]
 
 
 def check(words: Sequence[str]) -> None:

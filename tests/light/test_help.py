@@ -25,7 +25,7 @@ from dlkit.recipe import read_recipe
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = {path.name: path for path in [ROOT / "README.md", *sorted((ROOT / "dlkit" / "help").glob("*.md"))]}
-LINK = re.compile(r"!?\[[^][]*\]\(([^()\s]*)\)")
+LINK = re.compile(r"(?:\]\(|<img src=\")([^()\s\"]*)[)\"]")
 
 
 def on_a_terminal(*arguments: str, columns: int = 80, **environment: str) -> str:
