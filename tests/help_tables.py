@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
+import textwrap
 import types
 import typing
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ def keys_of_recipes() -> str:
                 "",
                 f"## [{field.name}]",
                 "",
-                told[0].upper() + told[1:],
+                *textwrap.wrap(told[0].upper() + told[1:], 120),
                 "",
                 *rows(part, dataclasses.fields(part)),
             ]
