@@ -74,8 +74,13 @@ class Trained:
         }
 
 
-def load_trained(folder: Path) -> Trained:
-    """The model in `folder`. Raises ModelFileError if it is missing or its two files do not belong together."""
+def load_trained(folder: str | Path) -> Trained:
+    """The model in `folder`, for instance exported/digits.
+
+    Raises:
+        ModelFileError: it is missing or damaged, or its two files do not belong together.
+    """
+    folder = Path(folder)
     path, model = folder / "model.json", folder / "model.keras"
     if not path.is_file() or not model.is_file():
         raise ModelFileError(f"{folder} holds no model.keras with its model.json; make them: dlkit train RECIPE")

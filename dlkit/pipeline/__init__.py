@@ -21,7 +21,7 @@ __all__ = ["TrainingResult", "build_network", "build_recipe", "export", "export_
 
 def run(
     recipe: Recipe,
-    out: Path = Path("exported"),
+    out: str | Path = "exported",
     *,
     force: bool = False,
     resume: bool = False,
@@ -33,11 +33,15 @@ def run(
     """All of it: train the recipe, export what it says, prove it.
 
     Args:
-        resume, tensorboard, plot: see `train`.
+        out, force, resume, tensorboard, plot, progress: see `train`; `force` replaces the bundle too.
         when_trained: called between the two halves, so that a refused file does not hide the training.
+
+    Returns:
+        What the training came to, the bundle as it lies in `out`/name/target-scheme/, and what was measured of it.
 
     Raises as `train` and `export` do.
     """
+    out = Path(out)
     target = known_target(recipe.export.target)
     RUNTIMES[target.runtime].require_tools()
     refuse_existing(bundle_folder(out, recipe.name, target.name, recipe.export.scheme), replace=force)

@@ -127,13 +127,16 @@ def compare(
     """Make the file of every scheme, measure it on the validation split and time it; no bundle is written.
 
     Args:
-        model, target, data, calibration, preprocessing, custom, out: as of `export`.
+        model, target, data, calibration, preprocessing, custom, out, progress: as of `export`.
         schemes: the only ones; empty for all that the target accepts.
         compressed: whether those that fit the network again are among them too: they take a training each.
         plot: draw the Pareto front as `out`/name/pareto.png.
         jobs: files that are made at once; None for as many as there are cores, with `ray` those of the cluster. They
             are timed one at a time.
         ray: make and measure them by Ray, see `on_ray`; networks are fitted again and files are timed here.
+
+    Returns:
+        A variant for each scheme, in the order of their size, with quality, milliseconds and bytes; a recommendation.
 
     Raises:
         IllegalCombination: the target has no .tflite files, or cannot run one of `schemes`.

@@ -93,7 +93,8 @@ def export(
             without a recipe on cpu to float32).
         data: what to calibrate with, in place of the recipe's training split; for a model without a
             recipe, to prove it on too: a folder of images or WAV files, in folders of a class each or not; a .npy,
-            .npz or .csv file; or arrays, or samples one by one (see `sources.read_samples`).
+            .npz or .csv file; an array (N, ...) of raw values of any dtype, by name where there are several inputs;
+            or samples (...) one by one (see `sources.read_samples`).
         calibration: how ranges are chosen from what is measured: "minmax", "percentile" or "mse";
             defaults to the recipe's, else to "minmax".
         keep_float: names of layers that are not quantized, or patterns of names; defaults to the recipe's.
@@ -103,6 +104,12 @@ def export(
         streaming: whether a recurrent network's bundle also has the file of one step, see `Bundle.stream`.
         decoder: whether to export the decoder of a variational auto-encoder alone, as the model name-decoder; it is
             calibrated with noise and proven on other noise.
+        out: folder that holds models and bundles.
+        force: replace the bundle that is there.
+        progress: told of each step; silent by default.
+
+    Returns:
+        The bundle as it lies on disk, and what was measured of it.
 
     Raises:
         VerificationRefused: the file broke its promise or lost too much; nothing was written.
@@ -147,6 +154,9 @@ def export_schemes(
     progress: Progress = SILENT,
 ) -> list[tuple[Bundle, Report] | DlkitError]:
     """`export` for several schemes: converted once, calibrated once, a bundle for each.
+
+    Args:
+        schemes: the names; empty for the one that `export` would take. All others are those of `export`.
 
     Returns:
         For each scheme its bundle and report, or why it has none: a network may not be able to have a

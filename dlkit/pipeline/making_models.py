@@ -27,7 +27,7 @@ EXPORTED = Path("exported")
 
 def build_network(
     name: str,
-    out: Path = EXPORTED,
+    out: str | Path = EXPORTED,
     options: dict[str, Any] | None = None,
     *,
     weights: str | None = None,
@@ -36,9 +36,19 @@ def build_network(
 ) -> tuple[Trained, keras.Model]:
     """The network `name`, written to `out`/name/.
 
+    >>> trained, model = dlkit.build_network("vgg16", options={"classes": 10})    # doctest: +SKIP
+    >>> model.input_shape, model.output_shape                                     # doctest: +SKIP
+    ((None, 224, 224, 3), (None, 10))
+
     Args:
+        out: folder that holds models and bundles.
         options: of its builder; without them its canonical size.
         weights: "imagenet", or a file of Keras weights; without it they are random (seed 0).
+        force: replace the trained model that is there; one that was only built is replaced unasked.
+        progress: told of each step; silent by default.
+
+    Returns:
+        The model on disk, and the same as a Keras 3 model: (N, *input) float32 → (N, *output) float32.
 
     Raises:
         UnknownName: no network is called that.
@@ -46,7 +56,7 @@ def build_network(
         ModelFileError: the file of weights cannot be read, or is of another network.
         OutputError: there is a model already and `force` is false, or `out` cannot be written.
     """
-    network, options = NETWORKS[name], options or {}
+    out, network, options = Path(out), NETWORKS[name], options or {}
     arguments = network.read_options(options, "network options")
     if weights is not None:
         check_source(network, arguments, weights)
@@ -72,9 +82,14 @@ def build_network(
 
 
 def build_recipe(
-    recipe: Recipe, out: Path = EXPORTED, *, force: bool = False, progress: Progress = SILENT
+    recipe: Recipe, out: str | Path = EXPORTED, *, force: bool = False, progress: Progress = SILENT
 ) -> tuple[Trained, keras.Model]:
-    """The recipe's network with random weights, written to `out`/name/; raises as `build_network` does."""
+    """The recipe's network with random weights, written to `out`/name/.
+
+    Args:
+        out, force, progress: as of `build_network`, and so is what is returned and raised.
+    """
+    out = Path(out)
     check_destination(out / recipe.name, force)
     with progress.step(f"Building {recipe.network.name}"):
         make_deterministic(recipe.seed)

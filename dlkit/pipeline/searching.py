@@ -94,8 +94,13 @@ def search(
 ) -> Found:
     """Find the best file of a model within limits and write its bundle as `out`/name/target-best/.
 
+    >>> found = dlkit.search("digits", dlkit.Goals(max_drop=0.005, max_bytes=100_000))    # doctest: +SKIP
+    >>> found.bundle.folder                                                               # doctest: +SKIP
+    PosixPath('exported/digits/cpu-best')
+
     Args:
-        model, target, data, preprocessing, custom, out: as of `export`.
+        model, target, data, preprocessing, custom, out, progress: as of `export`.
+        goals: the limits, and what counts among files that keep them.
         schemes: the only ones to try; empty for all that the target accepts.
         calibration: the only way to choose ranges; None for all of them.
         keep_float: layers that stay float in every candidate.
@@ -103,6 +108,9 @@ def search(
         resume: go on with a search that was stopped.
         jobs: candidates that are made at once; None for as many as there are cores, with `ray` those of the cluster.
         ray: make and measure them by Ray, see `on_ray`; networks are fitted again and files are timed here.
+
+    Returns:
+        The best file's bundle and report, None where no file is within the limits, and the trail of all that was tried.
 
     Raises:
         OutputError: the bundle exists already, or there is a search that was stopped, and neither `force` nor `resume`.

@@ -65,10 +65,13 @@ def sensitivity(
     ('stage2_relu2', None)
 
     Args:
-        model, data, preprocessing, custom, out: see `export`.
+        model, data, preprocessing, custom, out, progress: see `export`.
         scheme: defaults to the recipe's, or to int8 where that quantizes nothing.
         calibration: how ranges are chosen; defaults to the recipe's, else to "minmax".
         keep_float: layers that are float throughout and are not measured; defaults to the recipe's.
+
+    Returns:
+        A row for each layer, the one that costs most first, by the task's metric and in decibels; what to keep float.
 
     Raises:
         IllegalCombination: the scheme quantizes nothing, or the network's layers cannot be quantized one at a time.

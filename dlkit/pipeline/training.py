@@ -55,7 +55,7 @@ class TrainingResult:
 
 def train(
     recipe: Recipe,
-    out: Path = EXPORTED,
+    out: str | Path = EXPORTED,
     *,
     force: bool = False,
     resume: bool = False,
@@ -68,14 +68,25 @@ def train(
 
     While it trains, checkpoints are kept in `out`/name/checkpoints/; they go when the model is there.
 
+    >>> result = dlkit.train(dlkit.read_recipe("recipes/digits.toml"))    # doctest: +SKIP
+    >>> result.test.value, result.trained.model                           # doctest: +SKIP
+    (1.0, PosixPath('exported/digits/model.keras'))
+
     Args:
+        out: folder that holds models and bundles.
+        force: replace the model that is there.
         resume: go on where a run of the same recipe was stopped, or begin if there is none; what is trained
             already is only measured again.
         tensorboard: write event files to `out`/name/tensorboard/.
         plot: draw the course as training.png beside the model, and what a generator makes on the way in pictures/.
         distribution: who trains; this process is the chief. Others call `train_beside`.
+        progress: told of each step; silent by default.
+
+    Returns:
+        The model on disk, a history of one entry an epoch, and the metric of its task on both held-out splits.
 
     Raises:
+        DataError: the data cannot be loaded, or are not what the recipe says.
         OutputError: there is a model or a stopped training already and `force` is false, `out` cannot be written,
             or a checkpoint is of a training with other values.
         TrainingError: the loss is no longer a number, the network cannot be trained by this recipe, or a worker is
@@ -86,6 +97,7 @@ def train(
     from dlkit.training.checkpoints import Checkpoints
     from dlkit.training.watching import Watch
 
+    out = Path(out)
     folder = out / recipe.name
     checkpoints = Checkpoints(folder / "checkpoints", recipe)
     for wanted, module in ((tensorboard, "tensorboard"), (plot, "matplotlib"), (plot, "PIL")):

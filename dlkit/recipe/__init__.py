@@ -60,6 +60,14 @@ NO_TRAINING = (
 def read_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     """The recipe in a TOML file, with `KEY=VALUE` overrides put in before it is checked.
 
+    >>> recipe = dlkit.read_recipe("recipes/digits.toml", ["training.epochs=3"])    # doctest: +SKIP
+    >>> recipe.training.epochs, recipe.network.options["input_shape"]               # doctest: +SKIP
+    (3, [8, 8, 1])
+
+    Args:
+        path: of the file.
+        overrides: as after --set, for instance "training.epochs=3".
+
     Raises:
         RecipeError: the file is missing, is not TOML, or a key or value is wrong.
         UnknownName: a network, dataset, scheme or target is not on its shelf.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+import re
 
 import pytest
 
@@ -32,6 +33,17 @@ def test_a_public_name_is_what_its_module_defines(name: str) -> None:
     assert value is getattr(importlib.import_module(dlkit._PUBLIC[name]), name)
     assert module.startswith("dlkit.")
     assert inspect.getdoc(value)
+
+
+@pytest.mark.parametrize("name", [name for name in LAZY if inspect.isfunction(getattr(dlkit, name))])
+def test_a_public_function_is_told_in_full(name: str) -> None:
+    """Each argument by its name, or as those of which other function; and what it raises."""
+    function = getattr(dlkit, name)
+    told = inspect.getdoc(function) or ""
+    if "All others are those of `export`" not in told:
+        unsaid = {name for name in inspect.signature(function).parameters if not re.search(rf"\b{name}\b", told)}
+        assert not unsaid
+    assert name == "custom_layers" or re.search(r"\braise[sd]\b", told, re.I)
 
 
 def test_all_public_names_load_without_a_framework(fresh) -> None:
