@@ -5,6 +5,7 @@ A command is imported when it is asked for, and nothing heavier than click with 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
@@ -24,6 +25,8 @@ COMMANDS = (
     "serve", "list", "doctor", "help", "completion",
 )  # fmt: skip
 
+LIGHT = ("list", "doctor", "completion")
+"""Commands that make no temporary files."""
 NO_MEMORY = "not enough memory; close other programs or use a smaller input or network"
 
 
@@ -67,7 +70,7 @@ class LazyGroup(click.Group):
         if hasattr(sys.stdout, "reconfigure"):  # a file's name may hold what the terminal cannot show
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
-            with stopped_by_signals():
+            with stopped_by_signals(), _temporary_files(sys.argv[1:] if args is None else args):
                 code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
         except click.exceptions.NoArgsIsHelpError as error:
             error.show()
@@ -91,6 +94,15 @@ class LazyGroup(click.Group):
                 raise
             code = _refuse(NO_MEMORY, 1)
         sys.exit(code)
+
+
+def _temporary_files(args: Sequence[str]) -> contextlib.AbstractContextManager[None]:
+    """Where they go while the command of these arguments runs."""
+    if not args or args[0] not in COMMANDS or args[0] in LIGHT or {"-h", "--help"} & {*args}:
+        return contextlib.nullcontext()
+    from dlkit.writing import temporary_files_apart
+
+    return temporary_files_apart()
 
 
 def _is_want_of_memory(error: Exception) -> bool:
