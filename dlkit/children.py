@@ -1,4 +1,7 @@
-"""Python processes of our own: they import this dlkit, and they end with the process that started them."""
+"""Processes that end with the one that started them: of our own, which import this dlkit, and other programs.
+
+As a program this runs another one in its place, which so is watched from its start.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import ctypes
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import dlkit.errors
@@ -16,6 +20,11 @@ _PARENT = "DLKIT_PARENT"
 def command(module: str, *arguments: str) -> list[str]:
     """What starts `module` as a program; a json.py in the user's folder is not imported in place of Python's."""
     return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def bound(program: Sequence[str]) -> list[str]:
+    """What starts another program so that it ends with this process; to be run in the `environment`."""
+    return command("dlkit.children", *program)
 
 
 def environment() -> dict[str, str]:
@@ -37,3 +46,9 @@ def end_with_parent(parent: int | None = None) -> None:
     expected = os.environ.get(_PARENT, str(os.getppid())) if parent is None else str(parent)
     if expected != str(os.getppid()):
         sys.exit(1)  # it ended before it could be watched
+
+
+if __name__ == "__main__":
+    end_with_parent()
+    os.environ.pop(_PARENT)
+    os.execvp(sys.argv[1], sys.argv[1:])

@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from dlkit.archive import contents_sha256, damaged_part
 from dlkit.errors import ModelFileError, suggestion
 from dlkit.recipe import Recipe, recipe_from
 from dlkit.runtime.preprocessing import Preprocessing, preprocessing_from
-from dlkit.writing import new_file
+from dlkit.writing import new_files, settle
 
 FACTS = {"name", "network", "trained", "labels", "inputs", "recipe", "contents", "history"}
 """The keys of model.json."""
@@ -48,17 +49,20 @@ class Trained:
     conditions: tuple[str, ...] = ()
 
     @contextlib.contextmanager
-    def new_model(self, history: list[dict[str, float]]) -> Iterator[Path]:
-        """A path to write the model to; when the block ends it is moved into place, and its facts after it.
+    def new_model(
+        self, history: list[dict[str, float]], besides: Mapping[str, bytes] = MappingProxyType({})
+    ) -> Iterator[Path]:
+        """A path to write the model to; when the block ends it is moved into place, with its facts and `besides`.
 
-        A model without its facts, or with those of another, is one whose writer was killed between the
-        two moves; it counts as none.
+        Args:
+            besides: further files, by their names.
         """
-        with new_file(self.model.with_name("model.json")) as facts, new_file(self.model) as model:
+        with new_files(self.model.parent) as new:
+            model = new / self.model.name
             yield model
-            facts.write_text(
-                json.dumps(self._facts(contents_sha256(model), history), indent=1) + "\n", encoding="utf-8"
-            )
+            facts = json.dumps(self._facts(contents_sha256(model), history), indent=1) + "\n"
+            for name, content in {**besides, "model.json": facts.encode()}.items():
+                (new / name).write_bytes(content)
 
     def _facts(self, contents: str, history: list[dict[str, float]]) -> dict[str, Any]:
         return {
@@ -81,6 +85,7 @@ def load_trained(folder: str | Path) -> Trained:
         ModelFileError: it is missing or damaged, or its two files do not belong together.
     """
     folder = Path(folder)
+    settle(folder)
     path, model = folder / "model.json", folder / "model.keras"
     if not path.is_file() or not model.is_file():
         raise ModelFileError(f"{folder} holds no model.keras with its model.json; make them: dlkit train RECIPE")
@@ -111,17 +116,20 @@ def is_ours(folder: Path) -> bool:
 
 def is_whole(folder: Path) -> bool:
     """Whether `folder` holds a model of ours that belongs to its facts."""
+    settle(folder)
     contents = contents_sha256(folder / "model.keras")
     return is_ours(folder) and contents != "" and contents == _facts_in(folder)["contents"]
 
 
 def is_unfinished(folder: Path) -> bool:
-    """Whether the writer of a model of ours was killed between its two files: facts missing, or of another model."""
+    """Whether a model of ours has no facts, or those of another: its writer was killed and could not be settled."""
+    settle(folder)
     return not (folder / "model.json").exists() or (is_ours(folder) and not is_whole(folder))
 
 
 def _facts_in(folder: Path) -> dict[str, Any]:
     """What model.json says; nothing if it is missing, cannot be read or says something else than a table."""
+    settle(folder)
     try:
         facts = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -142,6 +150,8 @@ def only_built(folder: Path) -> bool:
 
 def newest_model(root: Path) -> Path:
     """The folder below `root` whose model was built or trained last. Raises ModelFileError if there is none."""
+    for folder in root.glob("*"):
+        settle(folder)
     found = sorted(root.glob("*/model.json"), key=lambda path: path.stat().st_mtime_ns)
     if not found:
         raise ModelFileError(f"there is no model in {root}; make one: dlkit build vgg16, or dlkit train RECIPE")
@@ -151,6 +161,7 @@ def newest_model(root: Path) -> Path:
 def find_model(name: str, root: Path) -> Path:
     """The folder of the model called `name`: a folder itself, or one below `root`."""
     for folder in (Path(name), root / name):
+        settle(folder)
         if (folder / "model.json").is_file():
             return folder
     known = [path.parent.name for path in root.glob("*/model.json")]

@@ -1,28 +1,30 @@
 """Atomic writing: a temporary neighbour, moved into place when it is whole.
 
 A reader sees the old thing or the new thing, never half of one; a writer that is killed leaves
-only a hidden neighbour, which the next writer of the same place clears away.
+only a hidden neighbour, which the next writer beside it clears away.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import fcntl
-import glob
+import errno
 import os
-import secrets
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from dlkit import leftovers
 from dlkit.errors import OutputError
 
 # Flags of Linux' renameat2: what may happen to the second name.
 KEEP, EXCHANGE = 1, 2
 ELSEWHERE = "--out DIR"
 """The option of most commands that names another place."""
+NEIGHBOUR, TEMPORARY = ".dlkit-writing-", "dlkit-"
+"""How the names of workplaces begin, beside what is written and in the system's temporary folder."""
+WHOLE, OLD = ".dlkit-whole", ".dlkit-old"
+"""In a neighbour: the file that says that all in it is to be moved out, and the folder for what stood there."""
 
 
 @contextlib.contextmanager
@@ -34,12 +36,16 @@ def new_folder(destination: Path, *, replace: bool) -> Iterator[Path]:
             parent cannot be written.
     """
     with explained(destination):
-        _clear_away(destination)
+        settle(destination.parent)
     refuse_existing(destination, replace=replace)
-    with _neighbour(destination) as temporary:
-        yield temporary
+    with _neighbour(destination) as neighbour:
+        new = neighbour / destination.name
         with explained(destination):
-            _move_in(temporary, destination, replace=replace)
+            new.mkdir(mode=0o755)
+            new.chmod(0o755)
+        yield new
+        with explained(destination):
+            _move_in(new, destination, replace=replace)
 
 
 @contextlib.contextmanager
@@ -53,26 +59,81 @@ def new_file(destination: Path, instead: str = ELSEWHERE) -> Iterator[Path]:
         OutputError: `destination` is a folder, or its parent cannot be written.
     """
     with explained(destination, instead):
-        _clear_away(destination)
-    with _neighbour(destination, instead) as temporary:
-        yield temporary / destination.name
+        settle(destination.parent)
+    with _neighbour(destination, instead) as neighbour:
+        yield neighbour / destination.name
         with explained(destination, instead):
-            (temporary / destination.name).replace(destination)
+            (neighbour / destination.name).replace(destination)
+
+
+@contextlib.contextmanager
+def new_files(folder: Path) -> Iterator[Path]:
+    """A temporary folder for files; they become, or replace, those of the same names in `folder` together.
+
+    A writer that is killed while they are moved leaves it to `settle` to move the rest.
+
+    Raises:
+        OutputError: one of them is a folder in `folder`, or that cannot be written.
+    """
+    with explained(folder):
+        settle(folder)
+    with _neighbour(folder / "its files") as neighbour:
+        yield neighbour
+        with explained(folder):
+            for name in _contents(neighbour):
+                if (folder / name).is_dir():
+                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            (neighbour / WHOLE).touch()
+            _move_out(neighbour)
+
+
+def settle(folder: Path) -> None:
+    """Clear away what killed writers left in `folder`; first finish what they had begun to move, or put it back.
+
+    Readers of what `new_files` wrote call it before they look.
+    """
+    leftovers.sweep(folder, NEIGHBOUR, _settled)
+
+
+def _settled(neighbour: Path) -> None:
+    if (neighbour / WHOLE).exists():
+        _move_out(neighbour)
+    for old in (neighbour / OLD).glob("*"):
+        if not os.path.lexists(neighbour.parent / old.name):
+            old.rename(neighbour.parent / old.name)
 
 
 @contextlib.contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """A folder of this user alone that goes with the block.
+    """A folder of this user alone that goes with the block; of killed processes this one removes theirs.
 
-    It has its name before it is made, so that an interruption at any moment finds what to remove
-    (`tempfile.TemporaryDirectory` loses a folder that is interrupted between the two).
+    Raises OSError if it cannot be made.
     """
-    folder = Path(tempfile.gettempdir(), f"dlkit-{secrets.token_hex(8)}")
-    try:
-        folder.mkdir(mode=0o700)
+    parent = Path(tempfile.gettempdir())
+    if parent not in _swept:
+        _swept.add(parent)
+        leftovers.sweep(parent, TEMPORARY)
+    with leftovers.workplace(parent, TEMPORARY) as folder:
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+
+
+_swept: set[Path] = set()
+
+
+@contextlib.contextmanager
+def temporary_files_apart() -> Iterator[None]:
+    """During the block, what any code of this process puts into the temporary folder goes into one of its own.
+
+    TensorFlow leaves Python files there when it is killed, by names that say nothing of whose they are.
+    """
+    before = tempfile.tempdir
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # there is no such place; who needs one says so
+            tempfile.tempdir = str(stack.enter_context(temporary_folder()))
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
 
 
 def write_bytes(destination: Path, content: bytes, instead: str = ELSEWHERE) -> None:
@@ -117,70 +178,42 @@ def check_room(folder: Path, sizes: list[int]) -> None:
 
 @contextlib.contextmanager
 def _neighbour(destination: Path, instead: str = ELSEWHERE) -> Iterator[Path]:
-    """A hidden folder beside `destination`, locked while its writer lives; whatever bears its name then goes."""
-    with explained(destination, instead):
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=_mark(destination), dir=destination.parent))
-    try:
-        temporary.chmod(0o755)
-        with _opened(temporary) as handle:
-            with contextlib.suppress(OSError):  # a file system without locks
-                fcntl.flock(handle, fcntl.LOCK_EX)
-            yield temporary
-    finally:
-        _remove(temporary)
+    """A hidden workplace beside `destination`; whatever is in it at the end goes."""
+    with contextlib.ExitStack() as stack:
+        with explained(destination, instead):
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            neighbour = stack.enter_context(leftovers.workplace(destination.parent, NEIGHBOUR))
+        yield neighbour
 
 
-def _mark(destination: Path) -> str:
-    """How the names of the neighbours of `destination` begin."""
-    return f".{destination.name}.writing-"
+def _contents(neighbour: Path) -> list[str]:
+    """Names of the files that a block has put there."""
+    return sorted(path.name for path in neighbour.iterdir() if path.name not in (leftovers.LOCK, WHOLE, OLD))
 
 
-@contextlib.contextmanager
-def _opened(folder: Path) -> Iterator[int]:
-    """A descriptor of `folder`, to lock it by; a lock ends with the process that holds it."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        yield handle
-    finally:
-        os.close(handle)
+def _move_out(neighbour: Path) -> None:
+    """Give all files of a neighbour their places beside it."""
+    for name in _contents(neighbour):
+        (neighbour / name).replace(neighbour.parent / name)
 
 
-def _clear_away(destination: Path) -> None:
-    """Remove what killed writers of `destination` left; put back what they had just moved away."""
-    for left in destination.parent.glob(f"{glob.escape(_mark(destination))}*"):
-        with contextlib.suppress(OSError), _opened(left) as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # OSError while its writer is alive
-            if left.suffix == ".old" and not os.path.lexists(destination):
-                left.rename(destination)
-            else:
-                shutil.rmtree(left)
-
-
-def _remove(path: Path) -> None:
-    if path.is_symlink() or path.is_file():
-        path.unlink()
-    else:
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def _move_in(temporary: Path, destination: Path, *, replace: bool) -> None:
-    """Give `temporary` the name of `destination`; what was there, if it may go, gets that of `temporary`."""
-    if _renamed(temporary, destination, KEEP):
+def _move_in(new: Path, destination: Path, *, replace: bool) -> None:
+    """Give `new` the name of `destination`; what was there, if it may go, goes to the neighbour that `new` was in."""
+    if _renamed(new, destination, KEEP):
         return
     refuse_existing(destination, replace=replace)
     if not os.path.lexists(destination):  # a file system without that step
-        temporary.rename(destination)
-    elif not _renamed(temporary, destination, EXCHANGE):
+        new.rename(destination)
+    elif not _renamed(new, destination, EXCHANGE):
         # This file system cannot exchange two names in one step; between these two there is none.
-        old = temporary.with_name(temporary.name + ".old")
+        old = new.parent / OLD / destination.name
+        old.parent.mkdir()
         destination.rename(old)
         try:
-            temporary.rename(destination)
+            new.rename(destination)
         except BaseException:
             old.rename(destination)
             raise
-        old.rename(temporary)
 
 
 def _renamed(old: Path, new: Path, flag: int) -> bool:

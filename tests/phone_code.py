@@ -15,7 +15,7 @@ import pytest
 
 from dlkit.bundle.loading import Bundle
 from dlkit.finishing import Finishing
-from dlkit.runtime.litert import Session
+from dlkit.runtime.local import LocalSession
 from dlkit.schemes import SCHEMES
 from dlkit.targets import TARGETS
 
@@ -48,7 +48,7 @@ def java(name: str) -> str:
 
 def heard(bundle: Bundle, network_inputs: Mapping[str, np.ndarray]) -> bytes:
     """The bytes that LiteRT is given for network inputs (N, ...) by name, and those that it answers."""
-    session = Session(bundle.model)
+    session = LocalSession(bundle.model, 1)
     count = len(next(iter(network_inputs.values())))
     told = [struct.pack(">i", count)]
     for row in range(count):

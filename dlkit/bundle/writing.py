@@ -27,7 +27,7 @@ from dlkit.runtime.litert import Session
 from dlkit.runtime.output_steps import steps_of
 from dlkit.runtime.preprocessing import image_behind, preprocessing_for
 from dlkit.runtime.scores import are_probabilities, gives_probabilities
-from dlkit.runtime.served import open_model
+from dlkit.runtime.served import open_here
 from dlkit.runtime.streaming import Stream
 from dlkit.schemes import SCHEMES
 from dlkit.targets import Target
@@ -109,7 +109,7 @@ def write_bundle(
     with new_folder(folder, replace=replace) as new:
         kept = new / MODELS[SCHEMES[report.scheme].format]
         (shutil.copytree if model.is_dir() else shutil.copyfile)(model, kept)
-        session = open_model(kept)
+        session = Session(kept) if kept.suffix == ".tflite" else open_here(kept)
         outputs = session.run_named({name: inputs.apply(samples[name]) for name, inputs in trained.inputs.items()})
         raw = {f"raw {name}": _smallest(values) for name, values in samples.items()}
         arrays = raw | {f"output {name}": values for name, values in outputs.items()}

@@ -5,8 +5,9 @@ A command is imported when it is asked for, and nothing heavier than click with 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +17,7 @@ import click
 from dlkit import __version__
 from dlkit.cli._output import print_error
 from dlkit.cli._stopping import Stopped, stopped_by_signals
+from dlkit.cli._terminal import in_colour, use_plain_characters
 from dlkit.errors import DlkitError, suggestion, system_reason
 
 # Order of `dlkit --help`: the order in which a new user meets them.
@@ -24,6 +26,8 @@ COMMANDS = (
     "serve", "list", "doctor", "help", "completion",
 )  # fmt: skip
 
+LIGHT = ("list", "doctor", "help", "completion")
+"""Commands that make no temporary files."""
 NO_MEMORY = "not enough memory; close other programs or use a smaller input or network"
 
 
@@ -42,6 +46,12 @@ class LazyGroup(click.Group):
         command: click.Command = importlib.import_module(f"dlkit.cli.{cmd_name}").command
         return command
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The first sentence of each command's help, in full."""
+        found = [(name, self.get_command(ctx, name)) for name in COMMANDS]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _first_sentence(command.help or "")) for name, command in found if command])
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -50,8 +60,7 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        if "NO_COLOR" in os.environ:
-            ctx.color = False
+        ctx.color = in_colour()
         return super().invoke(ctx)
 
     def main(
@@ -64,10 +73,9 @@ class LazyGroup(click.Group):
     ) -> Any:
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
-        if hasattr(sys.stdout, "reconfigure"):  # a file's name may hold what the terminal cannot show
-            sys.stdout.reconfigure(errors="backslashreplace")
+        use_plain_characters()  # a file's name may hold what the terminal cannot show, and so may our own words
         try:
-            with stopped_by_signals():
+            with stopped_by_signals(), _temporary_files(sys.argv[1:] if args is None else args):
                 code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
         except click.exceptions.NoArgsIsHelpError as error:
             error.show()
@@ -91,6 +99,20 @@ class LazyGroup(click.Group):
                 raise
             code = _refuse(NO_MEMORY, 1)
         sys.exit(code)
+
+
+def _temporary_files(args: Sequence[str]) -> contextlib.AbstractContextManager[None]:
+    """Where they go while the command of these arguments runs."""
+    if not args or args[0] not in COMMANDS or args[0] in LIGHT or {"-h", "--help"} & {*args}:
+        return contextlib.nullcontext()
+    from dlkit.writing import temporary_files_apart
+
+    return temporary_files_apart()
+
+
+def _first_sentence(text: str) -> str:
+    paragraph = " ".join(text.partition("\n\n")[0].split())
+    return re.split(r"(?<=\.)\s", paragraph, maxsplit=1)[0]
 
 
 def _is_want_of_memory(error: Exception) -> bool:

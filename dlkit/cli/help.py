@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from dlkit.cli._completing import topics_and_commands
 from dlkit.cli._output import print_table
+from dlkit.cli._terminal import columns, in_colour
 from dlkit.errors import DlkitError, suggestion
 from dlkit.help import PAGES, Page
 
@@ -33,25 +32,13 @@ def command(ctx: click.Context, topic: str | None) -> None:
     """
     root = ctx.find_root()
     if topic is None:
-        _list(ctx)
+        print_table(("topic", "what is in it"), [(page.name, page.summary) for page in PAGES.values()])
     elif topic in PAGES:
         _show(_with_command(PAGES[topic], root))
     elif usage := _help_of(topic, root):
         click.echo(usage)
     else:
         raise DlkitError(_no_topic(topic))
-
-
-def _list(ctx: click.Context) -> None:
-    """A line for each topic; on a terminal as wide as that."""
-    rows = [(page.name, page.summary) for page in PAGES.values()]
-    if not sys.stdout.isatty():
-        print_table(("topic", "what is in it"), rows)
-        return
-    formatter = ctx.make_formatter()
-    with formatter.section("Topics of 'dlkit help TOPIC'"):
-        formatter.write_dl(rows)
-    click.echo(formatter.getvalue(), nl=False)
 
 
 def _help_of(name: str, root: click.Context) -> str:
@@ -69,7 +56,8 @@ def _with_command(page: Page, root: click.Context) -> Page:
 
 def _show(page: Page) -> None:
     """Formatted on a terminal, where there is what formats it; else as it is."""
-    if not sys.stdout.isatty():
+    width = columns()
+    if width is None:
         click.echo(page.text, nl=False)
         return
     try:
@@ -80,8 +68,9 @@ def _show(page: Page) -> None:
     except ModuleNotFoundError:  # a device with numpy, click and ai-edge-litert only
         click.echo(page.text, nl=False)
         return
-    console = Console(theme=Theme({"markdown.code": "bold cyan"}))  # no ground of its own
-    console.width = min(console.width, WIDEST)
+    console = Console(
+        width=min(width, WIDEST), no_color=in_colour() is False, theme=Theme({"markdown.code": "bold cyan"})
+    )
     for part, is_code in page.parts():
         if is_code:  # lines are left whole, so that they can be copied
             indented = "".join(f"  {line}" for line in part.splitlines(keepends=True))

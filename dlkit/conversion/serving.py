@@ -29,7 +29,7 @@ from dlkit.progress import Advance
 from dlkit.runtime.arrays import write_npz
 from dlkit.runtime.preprocessing import Preprocessing, preprocessing_from
 from dlkit.runtime.saved_model import SIGNATURE
-from dlkit.runtime.served import SavedModelSession, open_model
+from dlkit.runtime.served import SavedModelSession, open_here
 from dlkit.schemes import SCHEMES
 
 RAW = "raw"
@@ -83,7 +83,7 @@ def answer_served(
     Raises:
         VerificationRefused: with the preprocessing inside, it answers otherwise.
     """
-    model = open_model(Path(served))
+    model = open_here(Path(served))
     found = model.run_named(read_batch(inputs), advance)
     write_npz(outputs, found)
     if not Path(served).is_dir() or not all(np.isfinite(values).all() for values in found.values()):

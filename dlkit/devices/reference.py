@@ -10,7 +10,7 @@ from dlkit.conversion.batches import mapped_batch, read_batch
 from dlkit.conversion.child import run_task
 from dlkit.progress import Advance
 from dlkit.runtime.arrays import write_npz
-from dlkit.runtime.litert import Session
+from dlkit.runtime.local import FAST, REFERENCE, LocalSession
 from dlkit.runtime.output_steps import steps_of
 from dlkit.writing import temporary_folder
 
@@ -44,5 +44,5 @@ def reference_answers(
 def answer(tflite: str, inputs: str, result: str, kernels: str, advance: Advance) -> None:
     """The child's side: outputs as an archive."""
     content = Path(tflite).read_bytes()
-    session = Session(content, 1, reference=kernels == "reference" and bool(steps_of(content)))
+    session = LocalSession(content, 1, REFERENCE if kernels == "reference" and steps_of(content) else FAST)
     write_npz(result, session.run_named(mapped_batch(inputs), advance))

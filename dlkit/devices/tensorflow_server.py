@@ -25,7 +25,7 @@ from dlkit.filing import bytes_in
 from dlkit.progress import Advance
 from dlkit.runtime.arrays import write_npz
 from dlkit.runtime.named_ends import NamedEnds
-from dlkit.runtime.served import open_model
+from dlkit.runtime.served import open_here
 from dlkit.targets import Target
 from dlkit.verdict import Budget, Figure, Placement, Verdict
 from dlkit.writing import temporary_folder
@@ -75,7 +75,7 @@ def answers(
 
 def answer(model: str, inputs: str, result: str, advance: Advance) -> None:
     """The child's side of `answers`: outputs as an archive."""
-    write_npz(result, open_model(Path(model)).run_named(read_batch(inputs), advance))
+    write_npz(result, open_here(Path(model)).run_named(read_batch(inputs), advance))
 
 
 def look(model: str, told: str, inputs: str, outputs: str, advance: Advance) -> None:
@@ -84,7 +84,7 @@ def look(model: str, told: str, inputs: str, outputs: str, advance: Advance) -> 
     served = read_served(file)
     facts: dict[str, Any] = dataclasses.asdict(served) | {"reader": _reader(file)}
     if not served.blocks:
-        session = open_model(file)
+        session = open_here(file)
         noise = _noise(session)
         found = session.run_named(noise, advance)
         write_npz(inputs, noise)

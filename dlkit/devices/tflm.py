@@ -27,7 +27,7 @@ from dlkit.extras import check_installed, require
 from dlkit.progress import Advance, ignore
 from dlkit.runtime.arrays import write_npz
 from dlkit.runtime.inspection import inspect_file
-from dlkit.runtime.litert import Session
+from dlkit.runtime.local import LocalSession
 from dlkit.runtime.named_ends import NamedEnds
 from dlkit.targets import Target
 from dlkit.verdict import Budget, Verdict
@@ -120,7 +120,7 @@ class TflmSession(NamedEnds):
     """
 
     def __init__(self, content: bytes) -> None:
-        ends = Session(content, 1)
+        ends = LocalSession(content, 1)
         self._name, self.inputs, self.outputs = "the model", ends.inputs, ends.outputs
         runtime = require("tflite_micro.python.tflite_micro.runtime")
         self._interpreter: Any = runtime.Interpreter.from_bytes(content, arena_size=LARGE_ARENA)

@@ -12,7 +12,7 @@ import numpy as np
 from dlkit.bundle.answers import answer_text
 from dlkit.conversion.serving import raw_dtype
 from dlkit.finishing import Finishing
-from dlkit.runtime.served import SavedModelSession, open_model
+from dlkit.runtime.served import SavedModelSession, open_here
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,7 +47,7 @@ def raw_inputs(given: Finishing) -> dict[str, NDArray[Any]]:
 
 def answers_to(given: Finishing, signature: str, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
     """What the model answers, asked on this machine."""
-    session = SavedModelSession(given.file, signature=signature) if given.file.is_dir() else open_model(given.file)
+    session = SavedModelSession(given.file, signature=signature) if given.file.is_dir() else open_here(given.file)
     return session.run_named(inputs)
 
 

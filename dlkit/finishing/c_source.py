@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from dlkit.devices.reference import reference_answers
 from dlkit.errors import IllegalCombination
 from dlkit.finishing import Finish, Finished, Finishing
+from dlkit.finishing._c_source.boards import BOARDS
 from dlkit.finishing._c_source.program import Program, program_of
 from dlkit.finishing._c_source.source import Named, header, kernels, model, self_test
 from dlkit.progress import Advance
@@ -18,13 +19,16 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-FOLDER = "c"
+FOLDER, QEMU = "c", "qemu"
 SELF_TEST_SAMPLES = 8
 """At most: each is in the source as text."""
 
 
 def make(finishing: Finishing) -> Finished:
-    """c/model.h, model.c, kernels.h, kernels.c, self_test.c and a Makefile; only a note where there can be none."""
+    """c/model.h, model.c, kernels.h, kernels.c, self_test.c and a Makefile; only a note where there can be none.
+
+    For a processor that QEMU has a board of, c/qemu/ too, with which `make qemu` runs the self-test there.
+    """
     try:
         program = program_of(finishing.file.read_bytes(), finishing.file.name, finishing.advance)
     except IllegalCombination as error:
@@ -39,6 +43,9 @@ def make(finishing: Finishing) -> Finished:
         f"{FOLDER}/ is the network in C99 that needs no interpreter, with {arena:,} bytes of static memory; "
         f"make -C {FOLDER} check compares it with LiteRT's reference kernels"
     )
+    if board := BOARDS.get(finishing.target.processor):
+        sources |= {f"{QEMU}/{name}": content for name, content in board.files().items()}
+        note += f", make -C {FOLDER} {QEMU} does so on a {board.about}"
     return Finished({f"{FOLDER}/{name}": text.encode() for name, text in sources.items()}, (note,))
 
 

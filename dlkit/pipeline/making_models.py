@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from dlkit.conversion.keras_file import write_keras
@@ -107,9 +109,16 @@ def check_destination(folder: Path, force: bool) -> None:
     check_writable(folder)
 
 
-def save_model(model: keras.Model, unsaved: Trained, history: History, progress: Progress) -> Trained:
-    """Write model.keras and model.json, whole or not at all; the model as it now is on disk."""
-    with progress.step(f"Writing {unsaved.model}"), explained(unsaved.model), unsaved.new_model(history) as new:
+def save_model(
+    model: keras.Model,
+    unsaved: Trained,
+    history: History,
+    progress: Progress,
+    besides: Mapping[str, bytes] = MappingProxyType({}),
+) -> Trained:
+    """Write model.keras, model.json and the files `besides`, all or none; the model as it now is on disk."""
+    step = progress.step(f"Writing {unsaved.model}")
+    with step, explained(unsaved.model), unsaved.new_model(history, besides) as new:
         write_keras(model, new)
     return unsaved
 

@@ -20,7 +20,7 @@ from dlkit.recipe_data import data_preprocessing, splits_of
 from dlkit.runtime.preprocessing import Preprocessing
 from dlkit.trained import Trained, history_of, is_whole, load_trained, only_built
 from dlkit.training.distribution import Distribution
-from dlkit.writing import new_file, write_bytes
+from dlkit.writing import new_file
 
 if TYPE_CHECKING:
     import keras
@@ -106,7 +106,10 @@ def train(
     begun = resume and checkpoints.newest() is not None
     damaged = tuple(checkpoints.damaged()) if resume else ()
     if resume and (trained_before := found_trained(recipe, out)) is not None:
-        return _measured_again(trained_before, progress)
+        result = _measured_again(trained_before, progress)
+        if plot:
+            _draw(result, progress)
+        return result
     check_destination(folder, force or begun)
     if not resume and not force:
         checkpoints.refuse()
@@ -123,9 +126,11 @@ def train(
     validation, test = _measured(
         fitted.model, recipe, fitted.splits, fitted.preprocessing, features, "Measuring it", progress
     )
-    trained = save_model(fitted.model, unsaved_model(recipe, fitted.model, out, trained=True), fitted.history, progress)
-    result = TrainingResult(trained, fitted.history, validation, test, damaged)
-    _write_tables(result, progress if plot else None)
+    unsaved = unsaved_model(recipe, fitted.model, out, trained=True)
+    result = TrainingResult(unsaved, fitted.history, validation, test, damaged)
+    save_model(fitted.model, unsaved, fitted.history, progress, _tables(result))
+    if plot:
+        _draw(result, progress)
     checkpoints.clear()
     if fitted.strategy is not None:
         loop.finish(distribution, fitted.strategy)
@@ -246,17 +251,21 @@ def _measured(
     return validation, dataclasses.replace(test, besides=besides, warnings=found.warnings)
 
 
-def _write_tables(result: TrainingResult, progress: Progress | None) -> None:
-    """history.csv, confusion.csv and, with a progress, the picture of both beside the model."""
+def _tables(result: TrainingResult) -> dict[str, bytes]:
+    """history.csv and, of a classifier, confusion.csv: what stands beside the model."""
     from dlkit.training.histories import confusion_csv, csv_of
 
-    folder, labels = result.trained.model.parent, result.trained.labels
-    write_bytes(folder / "history.csv", csv_of(result.history))
+    tables = {"history.csv": csv_of(result.history)}
     if result.test.confusion:
-        write_bytes(folder / "confusion.csv", confusion_csv(result.test.confusion, labels))
-    if progress is not None:
-        with progress.step("Drawing it"), new_file(folder / "training.png") as picture:
-            draw_training(result.history, result.test.confusion, labels, picture)
+        tables["confusion.csv"] = confusion_csv(result.test.confusion, result.trained.labels)
+    return tables
+
+
+def _draw(result: TrainingResult, progress: Progress) -> None:
+    """training.png, of both tables, beside the model."""
+    trained = result.trained
+    with progress.step("Drawing it"), new_file(trained.model.with_name("training.png")) as picture:
+        draw_training(result.history, result.test.confusion, trained.labels, picture)
 
 
 def _measured_again(trained: Trained, progress: Progress) -> TrainingResult:

@@ -19,9 +19,7 @@ from dlkit.errors import DlkitError, ExtraMissing
 from dlkit.extras import require
 from dlkit.runtime.adapters import NO_GPU, adapter_in, none_found
 from dlkit.runtime.apart import ran_apart, told_by, told_error
-from dlkit.runtime.litert import Session
-from dlkit.runtime.named_ends import NamedEnds
-from dlkit.runtime.served import OnnxSession, SavedModelSession, open_model
+from dlkit.runtime.served import open_here, runtime_of
 
 WARM_UP_RUNS = 5
 LONGEST_S = 20.0
@@ -36,7 +34,7 @@ class Timing:
         first_ms: the first inference, which prepares caches.
         min_ms, median_ms, p95_ms: over `runs` inferences after a warm-up.
         peak_bytes: largest resident memory of the process, its Python and numpy included.
-        backend: what computed it, see `backend_of`.
+        backend: what computed it; of a .tflite file XNNPACK if that took any operation over, else LiteRT's own kernels.
         gpu: what ran it, with outputs brought back to memory; "" where the processor did.
     """
 
@@ -66,19 +64,12 @@ def time_file(model: Path, threads: int, runs: int, *, gpu: bool = False) -> Tim
     return Timing(**told, gpu=adapter_in(done.stderr) if gpu else "")
 
 
-def runtime_of(model: Path) -> str:
-    """The module that runs what `model` is."""
-    if model.is_dir():
-        return "tensorflow"
-    return "onnxruntime" if model.suffix == ".onnx" else "ai_edge_litert.interpreter"
-
-
 def _timed(model: Path, threads: int, runs: int, gpu: bool = False) -> Timing:
     from dlkit.runtime.litert_gpu import RUNTIME, AcceleratedSession
 
     require(RUNTIME if gpu else runtime_of(model))  # its import is not the file's time
     start = time.perf_counter()
-    session = AcceleratedSession(model) if gpu else open_model(model, threads)
+    session = AcceleratedSession(model) if gpu else open_here(model, threads)
     init = time.perf_counter() - start
     rng = np.random.default_rng(0)
     session.set_inputs({name: rng.random(end.shape[1:], dtype=np.float32) for name, end in session.inputs.items()})
@@ -94,20 +85,7 @@ def _timed(model: Path, threads: int, runs: int, gpu: bool = False) -> Timing:
         session.invoke()
         times.append(time.perf_counter() - begin)
     low, median, p95 = (1e3 * float(q) for q in np.quantile(times, [0.0, 0.5, 0.95]))
-    return Timing(threads, len(times), 1e3 * init, 1e3 * first, low, median, p95, _peak_bytes(), backend_of(session))
-
-
-def backend_of(session: NamedEnds) -> str:
-    """What runs a model: of a .tflite file XNNPACK if that took any operation over, else LiteRT's own kernels."""
-    if isinstance(session, OnnxSession):
-        return "ONNX Runtime"
-    if isinstance(session, SavedModelSession):
-        return "TensorFlow"
-    if not isinstance(session, Session):
-        return "GPU"
-    # A delegate's part is listed among the operations; LiteRT has no other way to ask.
-    operations = session._interpreter._get_ops_details()
-    return "XNNPACK" if any(operation["op_name"] == "DELEGATE" for operation in operations) else "LiteRT"
+    return Timing(threads, len(times), 1e3 * init, 1e3 * first, low, median, p95, _peak_bytes(), session.backend)
 
 
 def _peak_bytes() -> int:

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from dlkit.errors import DataError, ModelFileError
 from dlkit.extras import require
-from dlkit.noise import native_noise_aside
 from dlkit.runtime.dtypes import TensorFormat
+from dlkit.runtime.forked import Forked, forked
+from dlkit.runtime.local import FAST, PLAIN, REFERENCE, LocalSession, check_file, name_of
 from dlkit.runtime.named_ends import NamedEnds
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
-MOST_THREADS = 256
-"""The runtime's native code crashes where the system has no more threads to give."""
-
-
-class Session(NamedEnds):
-    """A loaded .tflite file.
+class Session(Forked):
+    """A loaded .tflite file, in a process of its own: whatever the file is, it cannot crash this one.
 
     Attributes:
         inputs, outputs: name → format, in the file's order. Names are those of its signature; where it
@@ -32,147 +22,32 @@ class Session(NamedEnds):
     `reference` has it computed by the plain kernels that define what each operation gives, slowly.
 
     Raises:
-        ModelFileError: the file is missing, is no .tflite file, is broken, or takes other than one sample at a time.
+        ModelFileError: the file is missing, is no .tflite file, is broken, or takes other than one sample at a time;
+            or the runtime crashes on it, does not end, or needs more memory than a file of its size may take.
         DataError: fewer than 1 or more than 256 threads.
         ExtraMissing: ai-edge-litert is not installed.
     """
 
     def __init__(self, model: Path | bytes, threads: int | None = None, *, reference: bool = False) -> None:
-        name = str(model) if isinstance(model, Path) else "the model"
-        _check_mark(model, name)
-        interpreter = require("ai_edge_litert.interpreter")
         threads = min(4, os.cpu_count() or 1) if threads is None else threads
-        if not 1 <= threads <= MOST_THREADS:
-            raise DataError(f"{threads} threads; the runtime takes 1 to {MOST_THREADS}")
-        try:
-            with native_noise_aside():  # it announces its delegate
-                kernels = interpreter.OpResolverType["BUILTIN_REF" if reference else "AUTO"]
-                self._interpreter = interpreter.Interpreter(
-                    **_source(model), num_threads=threads, experimental_op_resolver_type=kernels
-                )
-                self._interpreter.allocate_tensors()
-            inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
-            given, computed = _signature_names(self._interpreter)
-        except (ValueError, RuntimeError) as error:
-            raise _refused(name, error) from None
-        self._name = name
-        self._places = _by_name(inputs, given), _by_name(outputs, computed)
-        self.inputs, self.outputs = ({key: _format(end) for key, end in ends.items()} for ends in self._places)
-        _check_one_sample(name, self.inputs, self.outputs)
+        check_file(model, threads)
+        require("ai_edge_litert.interpreter")  # once, and not in each process
 
-    def run_named(
-        self, batch: Mapping[str, NDArray[Any]], advance: Callable[[int, int], None] | None = None
-    ) -> dict[str, NDArray[np.float32]]:
-        """Network inputs by name, (N, *shape) each → outputs by name, (N, *shape) float32; one inference per sample.
+        def opened() -> tuple[NamedEnds, str]:
+            session = LocalSession(model, threads, REFERENCE if reference else FAST)
+            return session, session.backend
 
-        Variable tensors are reset before each: a fused LSTM would otherwise begin where the
-        sample before it ended. Raises DataError for another name, shape or number of samples, for NaN, infinity,
-        or a fraction where the file takes whole numbers; ModelFileError if the runtime fails on the file.
-        """
-        count = self._checked(batch)
-        outputs = {name: np.empty((count, *end.shape[1:]), np.float32) for name, end in self.outputs.items()}
-        for row in range(count):
-            self._interpreter.reset_all_variables()
-            self.set_inputs({name: samples[row] for name, samples in batch.items()})
-            self.invoke()
-            if advance:
-                advance(row + 1, count)
-            for name, end in self.outputs.items():
-                outputs[name][row] = end.dequantize(self._interpreter.get_tensor(self._places[1][name]["index"]))[0]
-        return outputs
-
-    def set_inputs(self, sample: Mapping[str, NDArray[Any]]) -> None:
-        """Put one sample, (*shape) for each input, into the model's inputs."""
-        for name, values in sample.items():
-            self._interpreter.set_tensor(self._places[0][name]["index"], self.inputs[name].quantize(values)[np.newaxis])
-
-    def invoke(self) -> None:
-        """One inference on whatever the input holds; for timing."""
-        try:
-            self._interpreter.invoke()
-        except (ValueError, RuntimeError) as error:
-            raise _refused(self._name, error) from None
+        super().__init__(name_of(model), lambda: forked(opened, _size(model), threads))
 
 
 def formats_of(model: Path) -> tuple[dict[str, TensorFormat], dict[str, TensorFormat]]:
     """Inputs and outputs of a file as a `Session` has them, without setting it up. Raises as that does."""
-    _check_mark(model, str(model))
-    interpreter = require("ai_edge_litert.interpreter")
-    try:
-        with native_noise_aside():
-            plain = interpreter.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-            read = interpreter.Interpreter(**_source(model), experimental_op_resolver_type=plain)
-            given, computed = _signature_names(read)
-            ends = _by_name(read.get_input_details(), given), _by_name(read.get_output_details(), computed)
-    except (ValueError, RuntimeError) as error:
-        raise _refused(str(model), error) from None
-    inputs, outputs = ({name: _format(end) for name, end in side.items()} for side in ends)
-    _check_one_sample(str(model), inputs, outputs)
-    return inputs, outputs
+    check_file(model, 1)
+    require("ai_edge_litert.interpreter")
+    read = Forked(str(model), lambda: forked(lambda: (LocalSession(model, 1, PLAIN, ready=False), ""), _size(model), 1))
+    read.close()
+    return read.inputs, read.outputs
 
 
-def _check_one_sample(name: str, inputs: dict[str, TensorFormat], outputs: dict[str, TensorFormat]) -> None:
-    if any(end.shape[:1] != (1,) for end in (*inputs.values(), *outputs.values())):
-        found = " → ".join(", ".join(str(e.shape) for e in ends.values()) for ends in (inputs, outputs))
-        raise ModelFileError(f"{name}: computes {found}; only files that take one sample at a time can be run")
-
-
-def _signature_names(interpreter: Any) -> tuple[dict[int, list[str]], dict[int, list[str]]]:
-    """Tensor number → its names in the first signature, of inputs and of outputs."""
-    signatures = interpreter.get_signature_list()
-    if not signatures:
-        return {}, {}
-    runner = interpreter.get_signature_runner(next(iter(signatures)))
-    named = []
-    for details in (runner.get_input_details(), runner.get_output_details()):
-        names: dict[int, list[str]] = {}
-        for name, end in details.items():
-            names.setdefault(int(end["index"]), []).append(name)
-        named.append(names)
-    return named[0], named[1]
-
-
-def _by_name(ends: list[dict[str, Any]], names: dict[int, list[str]]) -> dict[str, dict[str, Any]]:
-    """The interpreter's details of each input or output, under a name that no other has."""
-    found: dict[str, dict[str, Any]] = {}
-    for position, end in enumerate(ends):
-        known = names.get(int(end["index"]), [])
-        name = known.pop(0) if known else end["name"].removeprefix("serving_default_").partition(":")[0]
-        found[name if name and name not in found else f"{name}_{position}"] = end
-    return found
-
-
-def _refused(name: str, error: Exception) -> ModelFileError:
-    reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-    return ModelFileError(f"{name}: the runtime refuses this file: {reason}")
-
-
-def _source(model: Path | bytes) -> dict[str, Any]:
-    """A file by its name, so that it is mapped and not read; by its content where its name is no Unicode."""
-    if isinstance(model, bytes):
-        return {"model_content": model}
-    try:
-        str(model).encode()
-    except UnicodeEncodeError:
-        return {"model_content": model.read_bytes()}
-    return {"model_path": str(model)}
-
-
-def _check_mark(model: Path | bytes, name: str) -> None:
-    """Raise ModelFileError for what is plainly no .tflite file: it must not reach native code."""
-    if isinstance(model, bytes):
-        content = model
-    else:
-        try:
-            with model.open("rb") as file:
-                content = file.read(8)
-        except OSError as error:
-            raise ModelFileError(f"{name}: cannot be read: {error.strerror}") from None
-    if content[4:8] != b"TFL3":
-        raise ModelFileError(f"{name}: is not a .tflite file (the mark 'TFL3' is missing)")
-
-
-def _format(details: dict[str, Any]) -> TensorFormat:
-    scale, zero_point = details["quantization"]
-    shape = tuple(int(n) for n in details["shape"])
-    return TensorFormat(details["name"], shape, np.dtype(details["dtype"]).name, float(scale), int(zero_point))
+def _size(model: Path | bytes) -> int:
+    return len(model) if isinstance(model, bytes) else model.stat().st_size

@@ -37,6 +37,8 @@ class AcceleratedSession(NamedEnds):
         ExtraMissing: ai-edge-litert is not installed.
     """
 
+    backend = "GPU"
+
     def __init__(self, model: Path) -> None:
         self._name = str(model)
         self.inputs, self.outputs = formats_of(model)

@@ -20,7 +20,10 @@ class NamedEnds(abc.ABC):
 
     Attributes:
         inputs, outputs: name → format, in the file's order; shapes are of one sample, with a batch of 1.
+        backend: what computes it, as people call it.
     """
+
+    backend: str
 
     inputs: dict[str, TensorFormat]
     outputs: dict[str, TensorFormat]

@@ -82,10 +82,10 @@ def time_operations(model: Path, threads: int, runs: int) -> OperationTimes:
 def _timed(model: Path, threads: int, runs: int) -> OperationTimes:
     import numpy as np
 
-    from dlkit.runtime.litert import Session
+    from dlkit.runtime.local import LocalSession
 
     rng = np.random.default_rng(0)
-    ends = Session(model, threads).inputs  # which refuses what must not reach the library
+    ends = LocalSession(model, threads).inputs  # which refuses what must not reach the library
     _check_stateless(model)
     profiled = ProfiledModel(model, threads)
     profiled.set_inputs({name: end.quantize(rng.random(end.shape[1:], np.float32)) for name, end in ends.items()})

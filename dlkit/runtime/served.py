@@ -1,12 +1,16 @@
 """Inference on servers: a SavedModel with TensorFlow, an ONNX file with ONNX Runtime; by name, in batches.
 
-`open_model` chooses by what lies there, so that a bundle of any format runs by the same commands.
+`open_model` chooses by what lies there, so that a bundle of any format runs by the same commands; native code that
+reads a file from anywhere does so in a process of its own.
 """
 
 from __future__ import annotations
 
 import abc
+import functools
 import os
+import socket
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +18,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlkit.errors import DataError, ModelFileError
-from dlkit.extras import require
+from dlkit.extras import check_installed, require
+from dlkit.filing import bytes_in
 from dlkit.noise import native_noise_aside
 from dlkit.runtime.dtypes import TensorFormat
-from dlkit.runtime.litert import MOST_THREADS, Session
+from dlkit.runtime.forked import Forked, forked, serve, spawned
+from dlkit.runtime.limits import limit_memory
+from dlkit.runtime.litert import Session
+from dlkit.runtime.local import MOST_THREADS, LocalSession
 from dlkit.runtime.named_ends import NamedEnds
 from dlkit.runtime.saved_model import SIGNATURE, checked_graph
 
@@ -26,6 +34,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 32
 """Samples in a batch."""
+SERVES = "from dlkit.runtime.served import serve_model; serve_model()"
 _ONNX_DTYPES = {"tensor(float)": "float32", "tensor(int32)": "int32", "tensor(int64)": "int64", "tensor(bool)": "bool"}
 
 
@@ -70,6 +79,8 @@ class SavedModelSession(_Served):
         ExtraMissing: tensorflow is not installed.
     """
 
+    backend = "TensorFlow"
+
     def __init__(self, folder: Path, threads: int | None = None, signature: str = SIGNATURE) -> None:
         self._name = str(folder)
         _check_threads(threads)
@@ -104,6 +115,8 @@ class OnnxSession(_Served):
         ExtraMissing: onnxruntime is not installed.
     """
 
+    backend = "ONNX Runtime"
+
     def __init__(self, file: Path, threads: int | None = None) -> None:
         self._name = str(file)
         _check_threads(threads)
@@ -127,10 +140,45 @@ class OnnxSession(_Served):
 
 
 def open_model(model: Path, threads: int | None = None) -> NamedEnds:
-    """A session of whatever `model` is: a .tflite file, an .onnx file or the folder of a SavedModel."""
+    """A session of whatever `model` is, in a process of its own: a .tflite or .onnx file, or a SavedModel's folder."""
+    if not model.is_dir() and model.suffix != ".onnx":
+        return Session(model, threads)
+    _check_threads(threads)
+    if (runtime := runtime_of(model)) in sys.modules:  # its threads would not be there in what is forked
+        return Forked(str(model), lambda: spawned(SERVES, str(model), str(threads or "")), AT_ONCE)
+    check_installed(runtime)
+    opened = functools.partial(_opened, model, threads)
+    return Forked(str(model), lambda: forked(opened, bytes_in(model), MOST_THREADS), AT_ONCE)
+
+
+def open_here(model: Path, threads: int | None = None) -> NamedEnds:
+    """The same in this process: for one that was started for it, or for a file of our own making."""
     if model.is_dir():
         return SavedModelSession(model, threads)
-    return OnnxSession(model, threads) if model.suffix == ".onnx" else Session(model, threads)
+    if model.suffix == ".onnx":
+        return OnnxSession(model, threads)
+    return LocalSession(model, min(4, os.cpu_count() or 1) if threads is None else threads)
+
+
+def runtime_of(model: Path) -> str:
+    """The module that runs what `model` is."""
+    if model.is_dir():
+        return "tensorflow"
+    return "onnxruntime" if model.suffix == ".onnx" else "ai_edge_litert.interpreter"
+
+
+def serve_model() -> None:
+    """The program of a process that `open_model` starts anew."""
+    model = Path(sys.argv[1])
+    threads = int(sys.argv[2]) if sys.argv[2] else None
+    limit_memory(bytes_in(model) if model.exists() else 0, MOST_THREADS)
+    with socket.socket(fileno=3) as connection:
+        serve(connection, functools.partial(_opened, model, threads))
+
+
+def _opened(model: Path, threads: int | None) -> tuple[NamedEnds, str]:
+    session = open_here(model, threads)
+    return session, session.backend
 
 
 def _check_threads(threads: int | None) -> None:

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from dlkit import children
 from dlkit.errors import ExtraMissing
 
 VARIABLE = "DLKIT_CHROMIUM"
@@ -57,8 +58,8 @@ def chromium(url: str, folder: Path, *, webgpu: bool = False) -> Iterator[subpro
     program = find_chromium()
     with (folder / "log.txt").open("wb") as log:
         process = subprocess.Popen(
-            [program, *arguments(webgpu=webgpu), f"--user-data-dir={folder / 'profile'}", url],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            children.bound([program, *arguments(webgpu=webgpu), f"--user-data-dir={folder / 'profile'}", url]),
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=children.environment(),
         )  # fmt: skip
     try:
         yield process

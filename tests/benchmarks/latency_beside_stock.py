@@ -1,88 +1,144 @@
-"""How fast exported files run, beside those that the plain TensorFlow converter makes of the same models.
+"""How fast exported files run: beside the TensorFlow converter's files, ONNX Runtime and OpenVINO.
 
-    python tests/benchmarks/latency_beside_stock.py [NETWORK...]
+    python tests/benchmarks/latency_beside_stock.py [NETWORK...] [--rounds N]
 
-Full-size networks with random weights, as float32, dynamic_int8 and int8 (5 random inputs calibrate).
-Both files are loaded in one process on one thread and run in turn, A B B A, so that what else the
-machine does meets both; the table shows milliseconds (the least) and the median of the paired ratios.
+Full-size networks with random weights, one inference on one thread. All of a scheme are loaded in one process and
+run in turn, A B C C B A. The TensorFlow converter makes a file of each scheme, which the same LiteRT runs; ONNX Runtime
+and OpenVINO run the float32 model, and the one that ONNX Runtime's static quantization makes int8. 5 random inputs
+calibrate.
 """
 
 from __future__ import annotations
 
-import statistics
-import subprocess
-import sys
+import functools
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import other_runtimes
+from pairing import Failed, in_turn
+from parts import Part
+from processes import Used
+from results import Measurement, measurement_of
 
-from dlkit.conversion.making import convert_model, make_file
+from dlkit.conversion.making import Float, convert_model, make_file
+from dlkit.errors import DlkitError
 from dlkit.networks import NETWORKS
 from dlkit.pipeline import build_network
 from dlkit.progress import SILENT
 from dlkit.runtime.litert import Session
 from dlkit.schemes import SCHEMES
 
-NAMES = ("vgg16", "resnet50", "inception_v3", "densenet121", "mobilenet_v2", "lstm")
-VARIANTS = ("float32", "dynamic_int8", "int8")
-STOCK = """
-import sys
-import keras, numpy as np, tensorflow as tf
-
-model, inputs, scheme, out = sys.argv[1:]
-converter = tf.lite.TFLiteConverter.from_keras_model(keras.models.load_model(model))
-if scheme != "float32":
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-if scheme == "int8":
-    converter.representative_dataset = lambda: ([row[np.newaxis]] for row in np.load(inputs))
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = converter.inference_output_type = tf.int8
-open(out, "wb").write(converter.convert())
-"""
-LONGEST_S, MOST_PAIRS = 12.0, 200
+VARIANTS = ("float32", "float16", "dynamic_int8", "int8", "int16x8")
+NAMES = (
+    "lstm", "gru", "simple_rnn", "convolutional_autoencoder", "dcgan_generator", "mobilenet_v2", "inception_v1",
+    "resnet50", "densenet121", "alexnet", "resnext50_32x4d", "inception_v3", "xception", "vgg16", "inception_v4",
+    "inception_resnet_v2",
+)  # fmt: skip
+STOCK, ONNX_RUNTIME, OPENVINO = "TensorFlow converter", "ONNX Runtime", "OpenVINO"
+SHORTEST_S = 0.004
+"""A value is the mean of as many inferences as take so long."""
+LONGEST_S = 10.0
+"""For a network and a scheme."""
+SLOW_S = 1.0
+"""What takes so long needs no warming up."""
 
 
-def paired(ours: Path, stock: Path) -> tuple[float, float, float]:
-    """(our least milliseconds, theirs, median of ours over theirs)."""
-    sessions = [Session(path, 1) for path in (ours, stock)]
-    for session in sessions:
-        session.set_inputs({name: np.zeros(end.shape[1:], np.float32) for name, end in session.inputs.items()})
-        for _ in range(3):
-            session.invoke()
-    times: list[list[float]] = [[], []]
-    deadline = time.perf_counter() + LONGEST_S
-    while len(times[0]) < MOST_PAIRS and time.perf_counter() < deadline:
-        for which in (0, 1) if len(times[0]) % 2 == 0 else (1, 0):
-            start = time.perf_counter()
-            sessions[which].invoke()
-            times[which].append(time.perf_counter() - start)
-    ratios = [a / b for a, b in zip(*times, strict=True)]
-    return 1e3 * min(times[0]), 1e3 * min(times[1]), statistics.median(ratios)
+def measure(subject: str, rounds: int) -> list[Measurement]:
+    """One network in all schemes."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        trained, _ = build_network(subject, folder)
+        [key] = trained.inputs
+        inputs = np.random.default_rng(0).random((5, *NETWORKS[subject].input), dtype=np.float32)
+        other_runtimes.write_inputs(folder, key, inputs)
+        converted = convert_model(trained.model, {key: inputs[:1]}, folder, SILENT)
+        onnx = _kept(functools.partial(other_runtimes.make_onnx, trained.model, folder))
+        integers = _kept(lambda: (onnx(), other_runtimes.make_onnx_int8(folder))[1])
+        other_runtimes.make_all_stock(trained.model, folder, VARIANTS)
+        found = []
+        for scheme in VARIANTS:
+            makers: dict[str, Callable[[], Callable[[], object]]] = {
+                "dlkit": functools.partial(_ours, converted, scheme, key, inputs),
+                STOCK: lambda scheme=scheme: in_litert(other_runtimes.stock_file(folder, scheme), inputs[0]),
+            }
+            if scheme in ("float32", "int8"):
+                file = onnx if scheme == "float32" else integers
+                makers[ONNX_RUNTIME] = lambda file=file: other_runtimes.in_onnxruntime(file(), inputs[0])
+                makers[OPENVINO] = lambda file=file: other_runtimes.in_openvino(file(), inputs[0])
+            found.append(_timed(f"{subject}, {scheme}", makers, rounds))
+        return found
 
 
-def main(names: list[str]) -> None:
-    """Print a line for each network and scheme."""
-    print("| network | scheme | dlkit ms | stock ms | paired ratio |\n| --- | --- | --- | --- | --- |")
-    for name in names or NAMES:
-        with tempfile.TemporaryDirectory() as place:
-            folder = Path(place)
-            trained, _ = build_network(name, folder)
-            [key] = trained.inputs
-            inputs = np.random.default_rng(0).random((5, *NETWORKS[name].input), dtype=np.float32)
-            np.save(folder / "inputs.npy", inputs)
-            converted = convert_model(trained.model, {key: inputs[:1]}, folder, SILENT)
-            for scheme in VARIANTS:
-                ours, stock = make_file(converted, SCHEMES[scheme], {key: inputs}, SILENT).file, folder / "stock.tflite"
-                arguments = [str(trained.model), str(folder / "inputs.npy"), scheme, str(stock)]
-                done = subprocess.run([sys.executable, "-c", STOCK, *arguments], capture_output=True, check=False)
-                if done.returncode:
-                    print(f"| {name} | {scheme} | – | stock converter ends with {done.returncode} | – |", flush=True)
-                    continue
-                least, theirs, ratio = paired(ours, stock)
-                print(f"| {name} | {scheme} | {least:.3f} | {theirs:.3f} | {ratio:.2f} |", flush=True)
+def _timed(what: str, makers: dict[str, Callable[[], Callable[[], object]]], rounds: int) -> Measurement:
+    """Make all, then run what could be made in turn."""
+    runs, failed = {}, {}
+    for way, make in makers.items():
+        try:
+            runs[way] = warm(make())
+        except Failed as error:
+            failed[way] = str(error)
+    taken, stopped = in_turn({way: functools.partial(mean_of, *run) for way, run in runs.items()}, rounds, LONGEST_S)
+    return measurement_of("latency", what, taken, failed | stopped, "ms")
 
+
+def warm(run: Callable[[], object]) -> tuple[Callable[[], object], int]:
+    """The same with how many inferences make one value."""
+    for _ in range(4):
+        start = time.perf_counter()
+        run()
+        took = time.perf_counter() - start
+        if took > SLOW_S:
+            return run, 1
+    return run, max(1, round(SHORTEST_S / took))
+
+
+def mean_of(run: Callable[[], object], times: int) -> Used:
+    """Of some inferences, by both clocks."""
+    clock, cpu = time.perf_counter(), time.process_time()
+    for _ in range(times):
+        run()
+    return Used((time.perf_counter() - clock) / times, (time.process_time() - cpu) / times)
+
+
+def _ours(converted: Float, scheme: str, key: str, inputs: np.ndarray) -> Callable[[], object]:
+    try:
+        made = make_file(converted, SCHEMES[scheme], {key: inputs}, SILENT)
+    except DlkitError as error:
+        raise Failed(f"refuses: {error}") from None
+    return in_litert(made.file, inputs[0])
+
+
+def in_litert(file: Path, sample: np.ndarray, threads: int = 1) -> Callable[[], object]:
+    """What runs one inference. Raises Failed where the runtime refuses the file."""
+    try:
+        session = Session(file, threads)
+    except DlkitError as error:
+        raise Failed(f"makes a file that does not load: {str(error).rpartition(': ')[2]}") from None
+    session.set_inputs({name: sample.reshape(end.shape[1:]) for name, end in session.inputs.items()})
+    return session.invoke
+
+
+def _kept(make: Callable[[], Path]) -> Callable[[], Path]:
+    """Made when it is first asked for; failed once is failed always."""
+    kept: list[Path | Failed] = []
+
+    def file() -> Path:
+        if not kept:
+            try:
+                kept.append(make())
+            except Failed as error:
+                kept.append(error)
+        if isinstance(kept[0], Failed):
+            raise kept[0]
+        return kept[0]
+
+    return file
+
+
+PART = Part("latency", Path(__file__), NAMES, measure, rounds=25, quick=("convolutional_autoencoder",), limit_s=3600)
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    PART.main(__doc__)

@@ -1,43 +1,79 @@
-"""CPU time of starting dlkit: every --help, every list, beside importing click alone.
+"""Start-up of dlkit: help, lists and a prediction, beside importing click, other tools' help, a plain script.
 
-    python tests/benchmarks/start_up.py [RUNS]
+    python tests/benchmarks/start_up.py [SUBJECT...] [--rounds N]
 
-Each command runs in a fresh interpreter, in turn with `python -c "import click"`; the table shows
-the median of user and system milliseconds, and the median of the ratio pair by pair.
+Each command runs in a fresh interpreter, in turn with the others. The plain script labels the same image with the same
+file by LiteRT and Pillow alone. `help` is of dlkit itself, another subject a command whose --help is asked for.
 """
 
 from __future__ import annotations
 
-import resource
-import statistics
-import subprocess
+import functools
 import sys
+import tempfile
+from pathlib import Path
 
-from dlkit.cli import COMMANDS
-from dlkit.cli.list import KINDS
+from pairing import Failed, in_turn
+from parts import Part
+from processes import DLKIT, PYTHON, ROOT, Used, used_by
+from results import Measurement, measurement_of
 
-BASE = ["-c", "import click"]
+BUNDLE = ROOT / "exported" / "digits-tiny" / "cpu-int8"
+PLAIN_PREDICTION = f"""
+import numpy as np
+from PIL import Image
+from ai_edge_litert.interpreter import Interpreter
+
+interpreter = Interpreter(model_path={str(BUNDLE / "model.tflite")!r}, num_threads=1)
+interpreter.allocate_tensors()
+[given], [told] = interpreter.get_input_details(), interpreter.get_output_details()
+image = np.asarray(Image.open("digit.png").convert("L").resize((8, 8)), np.float32)[None, :, :, None] / 255
+scale, zero = given["quantization"]
+interpreter.set_tensor(given["index"], np.clip(np.round(image / scale + zero), -128, 127).astype(np.int8))
+interpreter.invoke()
+print(interpreter.get_tensor(told["index"]).argmax())
+"""
+IMPORTS = {f"import {name}": [*PYTHON, "-c", f"import {name}"] for name in ("click", "tensorflow")}
+SUBJECTS = ("help", "list", "predict")
 
 
-def cpu_ms(arguments: list[str]) -> float:
-    """User and system time of `python ARGUMENTS`, in milliseconds."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, *arguments], stdout=subprocess.DEVNULL, check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return 1e3 * (after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
+def ways(subject: str) -> tuple[str, dict[str, list[str]]]:
+    """What dlkit does, and name → command; dlkit's first."""
+    if subject == "list":
+        return "dlkit list networks", {"dlkit": [*DLKIT, "list", "networks"], "import click": IMPORTS["import click"]}
+    if subject == "predict":
+        ours = [*DLKIT, "predict", str(BUNDLE), "digit.png"]
+        plain = {"a plain LiteRT script": [*PYTHON, "-c", PLAIN_PREDICTION]}
+        return "dlkit predict", {"dlkit": ours, **plain, "import tensorflow": IMPORTS["import tensorflow"]}
+    command = [] if subject == "help" else [subject]
+    tools = {f"{name} --help": [str(Path(sys.executable).parent / name), "--help"] for name in
+             ("litert-quantizer", "tflite_convert")} if subject == "help" else {}  # fmt: skip
+    told = " ".join(["dlkit", *command, "--help"])
+    return told, {"dlkit": [*DLKIT, *command, "--help"], "import click": IMPORTS["import click"], **tools}
 
 
-def main() -> None:
-    """Print the table."""
-    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    commands = [["--help"], *([name, "--help"] for name in COMMANDS), *(["list", kind] for kind in KINDS)]
-    print(f"{'command':<24}{'CPU ms':>8}{'× click':>9}")
-    for command in commands:
-        pairs = [(cpu_ms(["-m", "dlkit", *command]), cpu_ms(BASE)) for _ in range(runs)]
-        median = statistics.median(ours for ours, _ in pairs)
-        ratio = statistics.median(ours / base for ours, base in pairs)
-        print(f"{'dlkit ' + ' '.join(command):<24}{median:>8.0f}{ratio:>9.2f}")
+def measure(subject: str, rounds: int) -> list[Measurement]:
+    """One subject."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if subject == "predict":
+            from PIL import Image
 
+            Image.new("L", (8, 8), 128).save(folder / "digit.png")
+        what, commands = ways(subject)
+        run = {way: functools.partial(_used, command, folder) for way, command in commands.items()}
+        in_turn(run, 1)  # files into the page cache
+        taken, failed = in_turn(run, rounds)
+    return [measurement_of("start-up", what, taken, failed, "ms")]
+
+
+def _used(command: list[str], folder: Path) -> Used:
+    if not Path(command[0]).exists():
+        raise Failed("is not installed")
+    return used_by(command, folder, 120)
+
+
+PART = Part("start-up", Path(__file__), SUBJECTS, measure, rounds=9, quick=("list",))
 
 if __name__ == "__main__":
-    main()
+    PART.main(__doc__)

@@ -1,84 +1,151 @@
-"""Time of a training by recipe beside a plain `fit` of Keras: same network, same samples, same optimizer.
+"""Training by recipe beside a plain `fit` of Keras: same network, same samples, same optimizer.
 
-    python tests/benchmarks/train_beside_keras.py [RECIPE [EPOCHS]]
+    python tests/benchmarks/train_beside_keras.py [RECIPE...] [--rounds N]
 
-Without augmentation, which plain `fit` has not; with checkpoints as the recipe has them. Each fit is of a
-model built for it, in one process and in turn, A B B A; both are timed from the second epoch on, so that
-building the graph is left out. The table shows milliseconds an epoch (the median) and the median of the paired
-ratios, of which dlkit may take 1.03.
+RECIPE is the name of one of recipes/. Without augmentation, which plain `fit` has not; with checkpoints as the recipe
+has them. `an epoch`: each fit is of a model built for it, in one process and in turn, timed from the second epoch on,
+so that building the graph is left out (the median epoch of a fit is one value). `the command`: all of `dlkit train`, in
+a fresh interpreter, beside a script that builds the network, has Keras fit it, measures it on the test split and saves.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pairing import in_turn
+from parts import Part
+from processes import DLKIT, PYTHON, ROOT, Used, used_by
+from results import Measurement, measurement_of
 
-from dlkit.frameworks import keras, make_deterministic
-from dlkit.networks import NETWORKS
 from dlkit.recipe import AugmentationPart, Recipe, read_recipe
-from dlkit.recipe_data import data_preprocessing, splits_of
-from dlkit.training import supervised
-from dlkit.training.checkpoints import Checkpoints
-from dlkit.training.input_pipeline import steps_of
-from dlkit.training.optimizing import optimizer_for
-from dlkit.training.watching import Watch
 
-PAIRS = 6
+EPOCHS = 8
+NOT_AUGMENTED = [f"augmentation.{field.name}" for field in dataclasses.fields(AugmentationPart)]
+PLAIN = """
+import keras, numpy as np
+from dlkit.networks import NETWORKS
+
+data = np.load("data.npz")
+keras.utils.set_random_seed(0)
+model = NETWORKS[{network!r}].build({options!r}, "plain")
+loss = keras.losses.CategoricalCrossentropy(label_smoothing={smoothing})
+model.compile(keras.optimizers.Adam({rate}), loss, metrics=["accuracy"])
+model.fit(data["x"], data["y"], {batch_size}, {epochs}, verbose=0, validation_data=(data["x1"], data["y1"]))
+print(model.evaluate(data["x2"], data["y2"], verbose=0))
+model.save("model.keras")
+"""
 
 
-def milliseconds_of_ours(recipe: Recipe, splits: Any, preprocessing: Any) -> list[float]:
-    """Of each epoch but the first."""
-    times = [time.perf_counter()]
+def measure(subject: str, rounds: int) -> list[Measurement]:
+    """One recipe: the command, then epochs within this process."""
+    path = ROOT / "recipes" / f"{subject}.toml"
+    recipe = dataclasses.replace(read_recipe(path, [f"training.epochs={EPOCHS}"]), augmentation=AugmentationPart())
+    return [_command(path, recipe, max(2, rounds // 2)), _epochs(recipe, rounds)]
+
+
+def _command(path: Path, recipe: Recipe, rounds: int) -> Measurement:
+    from dlkit.recipe_data import data_preprocessing, splits_of
+
+    splits, preprocessing = splits_of(recipe), data_preprocessing(recipe)
+    classes, arrays = recipe.network.options["classes"], {}
+    for mark, split in (("", splits.train), ("1", splits.validation), ("2", splits.test)):
+        arrays |= {f"x{mark}": preprocessing.apply(split.samples), f"y{mark}": np.eye(classes)[split.labels]}
+    part = recipe.training
+    plain = PLAIN.format(
+        network=recipe.network.name, options=dict(recipe.network.options), smoothing=part.label_smoothing,
+        rate=part.learning_rate, batch_size=part.batch_size, epochs=part.epochs,
+    )  # fmt: skip
+    default = AugmentationPart()
+    off = [f"{name}={_toml(getattr(default, name.partition('.')[2]))}" for name in NOT_AUGMENTED]
+    overrides = [word for setting in (f"training.epochs={EPOCHS}", *off) for word in ("--set", setting)]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        np.savez(folder / "data.npz", **arrays)
+        ours = f"dlkit train {recipe.name}, {EPOCHS} epochs: the command"
+        commands = {
+            "dlkit": [*DLKIT, "train", str(path), *overrides, "--force", "--quiet"],
+            "plain Keras": [*PYTHON, "-c", plain],
+        }
+        run = {way: functools.partial(used_by, command, folder, memory=True) for way, command in commands.items()}
+        return measurement_of("train", ours, *in_turn(run, rounds))
+
+
+def _toml(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(list(value) if isinstance(value, tuple) else value)
+
+
+def _epochs(recipe: Recipe, rounds: int) -> Measurement:
+    from dlkit.recipe_data import data_preprocessing, splits_of
+
+    given = recipe, splits_of(recipe), data_preprocessing(recipe)
+    ours = f"dlkit train {recipe.name}: an epoch"
+    run = {"dlkit": functools.partial(_ours, *given), "plain Keras": functools.partial(_plain, *given)}
+    return measurement_of("train", ours, *in_turn(run, rounds), "ms")
+
+
+class Clock:
+    """Both clocks at the end of each epoch."""
+
+    def __init__(self) -> None:
+        self.ends: list[tuple[float, float]] = []
+
+    def tick(self, *_: object, **__: object) -> None:
+        self.ends.append((time.perf_counter(), time.process_time()))
+
+    def median_epoch(self) -> Used:
+        """Of those from the second on."""
+        return Used(
+            *(statistics.median(b - a for a, b in itertools.pairwise(ends)) for ends in zip(*self.ends, strict=True))
+        )
+
+
+def _ours(recipe: Recipe, splits: Any, preprocessing: Any) -> Used:
+    from dlkit.training import supervised
+    from dlkit.training.checkpoints import Checkpoints
+    from dlkit.training.watching import Watch
+
+    clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
-        watch = Watch(lambda done, total: times.append(time.perf_counter()), Checkpoints(Path(folder), recipe))
-        supervised.fit(built(recipe), recipe, splits, preprocessing, watch)
-    return [1000 * (end - start) for start, end in itertools.pairwise(times[1:])]
+        watch = Watch(clock.tick, Checkpoints(Path(folder), recipe))
+        supervised.fit(_built(recipe), recipe, splits, preprocessing, watch)
+    return clock.median_epoch()
 
 
-def milliseconds_of_keras(recipe: Recipe, splits: Any, preprocessing: Any) -> list[float]:
+def _plain(recipe: Recipe, splits: Any, preprocessing: Any) -> Used:
     """Likewise, of arrays in memory."""
-    model, part, classes = built(recipe), recipe.training, recipe.network.options["classes"]
+    from dlkit.frameworks import keras
+    from dlkit.training.input_pipeline import steps_of
+    from dlkit.training.optimizing import optimizer_for
+
+    model, part, classes, clock = _built(recipe), recipe.training, recipe.network.options["classes"], Clock()
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=part.label_smoothing)
     model.compile(optimizer_for(part, steps_of(splits.train, recipe) * part.epochs), loss, metrics=["accuracy"])
     x, held_out = (preprocessing.apply(split.samples) for split in (splits.train, splits.validation))
     y, wanted = (np.eye(classes)[split.labels] for split in (splits.train, splits.validation))
-    times = [time.perf_counter()]
-    clock = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: times.append(time.perf_counter()))
-    model.fit(x, y, part.batch_size, part.epochs, verbose=0, callbacks=[clock], validation_data=(held_out, wanted))
-    return [1000 * (end - start) for start, end in itertools.pairwise(times[1:])]
+    watched = keras.callbacks.LambdaCallback(on_epoch_end=clock.tick)
+    model.fit(x, y, part.batch_size, part.epochs, verbose=0, callbacks=[watched], validation_data=(held_out, wanted))
+    return clock.median_epoch()
 
 
-def built(recipe: Recipe) -> keras.Model:
+def _built(recipe: Recipe) -> Any:
+    from dlkit.frameworks import make_deterministic
+    from dlkit.networks import NETWORKS
+
     make_deterministic(recipe.seed)
     return NETWORKS[recipe.network.name].build(recipe.network.options, recipe.name)
 
 
-def main() -> None:
-    """Print the table."""
-    path = sys.argv[1] if len(sys.argv) > 1 else "recipes/digits.toml"
-    epochs = sys.argv[2] if len(sys.argv) > 2 else "8"
-    recipe = dataclasses.replace(read_recipe(path, [f"training.epochs={epochs}"]), augmentation=AugmentationPart())
-    splits, preprocessing = splits_of(recipe), data_preprocessing(recipe)
-    ours: list[float] = []
-    plain: list[float] = []
-    for pair in range(PAIRS):
-        order = [(ours, milliseconds_of_ours), (plain, milliseconds_of_keras)]
-        for times, measure in order[:: 1 if pair % 2 else -1]:
-            times.append(statistics.median(measure(recipe, splits, preprocessing)))
-    ratio = statistics.median(a / b for a, b in zip(ours, plain, strict=True))
-    print(
-        f"{recipe.name}: {statistics.median(ours):.0f} ms an epoch, Keras {statistics.median(plain):.0f} ms, ", end=""
-    )
-    print(f"ratio {ratio:.3f} ({PAIRS} pairs)")
-
+PART = Part(
+    "train", Path(__file__), ("digits-tiny", "digits", "digits-lstm"), measure, rounds=6, quick=("digits-tiny",)
+)
 
 if __name__ == "__main__":
-    main()
+    PART.main(__doc__)

@@ -1,26 +1,27 @@
 """How fast a training goes through a folder of JPEG files, beside the same network on arrays in memory.
 
-    python tests/benchmarks/train_on_a_folder.py [FILES [PIXELS]]
+    python tests/benchmarks/train_on_a_folder.py [resnet18] [--rounds N]
 
-The folder is made for it: FILES images (400) of 1.4 times PIXELS (64) a side. Both trainings are of ResNet-18
-by the same recipe and run in turn, A B B A; epochs from the second on are timed. The table shows images a second,
-the median of the paired ratios (at least 0.9), and what the process's memory grew by while files were read.
+The folder is made for it: 400 images of 90 pixels a side, read as 64×64. Both trainings are by the same recipe and run
+in turn; the median epoch from the second on is one value. Memory is what the process grew by while files were read.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
+import functools
 import resource
-import statistics
-import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pairing import in_turn
+from parts import Part
 from PIL import Image
+from processes import Used
+from results import Measurement, measurement_of
+from train_beside_keras import Clock
 
 from dlkit.datasets import Split, Splits
 from dlkit.frameworks import make_deterministic
@@ -30,7 +31,7 @@ from dlkit.recipe_data import data_preprocessing, splits_of
 from dlkit.training import supervised
 from dlkit.training.watching import Watch
 
-PAIRS, EPOCHS, CLASSES = 2, 3, 4
+EPOCHS, CLASSES, FILES, PIXELS = 3, 4, 400, 64
 
 
 def write_folder(folder: Path, files: int, side: int) -> None:
@@ -45,50 +46,49 @@ def write_folder(folder: Path, files: int, side: int) -> None:
         Image.fromarray(noisy).save(path, quality=90)
 
 
-def recipe_of(folder: Path, pixels: int) -> Recipe:
+def recipe_of(folder: Path, network: str) -> Recipe:
     table = {
         "name": "folder",
-        "network": {"name": "resnet18", "options": {"input_shape": [pixels, pixels, 3]}},
+        "network": {"name": network, "options": {"input_shape": [PIXELS, PIXELS, 3]}},
         "data": {"name": "folder", "options": {"path": str(folder)}},
         "training": {"epochs": EPOCHS, "batch_size": 32},
     }
     return recipe_from(table, "folder.toml")
 
 
-def images_a_second(recipe: Recipe, splits: Splits, preprocessing: Any) -> float:
+def an_epoch(recipe: Recipe, splits: Splits, preprocessing: Any) -> Used:
+    """The median one."""
     make_deterministic(0)
-    model, times = NETWORKS[recipe.network.name].build(recipe.network.options), [time.perf_counter()]
-    supervised.fit(model, recipe, splits, preprocessing, Watch(lambda done, of: times.append(time.perf_counter())))
-    return len(splits.train) / statistics.median(b - a for a, b in itertools.pairwise(times[1:]))
+    model, clock = NETWORKS[recipe.network.name].build(recipe.network.options), Clock()
+    supervised.fit(model, recipe, splits, preprocessing, Watch(clock.tick))
+    return clock.median_epoch()
 
 
-def peak_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
-def main() -> None:
-    """Print the table."""
-    files, pixels = (int(text) for text in [*sys.argv[1:], "400", "64"][:2])
+def measure(subject: str, rounds: int) -> list[Measurement]:
+    """One network."""
     with tempfile.TemporaryDirectory() as folder:
-        write_folder(Path(folder), files, round(1.4 * pixels))
-        recipe = recipe_of(Path(folder), pixels)
+        write_folder(Path(folder), FILES, round(1.4 * PIXELS))
+        recipe = recipe_of(Path(folder), subject)
         lazy, preprocessing = splits_of(recipe), data_preprocessing(recipe)
-        few = dataclasses.replace(lazy, train=lazy.train, validation=lazy.validation.rows(np.arange(32)))
-        images_a_second(recipe, few, preprocessing)  # the runtime's own memory, and files into the page cache
-        before = peak_bytes()
-        read = [images_a_second(recipe, few, preprocessing)]
-        grown = peak_bytes() - before
+        few = dataclasses.replace(lazy, validation=lazy.validation.rows(np.arange(32)))
+        an_epoch(recipe, few, preprocessing)  # the runtime's own memory, and files into the page cache
+        before = peak_mb()
+        an_epoch(recipe, few, preprocessing)
+        grown = peak_mb() - before
         held = dataclasses.replace(few, train=Split(np.asarray(few.train.samples), few.train.labels))
-        whole = held.train.samples.nbytes
-        memory: list[float] = []
-        for pair in range(PAIRS):
-            order = [(read, few), (memory, held)]
-            for rates, splits in order[:: 1 if pair % 2 else -1]:
-                rates.append(images_a_second(recipe, splits, preprocessing))
-    ratio = statistics.median(a / b for a, b in zip(read[1:], memory, strict=True))
-    print(f"from files {statistics.median(read):.1f} images/s, from memory {statistics.median(memory):.1f}, ", end="")
-    print(f"ratio {ratio:.3f}; memory grew by {grown / 1e6:.0f} MB for images of {whole / 1e6:.0f} MB")
+        run = {
+            way: functools.partial(an_epoch, recipe, splits, preprocessing)
+            for way, splits in (("from files", few), ("from memory", held))
+        }
+        what = f"{subject}, an epoch of {len(few.train)} images from files; memory grew by {grown:.0f} MB"
+        return [measurement_of("folder", what, *in_turn(run, rounds), ours="from files")]
 
+
+PART = Part("folder", Path(__file__), ("resnet18",), measure, rounds=3, quick=("resnet18",))
 
 if __name__ == "__main__":
-    main()
+    PART.main(__doc__)

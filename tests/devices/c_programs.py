@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -12,46 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dlkit.finishing._c_source.boards import Board
 from dlkit.finishing._c_source.program import program_of
 from dlkit.finishing._c_source.source import kernels
 from dlkit.finishing.c_source import sources_of
 from dlkit.progress import ignore
 from dlkit.runtime.litert import Session
 
-QEMU = Path(__file__).parent / "qemu"
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 SANITIZED = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover"]
 INSTALL = "run .ci/devices.d/cgen"
-
-
-@dataclasses.dataclass(frozen=True)
-class Board:
-    """A machine of QEMU.
-
-    Attributes:
-        processor: as the compiler calls it.
-        machine: as QEMU calls it.
-        flash, ram: (address, bytes).
-        flags: further ones of the compiler.
-    """
-
-    processor: str
-    machine: str
-    flash: tuple[int, int]
-    ram: tuple[int, int]
-    flags: tuple[str, ...] = ()
-
-
-BOARDS = {
-    board.processor: board
-    for board in (
-        Board("cortex-m4", "mps2-an386", (0, 4 << 20), (0x20000000, 4 << 20)),
-        Board("cortex-m7", "mps2-an500", (0, 4 << 20), (0x60000000, 4 << 20)),
-        Board("cortex-m33", "mps2-an505", (0x10000000, 4 << 20), (0x38000000, 4 << 20)),
-        # Its tightly coupled memory at 0 has 512 KiB, and the SRAM behind 0x21000000 2 MiB.
-        Board("cortex-m55", "mps3-an547", (0, 512 << 10), (0x21000000, 2 << 20), ("-mfloat-abi=hard",)),
-    )
-}
 
 
 def need(*tools: str) -> None:
@@ -109,24 +79,26 @@ def _sanitized_kernels() -> Path:
 
 def run_on(board: Board, folder: Path) -> str:
     """What the self-test in `folder` says on a Cortex-M."""
-    need("arm-none-eabi-gcc", "qemu-system-arm")
-    program = folder / f"{board.processor}.elf"
-    memory = [
-        f"-Wl,--defsym={name}={number}"
-        for name, number in zip(
-            ("FLASH_START", "FLASH_SIZE", "RAM_START", "RAM_SIZE"), (*board.flash, *board.ram), strict=True
-        )
-    ]
-    own = [folder / name for name in ("self_test.c", "model.c", "kernels.c")]
-    compiled(
-        "arm-none-eabi-gcc", *STRICT, "-O2", "-mthumb", f"-mcpu={board.processor}", *board.flags, *own,
-        QEMU / "startup.c", "-T", QEMU / "memory.ld", *memory, "--specs=rdimon.specs", "-nostartfiles",
-        "-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections", "-o", program,
-    )  # fmt: skip
-    return said([
-        "qemu-system-arm", "-M", board.machine, "-nographic", "-monitor", "none", "-serial", "none",
-        "-semihosting-config", "enable=on,target=native", "-kernel", program,
-    ])  # fmt: skip
+    need("arm-none-eabi-gcc", "qemu-system-arm", "make")
+    (folder / "qemu").mkdir(exist_ok=True)
+    for name, content in board.files().items():
+        (folder / "qemu" / name).write_text(content, encoding="utf-8")
+    done = make_qemu(folder, "clean", "qemu")
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+    *_, about, result = done.stdout.splitlines()
+    assert about == f"{board.about}:"
+    return result
+
+
+def make_qemu(folder: Path, *targets: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`make TARGETS` in a folder of sources."""
+    return subprocess.run(
+        ["make", "--no-print-directory", "-C", folder, *targets],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, **environment},
+    )
 
 
 def compiled(*command: str | Path) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
-from c_programs import STRICT, need, run_here, write_sources
+from c_programs import STRICT, make_qemu, need, run_here, write_sources
 from one_operation import End, model_of, options
 
 from dlkit.bundle.loading import load_bundle
 from dlkit.errors import ModelFileError
 from dlkit.finishing import FINISHES, Finishing
+from dlkit.finishing._c_source.boards import BOARDS
 from dlkit.finishing._c_source.program import program_of
 from dlkit.finishing._c_text import identifier
 from dlkit.progress import ignore
@@ -50,6 +52,69 @@ def test_what_is_made(tiny_bundle: Path, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "PASS: 8 samples, every number as expected" in done.stdout
     assert "with 960 bytes of static memory" in made.notes[0]
+
+
+@pytest.fixture
+def for_a_board(tiny_bundle: Path, tmp_path: Path) -> Path:
+    """The folder c/ of a bundle for a Cortex-M4."""
+    return written(tiny_bundle, tmp_path, "cortex-m4")
+
+
+def written(bundle: Path, folder: Path, target: str) -> Path:
+    for name, content in FINISHES["c_source"].make(finishing(bundle, target=TARGETS[target])).files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder / "c"
+
+
+@pytest.mark.parametrize("target", [name for name, target in TARGETS.items() if target.processor])
+def test_make_qemu(tiny_bundle: Path, tmp_path: Path, target: str) -> None:
+    """The self-test of every microcontroller on the shelf, on an emulated board, by one command."""
+    need("make", "arm-none-eabi-gcc", "qemu-system-arm")
+    done = make_qemu(written(tiny_bundle, tmp_path, target), "qemu")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{BOARDS[target].about}:\nPASS: 8 samples, every number as expected\n"
+
+
+def test_make_qemu_of_a_wrong_answer(for_a_board: Path) -> None:
+    """It fails, and says where."""
+    need("make", "arm-none-eabi-gcc", "qemu-system-arm")
+    content = (for_a_board / "model.c").read_text()
+    (for_a_board / "model.c").write_text(content.replace("    1207,", "    9207,"))
+    done = make_qemu(for_a_board, "qemu")
+    assert done.returncode != 0
+    assert "FAIL: " in done.stdout
+    assert "FAIL: not what was exported, on the emulated cortex-m4" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("there", "message"),
+    [
+        (
+            ("make", "sh", "dirname"),
+            "there is no arm-none-eabi-gcc with its C library: apt-get install gcc-arm-none-eabi",
+        ),
+        (("make", "sh", "arm-none-eabi-gcc"), "there is no qemu-system-arm: apt-get install qemu-system-arm"),
+    ],
+)
+def test_make_qemu_without_its_tools(for_a_board: Path, tmp_path: Path, there: tuple[str, ...], message: str) -> None:
+    """It names the packages."""
+    need("make", "arm-none-eabi-gcc")
+    (tmp_path / "bin").mkdir()
+    for name in there:
+        if (found := shutil.which(name)) is not None:
+            (tmp_path / "bin" / name).symlink_to(found)
+    done = make_qemu(for_a_board, "qemu", PATH=str(tmp_path / "bin"))
+    assert done.returncode != 0
+    assert message in done.stderr
+
+
+def test_make_qemu_where_there_is_no_board(tiny_bundle: Path, tmp_path: Path) -> None:
+    """A target whose processor nothing emulates has no such folder, and says so."""
+    need("make")
+    done = make_qemu(written(tiny_bundle, tmp_path, "cpu"), "qemu")
+    assert done.returncode != 0
+    assert "there is no folder qemu/" in done.stderr
 
 
 def test_the_same_bytes_again(tiny_bundle: Path) -> None:

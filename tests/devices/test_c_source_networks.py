@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from c_programs import BOARDS, run_here, run_on, write_sources
+from c_programs import run_here, run_on, write_sources
 
+from dlkit.finishing._c_source.boards import BOARDS
 from dlkit.networks import NETWORKS
 
 pytestmark = pytest.mark.tf

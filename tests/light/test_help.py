@@ -77,7 +77,7 @@ def test_the_list_fits_a_terminal() -> None:
     """Folded to its width."""
     text = on_a_terminal("help", columns=60)
     assert max(map(len, text.splitlines())) <= 60
-    assert all(re.search(rf"^  {name}  ", text, re.M) for name in PAGES)
+    assert all(re.search(rf"^{name}  ", text, re.M) for name in PAGES)
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -7,12 +7,22 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from dlkit.errors import OutputError
-from dlkit.writing import check_writable, new_folder, refuse_existing, temporary_folder, write_bytes
+from dlkit.writing import (
+    check_writable,
+    new_files,
+    new_folder,
+    refuse_existing,
+    settle,
+    temporary_files_apart,
+    temporary_folder,
+    write_bytes,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -147,19 +157,94 @@ def test_a_living_writer_is_left_alone(tmp_path: Path) -> None:
     process = started_half(tmp_path / "a")
     try:
         fill(tmp_path / "a", "new")
-        assert [p.name for p in tmp_path.glob(".a.*/*")] == ["half"]
+        assert [p.name for p in tmp_path.glob(".dlkit-writing-*/a/*")] == ["half"]
     finally:
         process.kill()
         process.communicate()
 
 
+# Stands where the rename that moves the new one in would be, and waits to be killed.
+BETWEEN = """
+import sys, time
+from pathlib import Path
+import dlkit.writing
+renamed = []
+rename = Path.rename
+def second_waits(old, new):
+    if renamed:
+        print("half", flush=True)
+        time.sleep(60)
+    renamed.append(old)
+    return rename(old, new)
+Path.rename = second_waits
+dlkit.writing._renamed = lambda old, new, flag: False
+with dlkit.writing.new_folder(Path(sys.argv[1]), replace=True) as new:
+    (new / "file").write_text("new")
+"""
+
+
 def test_what_was_moved_away_by_a_killed_writer_comes_back(tmp_path: Path) -> None:
     """Where replacing takes two steps and the writer died between them."""
     fill(tmp_path / "a", "old")
-    (tmp_path / "a").rename(tmp_path / ".a.writing-x.old")
+    process = started_half(tmp_path / "a", BETWEEN)
+    process.kill()
+    process.communicate()
+    assert not (tmp_path / "a").exists()
     with pytest.raises(OutputError, match="exists already"):
         fill(tmp_path / "a", "new")
     assert (tmp_path / "a" / "file").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [tmp_path / "a"]
+
+
+# Waits to be killed when the first of two files is in its place.
+MOVING = """
+import sys, time
+from pathlib import Path
+from dlkit.writing import new_files
+replace = Path.replace
+def once(old, new):
+    replace(old, new)
+    print("half", flush=True)
+    time.sleep(60)
+with new_files(Path(sys.argv[1]).parent) as new:
+    (new / "a").write_text("new a")
+    (new / "b").write_text("new b")
+    Path.replace = once
+"""
+
+
+def test_files_that_belong_together_come_together(tmp_path: Path) -> None:
+    """kill -9 between the moves: who settles the folder finds both new ones, and nothing else."""
+    for name in "ab":
+        write_bytes(tmp_path / name, b"old")
+    process = started_half(tmp_path / "a", MOVING)
+    process.kill()
+    process.communicate()
+    assert [(tmp_path / name).read_text() for name in "ab"] == ["new a", "old"]
+    settle(tmp_path)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": "new a", "b": "new b"}
+
+
+def test_what_cannot_be_moved_yet_is_kept(tmp_path: Path) -> None:
+    """A folder in the place of a file: nothing is lost, and once it is gone the file comes."""
+    process = started_half(tmp_path / "a", MOVING)
+    process.kill()
+    process.communicate()
+    (tmp_path / "b").mkdir()
+    settle(tmp_path)
+    (tmp_path / "b").rmdir()
+    settle(tmp_path)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": "new a", "b": "new b"}
+
+
+def test_none_of_several_files_is_moved_over_a_folder(tmp_path: Path) -> None:
+    """The others stay as they were."""
+    write_bytes(tmp_path / "a", b"old")
+    (tmp_path / "b").mkdir()
+    with pytest.raises(OutputError, match="Is a directory"), new_files(tmp_path) as new:
+        [(new / name).write_text("new") for name in "ab"]
+    assert (tmp_path / "a").read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 
 
 def unwritable(tmp_path: Path) -> list[Path]:
@@ -249,3 +334,21 @@ def test_a_temporary_folder_whose_making_is_interrupted_is_removed(
     with pytest.raises(KeyboardInterrupt), temporary_folder():
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_temporary_files_of_other_code_go_with_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Into a folder of this process; afterwards they go where they went before."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with temporary_files_apart():
+        handle, name = tempfile.mkstemp()
+        os.close(handle)
+        assert Path(name).parent.parent == tmp_path
+    assert list(tmp_path.iterdir()) == []
+    assert tempfile.gettempdir() == str(tmp_path)
+
+
+def test_without_a_temporary_folder_a_command_still_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What needs none does not ask for one."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    with temporary_files_apart():
+        assert tempfile.gettempdir() == str(tmp_path / "missing")
