@@ -191,6 +191,14 @@ def test_the_recipe_of_the_page_is_one(tmp_path: Path, monkeypatch: pytest.Monke
     assert read_recipe("mine.toml").network.name == "resnet8"
 
 
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_the_python_of_the_documents_is_of_dlkit(name: str) -> None:
+    """It compiles, and what it takes from dlkit is there."""
+    for block in re.findall(r"```python\n(.*?)```", DOCUMENTS[name].read_text(encoding="utf-8"), re.S):
+        compile(block, name, "exec")
+        assert set(re.findall(r"\bdlkit\.(\w+)", block)) <= set(package.__all__)
+
+
 def headings(path: Path) -> set[str]:
     """The anchors that a repository's page gives them."""
     text = re.sub(r"^```.*?^```$", "", path.read_text(encoding="utf-8"), flags=re.M | re.S)
@@ -211,6 +219,15 @@ def test_links_lead_somewhere(name: str) -> None:
         assert target.exists(), address
         assert ROOT in target.parents, address
         assert not anchor or anchor in headings(target), address
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_files_of_the_repository_are_there(name: str) -> None:
+    """Those that a text names by their path."""
+    text = DOCUMENTS[name].read_text(encoding="utf-8")
+    paths = set(re.findall(r"(?<![\w./-])((?:tests|recipes|dlkit|\.ci)/[\w./-]*[\w/])", text))
+    mine = {"dlkit/networks/mine.py"}
+    assert not {path for path in paths - mine if not (ROOT / path).exists()}
 
 
 def test_the_readme_leads_to_every_page() -> None:
