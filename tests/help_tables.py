@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import dlkit
+from dlkit.datasets import DATASETS, Source
 from dlkit.recipe.parts import Recipe
 from dlkit.shelf import Shelf
 
@@ -36,6 +37,19 @@ def keys_of_recipes() -> str:
                 *rows(part, dataclasses.fields(part)),
             ]
     return "\n".join(pieces)
+
+
+def options_of_sources() -> str:
+    """A table for each source of data."""
+    pieces = []
+    for entry in DATASETS.values():
+        if isinstance(entry, Source):
+            fields = sorted(
+                dataclasses.fields(entry.options), key=lambda field: field.default is not dataclasses.MISSING
+            )
+            told = textwrap.wrap(f"{entry.gives[0].upper()}{entry.gives[1:]}.", 120)
+            pieces += [f"## {entry.name}", "", *told, "", *rows(entry.options, fields), ""]
+    return "\n".join(pieces[:-1])
 
 
 def rows(part: type, fields: Any) -> Iterator[str]:
@@ -84,8 +98,21 @@ def introduction(part: type) -> str:
 
 
 def attributes(part: type) -> dict[str, str]:
-    """Attribute → what the docstring says of it, on one line."""
-    listed = (inspect.getdoc(part) or "").partition("\nAttributes:\n")[2]
+    """Attribute → what the docstring of its class says of it, on one line; those of bases too."""
+    found: dict[str, str] = {}
+    for base in reversed(part.__mro__):
+        found |= own_attributes(base)
+    for name, told in found.items():
+        if other := re.fullmatch(r"as of `(\w+)`\.", told):
+            source = DATASETS[other[1]]
+            assert isinstance(source, Source)
+            found[name] = attributes(source.options)[name]
+    return found
+
+
+def own_attributes(part: type) -> dict[str, str]:
+    """Attribute → what the class' own docstring says of it."""
+    listed = inspect.cleandoc(part.__dict__.get("__doc__") or "").partition("\nAttributes:\n")[2]
     found = {}
     for names, text in re.findall(r"^    ([\w, ]+): ((?:.*\n?)(?:^     +.*\n?)*)", listed, re.M):
         found |= {name: paragraph(text) for name in names.split(", ")}
@@ -113,7 +140,11 @@ def told_of_shelf(shelf: Shelf[Any]) -> str:
     return f"The shelf of {shelf.kind}s: a read-only mapping, by name."
 
 
-TABLES = {"recipe": ("keys", keys_of_recipes), "python-api": ("names", public_names)}
+TABLES = {
+    "recipe": ("keys", keys_of_recipes),
+    "data-options": ("options", options_of_sources),
+    "python-api": ("names", public_names),
+}
 """Page → mark in it, and what makes what stands there."""
 
 

@@ -11,7 +11,8 @@ class Fractions:
     """What is held out of data that no one has divided.
 
     Attributes:
-        validation, test: fractions of them; of use where that split is not given.
+        validation: fraction that is held out to prove files, where that split is not given.
+        test: fraction that is held out and looked at once, where that split is not given.
     """
 
     validation: float = 0.1
@@ -31,7 +32,7 @@ class Divided(Fractions):
     """Of samples, whose classes each have their share in each part.
 
     Attributes:
-        split_seed: draws them.
+        split_seed: draws which samples are held out.
     """
 
     split_seed: int = 0

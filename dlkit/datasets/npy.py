@@ -20,7 +20,8 @@ class NpyOptions(Divided):
     """Of two .npy files.
 
     Attributes:
-        samples, labels: the files, (N, …) numbers and (N,) class numbers.
+        samples: the file of (N, …) numbers.
+        labels: the file of (N,) class numbers.
         raw_range, classes: as of `npz`.
     """
 
