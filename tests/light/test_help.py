@@ -20,7 +20,7 @@ from help_tables import TABLES, between
 import dlkit as package
 from dlkit.cli import COMMANDS
 from dlkit.cli.help import WIDEST
-from dlkit.help import PAGES
+from dlkit.help import PAGES, cells_of
 from dlkit.recipe import read_recipe
 
 ROOT = Path(__file__).parents[2]
@@ -99,10 +99,21 @@ def test_a_page_is_formatted_on_a_terminal() -> None:
         lines = without_colours(text).splitlines()
         assert not [line for line in lines if line.startswith(("#", "```"))]
         long = [line for line in lines if len(line.rstrip()) > min(columns, WIDEST)]
-        commands = {line for _, code in [*PAGES["own-data"].parts()] if code for line in _.splitlines()}
+        commands = {line for kind, part in PAGES["own-data"].parts() if kind == "code" for line in part.splitlines()}
         assert {line.strip() for line in long} <= {line.strip() for line in commands}
         flat = "\n".join(line.strip() for line in lines)
         assert "dlkit run recipes/digits.toml --set name=photos --set data.name=folder" in flat.replace("\n", " ")
+
+
+def test_nothing_of_a_table_is_lost_on_a_terminal() -> None:
+    """However narrow: every word of every cell is there, if over several lines."""
+    for columns in (40, 80, 120):
+        text = without_colours(on_a_terminal("help", "schemes", columns=columns))
+        letters = re.sub(r"\s", "", text)
+        for kind, part in PAGES["schemes"].parts():
+            for cell in (cell for row in cells_of(part) for cell in row) if kind == "table" else ():
+                assert columns < 120 or re.sub(r"\s", "", cell) in letters
+                assert all(word in letters for word in cell.split() if len(word) <= 8)
 
 
 def test_no_color_is_honoured() -> None:
