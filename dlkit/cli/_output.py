@@ -20,7 +20,7 @@ quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print results o
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 out_option = click.option(
     "--out",
-    type=click.Path(file_okay=False),
+    type=click.Path(file_okay=False, readable=False),
     default="exported",
     show_default=True,
     metavar="DIR",
@@ -54,7 +54,7 @@ def print_json(value: Any) -> None:
     """One JSON value, indented, on standard output; in ASCII where that cannot take all its characters."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     try:
-        text.encode(sys.stdout.encoding or "ascii")
+        text.encode(sys.stdout.encoding if sys.stdout and sys.stdout.encoding else "ascii")
     except UnicodeEncodeError:
         text = json.dumps(value, indent=2, allow_nan=False)
     click.echo(text)
@@ -99,7 +99,8 @@ def options_again(out: str, overrides: Sequence[str] = ()) -> str:
 def print_error(text: str) -> None:
     """The one line that says why, on standard error."""
     color = False if "NO_COLOR" in os.environ else None
-    click.echo(click.style("error: ", fg="red", bold=True) + printable(text), err=True, color=color)
+    with contextlib.suppress(OSError):  # there is nowhere left to say it; the exit code does
+        click.echo(click.style("error: ", fg="red", bold=True) + printable(text), err=True, color=color)
 
 
 def progress_for(quiet: bool) -> Progress:
@@ -114,7 +115,8 @@ class _Lines:
 
     @contextlib.contextmanager
     def step(self, label: str) -> Iterator[Advance]:
-        click.echo(f"{label} …", err=True)
+        with contextlib.suppress(OSError):  # a full or closed standard error is no reason to end the work
+            click.echo(f"{label} …", err=True)
         yield ignore
 
 
