@@ -16,6 +16,7 @@ from pathlib import Path
 
 from dlkit import leftovers
 from dlkit.errors import OutputError
+from dlkit.room import TooLittleRoom, full_place, is_want_of_room, why_no_room
 
 # Flags of Linux' renameat2: what may happen to the second name.
 KEEP, EXCHANGE = 1, 2
@@ -25,6 +26,11 @@ NEIGHBOUR, TEMPORARY = ".dlkit-writing-", "dlkit-"
 """How the names of workplaces begin, beside what is written and in the system's temporary folder."""
 WHOLE, OLD = ".dlkit-whole", ".dlkit-old"
 """In a neighbour: the file that says that all in it is to be moved out, and the folder for what stood there."""
+TMPDIR = "TMPDIR"
+"""What names another place for temporary files."""
+ATTEMPTS = 10
+TEMPORARY_BYTES = 2**16
+"""Room for temporary files without which no work is begun."""
 
 
 @contextlib.contextmanager
@@ -43,7 +49,8 @@ def new_folder(destination: Path, *, replace: bool) -> Iterator[Path]:
         with explained(destination):
             new.mkdir(mode=0o755)
             new.chmod(0o755)
-        yield new
+        with _room_explained(destination):
+            yield new
         with explained(destination):
             _move_in(new, destination, replace=replace)
 
@@ -61,7 +68,8 @@ def new_file(destination: Path, instead: str = ELSEWHERE) -> Iterator[Path]:
     with explained(destination, instead):
         settle(destination.parent)
     with _neighbour(destination, instead) as neighbour:
-        yield neighbour / destination.name
+        with _room_explained(destination, instead):
+            yield neighbour / destination.name
         with explained(destination, instead):
             (neighbour / destination.name).replace(destination)
 
@@ -78,7 +86,8 @@ def new_files(folder: Path) -> Iterator[Path]:
     with explained(folder):
         settle(folder)
     with _neighbour(folder / "its files") as neighbour:
-        yield neighbour
+        with _room_explained(folder):
+            yield neighbour
         with explained(folder):
             for name in _contents(neighbour):
                 if (folder / name).is_dir():
@@ -107,14 +116,18 @@ def _settled(neighbour: Path) -> None:
 def temporary_folder() -> Iterator[Path]:
     """A folder of this user alone that goes with the block; of killed processes this one removes theirs.
 
-    Raises OSError if it cannot be made.
+    Raises:
+        OutputError: there is no place for it, or no room in it for what the block writes.
     """
-    parent = Path(tempfile.gettempdir())
+    parent = _place_of_temporaries()
     if parent not in _swept:
         _swept.add(parent)
         leftovers.sweep(parent, TEMPORARY)
-    with leftovers.workplace(parent, TEMPORARY) as folder:
-        yield folder
+    with contextlib.ExitStack() as stack:
+        with explained(parent / "dlkit", TMPDIR):
+            folder = stack.enter_context(leftovers.workplace(parent, TEMPORARY))
+        with _room_explained(folder, TMPDIR):
+            yield folder
 
 
 _swept: set[Path] = set()
@@ -128,12 +141,32 @@ def temporary_files_apart() -> Iterator[None]:
     """
     before = tempfile.tempdir
     with contextlib.ExitStack() as stack:
-        with contextlib.suppress(OSError):  # there is no such place; who needs one says so
+        with contextlib.suppress(OutputError):  # there is no such place; who needs one says so
             tempfile.tempdir = str(stack.enter_context(temporary_folder()))
         try:
             yield
         finally:
             tempfile.tempdir = before
+
+
+def check_temporaries() -> None:
+    """Raise OutputError now, before the work, if no temporary file can be written."""
+    folder = _place_of_temporaries()
+    with explained(folder / "dlkit", TMPDIR), tempfile.TemporaryFile(dir=folder) as file:
+        file.write(bytes(TEMPORARY_BYTES))
+
+
+def _place_of_temporaries() -> Path:
+    """Where temporary files are written. Raises OutputError if TMPDIR names a place that cannot be.
+
+    `tempfile` would take another in its stead, unasked: the working folder in the end.
+    """
+    named = next(filter(None, map(os.environ.get, ("TMPDIR", "TEMP", "TMP"))), None)
+    if named is not None:
+        with explained(Path(named, "dlkit"), TMPDIR), tempfile.TemporaryFile(dir=named) as file:
+            file.write(b"room")
+    with explained(Path("/tmp/dlkit"), TMPDIR):
+        return Path(tempfile.gettempdir())
 
 
 def write_bytes(destination: Path, content: bytes, instead: str = ELSEWHERE) -> None:
@@ -153,19 +186,17 @@ def refuse_existing(destination: Path, *, replace: bool) -> None:
 def check_writable(folder: Path) -> None:
     """Raise OutputError now, before the work, if nothing can be written under `folder`; leaves no trace."""
     with explained(folder):
-        missing = [f for f in (folder, *folder.parents) if not os.path.lexists(f)]
+        missing = _missing(folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 pass
         finally:
-            for made in missing:
-                with contextlib.suppress(OSError):  # never made, or no longer empty
-                    made.rmdir()
+            _unmake(missing)
 
 
 def check_room(folder: Path, sizes: list[int]) -> None:
-    """Raise OSError now if files of `sizes` bytes do not fit into `folder` together, by its disk, quota or limits.
+    """Raise TooLittleRoom now if files of `sizes` bytes do not fit into `folder` together, by disk, quota or limits.
 
     For writers that come to grief where there is no room. Their space is taken and given back, where the system can.
     """
@@ -173,17 +204,48 @@ def check_room(folder: Path, sizes: list[int]) -> None:
         return
     with contextlib.ExitStack() as files:
         for size in sizes:
-            os.posix_fallocate(files.enter_context(tempfile.TemporaryFile(dir=folder)).fileno(), 0, size)
+            file = files.enter_context(tempfile.TemporaryFile(dir=folder))
+            try:
+                os.posix_fallocate(file.fileno(), 0, size)
+            except OSError as error:
+                raise TooLittleRoom(error, folder, sum(sizes)) from None
 
 
 @contextlib.contextmanager
 def _neighbour(destination: Path, instead: str = ELSEWHERE) -> Iterator[Path]:
     """A hidden workplace beside `destination`; whatever is in it at the end goes."""
+    missing = _missing(destination.parent)
     with contextlib.ExitStack() as stack:
+        stack.callback(_unmake, missing)
         with explained(destination, instead):
-            destination.parent.mkdir(parents=True, exist_ok=True)
-            neighbour = stack.enter_context(leftovers.workplace(destination.parent, NEIGHBOUR))
+            neighbour = _new_neighbour(destination, stack)
         yield neighbour
+
+
+def _new_neighbour(destination: Path, stack: contextlib.ExitStack) -> Path:
+    """The folder itself, in a parent that is made if need be."""
+    for attempts_left in reversed(range(ATTEMPTS)):
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return stack.enter_context(leftovers.workplace(destination.parent, NEIGHBOUR))
+        except FileNotFoundError:  # another process, whose writing failed, has just removed the parent it had made
+            if not attempts_left:
+                raise
+    raise AssertionError
+
+
+def _missing(folder: Path) -> list[Path]:
+    """Of `folder` and those above it, the ones that are not there, innermost first."""
+    with contextlib.suppress(OSError):  # a name that is too long; told by who makes it
+        return [each for each in (folder, *folder.parents) if not os.path.lexists(each)]
+    return []
+
+
+def _unmake(folders: list[Path]) -> None:
+    """Remove those that are empty: nothing came of what they were made for."""
+    for folder in folders:
+        with contextlib.suppress(OSError):  # never made, or no longer empty
+            folder.rmdir()
 
 
 def _contents(neighbour: Path) -> list[str]:
@@ -231,5 +293,39 @@ def explained(destination: Path, instead: str = ELSEWHERE) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise OutputError(f"cannot write {destination}: {reason}; choose another place with {instead}") from None
+        raise _refusal(error, destination, instead) from None
+
+
+@contextlib.contextmanager
+def _room_explained(destination: Path, instead: str = ELSEWHERE) -> Iterator[None]:
+    """Want of room in the block becomes an OutputError; other errors may be of what the block reads."""
+    try:
+        yield
+    except OSError as error:
+        if not is_want_of_room(error):
+            raise
+        raise no_room(error, destination, instead) from None
+
+
+def no_room(error: OSError, destination: Path, instead: str = ELSEWHERE) -> OutputError:
+    """What to say where there is too little room for `destination`, or for temporary files that it is made of.
+
+    Args:
+        instead: the option that names another place; "" where there is none.
+    """
+    temporary = Path(tempfile.gettempdir())
+    place = full_place(error, (destination, temporary))
+    if place.is_relative_to(temporary) and not destination.is_relative_to(temporary):
+        destination, instead = temporary, TMPDIR
+    return _refusal(error, destination, instead, place)
+
+
+def _refusal(error: OSError, destination: Path, instead: str, place: Path | None = None) -> OutputError:
+    advice = f"choose another place with {instead}" if instead else "make room there"
+    what = str(destination)
+    if instead == TMPDIR:
+        what, advice = "temporary files", "set TMPDIR to another folder"
+    if is_want_of_room(error):
+        return OutputError(f"cannot write {what}: {why_no_room(error, place or destination)}; {advice}")
+    where = f" in {destination.parent}" if instead == TMPDIR else ""
+    return OutputError(f"cannot write {what}{where}: {error.strerror or error}; {advice}")

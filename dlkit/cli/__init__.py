@@ -10,6 +10,7 @@ import importlib
 import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -17,8 +18,10 @@ import click
 from dlkit import __version__
 from dlkit.cli._output import print_error
 from dlkit.cli._stopping import Stopped, stopped_by_signals
+from dlkit.cli._streams import flush_output, is_of_output, occupy_closed, refusal_of_output
 from dlkit.cli._terminal import in_colour, use_plain_characters
 from dlkit.errors import DlkitError, suggestion, system_reason
+from dlkit.room import is_want_of_room
 
 # Order of `dlkit --help`: the order in which a new user meets them.
 COMMANDS = (
@@ -73,10 +76,12 @@ class LazyGroup(click.Group):
     ) -> Any:
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        occupy_closed()
         use_plain_characters()  # a file's name may hold what the terminal cannot show, and so may our own words
         try:
             with stopped_by_signals(), _temporary_files(sys.argv[1:] if args is None else args):
                 code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+                flush_output()
         except click.exceptions.NoArgsIsHelpError as error:
             error.show()
             code = error.exit_code
@@ -92,8 +97,11 @@ class LazyGroup(click.Group):
             code = _refuse("stopped", stop.exit_code)
         except MemoryError:
             code = _refuse(NO_MEMORY, 1)
+        except BrokenPipeError as error:  # whoever reads has read enough, and wants to hear no more
+            refusal_of_output(error)
+            code = 1
         except OSError as error:
-            code = _refuse(system_reason(error), 1)
+            code = _refuse(_reason_of(error), 1)
         except Exception as error:
             if not _is_want_of_memory(error):
                 raise
@@ -113,6 +121,17 @@ def _temporary_files(args: Sequence[str]) -> contextlib.AbstractContextManager[N
 def _first_sentence(text: str) -> str:
     paragraph = " ".join(text.partition("\n\n")[0].split())
     return re.split(r"(?<=\.)\s", paragraph, maxsplit=1)[0]
+
+
+def _reason_of(error: OSError) -> str:
+    """What the system refused, and where it was for want of room."""
+    if is_of_output(error):
+        return refusal_of_output(error)
+    if not is_want_of_room(error):
+        return system_reason(error)
+    from dlkit.writing import no_room
+
+    return str(no_room(error, Path(), ""))
 
 
 def _is_want_of_memory(error: Exception) -> bool:

@@ -11,7 +11,7 @@ from dlkit.errors import suggestion
 MODES = ("unit", "signed", "lite", "caffe", "torch", "none")
 data_option = click.option(
     "--data",
-    type=click.Path(),
+    type=click.Path(readable=False),
     metavar="PATH",
     help="What to calibrate with: a folder of images or WAV files, or a .npy, .npz or .csv file. For a model without a "
     "data set, to prove the file on too.",

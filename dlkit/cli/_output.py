@@ -22,7 +22,7 @@ quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print results o
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 out_option = click.option(
     "--out",
-    type=click.Path(file_okay=False),
+    type=click.Path(file_okay=False, readable=False),
     default="exported",
     show_default=True,
     metavar="DIR",
@@ -56,7 +56,7 @@ def print_json(value: Any) -> None:
     """One JSON value, indented, on standard output; in ASCII where that cannot take all its characters."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     try:
-        text.encode(sys.stdout.encoding or "ascii")
+        text.encode(sys.stdout.encoding if sys.stdout and sys.stdout.encoding else "ascii")
     except UnicodeEncodeError:
         text = json.dumps(value, indent=2, allow_nan=False)
     click.echo(text)
@@ -175,7 +175,8 @@ def options_again(out: str, overrides: Sequence[str] = ()) -> str:
 
 def print_error(text: str) -> None:
     """The one line that says why, on standard error."""
-    click.echo(click.style("error: ", fg="red", bold=True) + printable(text), err=True, color=in_colour())
+    with contextlib.suppress(OSError):  # there is nowhere left to say it; the exit code does
+        click.echo(click.style("error: ", fg="red", bold=True) + printable(text), err=True, color=in_colour())
 
 
 def progress_for(quiet: bool) -> Progress:
@@ -195,7 +196,7 @@ class _Lines:
     @contextlib.contextmanager
     def step(self, label: str) -> Iterator[Advance]:
         began = told = time.monotonic()
-        click.echo(f"{label} …", err=True)
+        _told(f"{label} …")
 
         def advance(done: int, total: int) -> None:
             nonlocal told
@@ -203,9 +204,14 @@ class _Lines:
             if now - told >= EVERY_S and 0 < done < total:
                 told = now
                 left = (now - began) / done * (total - done)
-                click.echo(f"{label}: {done} of {total}, about {duration(left)} left …", err=True)
+                _told(f"{label}: {done} of {total}, about {duration(left)} left …")
 
         yield advance
+
+
+def _told(line: str) -> None:
+    with contextlib.suppress(OSError):  # a full or closed standard error is no reason to end the work
+        click.echo(line, err=True)
 
 
 def duration(seconds: float) -> str:

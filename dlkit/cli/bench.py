@@ -32,7 +32,9 @@ class _Case:
 
 
 @click.command(epilog="More: dlkit help speed")
-@click.argument("bundles", nargs=-1, required=True, type=click.Path(), metavar="BUNDLE...", shell_complete=bundles)
+@click.argument(
+    "bundles", nargs=-1, required=True, type=click.Path(readable=False), metavar="BUNDLE...", shell_complete=bundles
+)
 @click.option(
     "--runs",
     type=click.IntRange(min=1),

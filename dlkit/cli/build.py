@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @click.argument("name", metavar="NETWORK|RECIPE", shell_complete=networks_and_recipes)
 @click.option(
     "--weights",
-    type=click.Path(),
+    type=click.Path(readable=False),
     metavar="imagenet|FILE",
     help="Weights to start from: those of keras.applications, or a .keras, .weights.h5 or .h5 file.",
 )

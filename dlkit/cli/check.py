@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog="More: dlkit help targets · own-target · microcontroller")
-@click.argument("file", type=click.Path(), metavar="FILE")
+@click.argument("file", type=click.Path(readable=False), metavar="FILE")
 @click.option(
     "--target",
     "names",

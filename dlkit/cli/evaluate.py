@@ -14,10 +14,10 @@ from dlkit.report import FORECASTS
 
 
 @click.command(epilog="More: dlkit help reports · proof")
-@click.argument("bundle", type=click.Path(), metavar="BUNDLE", shell_complete=bundles)
+@click.argument("bundle", type=click.Path(readable=False), metavar="BUNDLE", shell_complete=bundles)
 @click.option(
     "--data",
-    type=click.Path(),
+    type=click.Path(readable=False),
     metavar="FOLDER",
     help="A folder of images or WAV files for each class, in place of the test split.",
 )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog="More: dlkit help bundle · schemes")
-@click.argument("file", type=click.Path(), metavar="FILE")
+@click.argument("file", type=click.Path(readable=False), metavar="FILE")
 @click.option(
     "--arena",
     is_flag=True,

@@ -19,7 +19,7 @@ INSTEAD = "--output FILE"
 
 
 @click.command(epilog="More: dlkit help predict · gan · anomaly")
-@click.argument("bundle", type=click.Path(), metavar="BUNDLE", shell_complete=bundles)
+@click.argument("bundle", type=click.Path(readable=False), metavar="BUNDLE", shell_complete=bundles)
 @click.argument("inputs", nargs=-1, metavar="INPUT...")
 @click.option(
     "--top", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Best classes shown."
@@ -31,7 +31,7 @@ INSTEAD = "--output FILE"
 @click.option("--check", is_flag=True, help="Prove the bundle on this device with its own samples.")
 @click.option(
     "--output",
-    type=click.Path(dir_okay=False),
+    type=click.Path(dir_okay=False, readable=False),
     metavar="FILE",
     help="Of a generator or auto-encoder: the .png or .npy file to write.  [default: the model's name, .png]",
 )

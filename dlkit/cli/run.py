@@ -20,7 +20,7 @@ from dlkit.errors import TrainingError
 
 
 @click.command(epilog="More: dlkit help recipe · training")
-@click.argument("recipe", type=click.Path(), metavar="RECIPE", shell_complete=recipes)
+@click.argument("recipe", type=click.Path(readable=False), metavar="RECIPE", shell_complete=recipes)
 @out_option
 @force_option
 @training_options

@@ -12,7 +12,7 @@ PORT = 8000
 
 
 @click.command(epilog="More: dlkit help browser")
-@click.argument("bundle", type=click.Path(), metavar="BUNDLE", shell_complete=bundles)
+@click.argument("bundle", type=click.Path(readable=False), metavar="BUNDLE", shell_complete=bundles)
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=PORT, show_default=True, metavar="N", help="0 takes a free one."
 )

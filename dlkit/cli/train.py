@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog="More: dlkit help training · recipe · many-machines")
-@click.argument("recipe", type=click.Path(), metavar="RECIPE", shell_complete=recipes)
+@click.argument("recipe", type=click.Path(readable=False), metavar="RECIPE", shell_complete=recipes)
 @out_option
 @force_option
 @training_options

@@ -7,6 +7,7 @@ names the cause. Progress comes back through a pipe.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import select
@@ -21,7 +22,8 @@ from dlkit.conversion.causes import plain_cause
 from dlkit.conversion.starting import start
 from dlkit.errors import ConversionError, DlkitError
 from dlkit.progress import Advance
-from dlkit.writing import temporary_folder
+from dlkit.room import is_full
+from dlkit.writing import TMPDIR, no_room, temporary_folder
 
 TIME_LIMIT_S = 3600.0
 
@@ -45,12 +47,23 @@ def run_task(
         if code == 0:
             return
         noise = log.read_text(errors="replace")
-        told = json.loads(result.read_text()) if result.exists() else None
+        told = _told(result)
+        if told is None and is_full(folder):
+            raise no_room(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), folder, TMPDIR)
         if told and issubclass(getattr(dlkit.errors, told["type"], object), DlkitError):
             # Built without __init__: the text is whole already.
             error = DlkitError.__new__(getattr(dlkit.errors, told["type"]), told["text"])
             raise error
         raise ConversionError(_failure(task, code, told["text"] if told else "", noise))
+
+
+def _told(result: Path) -> dict[str, str] | None:
+    """The type and the text of the task's error; None if it left none, or no whole one."""
+    try:
+        told: dict[str, str] = json.loads(result.read_text())
+    except (OSError, ValueError):
+        return None
+    return told
 
 
 def _run(request: dict[str, Any], log: Path, advance: Advance, time_limit_s: float, frameworks: bool) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -15,6 +16,8 @@ from typing import Any
 from dlkit.children import end_with_parent
 from dlkit.errors import DlkitError
 from dlkit.frameworks import quieten
+from dlkit.room import is_want_of_room
+from dlkit.writing import TMPDIR, no_room
 
 
 def _tasks() -> dict[str, Callable[..., None]]:
@@ -67,9 +70,13 @@ def main(request: dict[str, Any]) -> int:
     try:
         _task(request["task"])(advance=advance, **request["arguments"])
     except Exception as error:  # everything the converter may raise becomes a line for the user
-        traceback.print_exc()
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
+        if isinstance(error, OSError) and is_want_of_room(error):
+            error = no_room(error, Path(request["temporary"]), TMPDIR)
         kind = type(error).__name__ if isinstance(error, DlkitError) else ""
-        Path(request["result"]).write_text(json.dumps({"type": kind, "text": str(error)}))
+        with contextlib.suppress(OSError):  # no room for that either: the parent finds the disk full
+            Path(request["result"]).write_text(json.dumps({"type": kind, "text": str(error)}))
         return 1
     return 0
 

@@ -38,7 +38,7 @@ from dlkit.runtime.rows import batches_of
 from dlkit.schemes import SCHEMES, Scheme
 from dlkit.targets import TARGETS, Target
 from dlkit.trained import Trained
-from dlkit.writing import check_writable, refuse_existing, temporary_folder
+from dlkit.writing import check_temporaries, check_writable, refuse_existing, temporary_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -203,6 +203,7 @@ def _exported_schemes(
         check_name(trained, out / trained.name)
         refuse_existing(bundle_folder(out, trained.name, device.name, scheme.name), replace=force)
     check_writable(out / trained.name)
+    check_temporaries()
     RUNTIMES[device.runtime].require_tools()
     with ready_to_export(trained, chosen, device, data, calibration, keep_float, streaming, progress) as ready:
         results: list[tuple[Bundle, Report] | DlkitError] = []

@@ -20,7 +20,7 @@ from dlkit.recipe_data import data_preprocessing, splits_of
 from dlkit.runtime.preprocessing import Preprocessing
 from dlkit.trained import Trained, history_of, is_whole, load_trained, only_built
 from dlkit.training.distribution import Distribution
-from dlkit.writing import new_file
+from dlkit.writing import check_temporaries, new_file
 
 if TYPE_CHECKING:
     import keras
@@ -113,6 +113,7 @@ def train(
     check_destination(folder, force or begun)
     if not resume and not force:
         checkpoints.refuse()
+    check_temporaries()  # without room for those TensorFlow leaves out steps of its own
     features = _features_of(recipe, progress)
     if not begun:
         checkpoints.clear()

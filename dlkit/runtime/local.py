@@ -15,6 +15,7 @@ import numpy as np
 
 from dlkit.errors import DataError, ModelFileError
 from dlkit.extras import require
+from dlkit.filing import first_bytes
 from dlkit.noise import native_noise_aside
 from dlkit.runtime.dtypes import TensorFormat
 from dlkit.runtime.named_ends import NamedEnds
@@ -188,8 +189,7 @@ def _check_mark(model: Path | bytes, name: str) -> None:
         content = model
     else:
         try:
-            with model.open("rb") as file:
-                content = file.read(8)
+            content = first_bytes(model, 8)
         except OSError as error:
             raise ModelFileError(f"{name}: cannot be read: {error.strerror}") from None
     if content[4:8] != b"TFL3":
