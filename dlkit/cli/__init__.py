@@ -20,8 +20,8 @@ from dlkit.errors import DlkitError, suggestion, system_reason
 
 # Order of `dlkit --help`: the order in which a new user meets them.
 COMMANDS = (
-    "run", "build", "train", "export", "compare", "sensitivity", "predict", "evaluate", "bench", "inspect", "check",
-    "serve", "list", "doctor", "completion",
+    "run", "build", "train", "export", "compare", "sensitivity", "predict", "evaluate", "bench", "inspect", "report",
+    "check", "serve", "list", "doctor", "completion",
 )  # fmt: skip
 
 NO_MEMORY = "not enough memory; close other programs or use a smaller input or network"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,7 +97,7 @@ def save_model(model: keras.Model, unsaved: Trained, history: History, progress:
     """Write model.keras and model.json, whole or not at all; the model as it now is on disk."""
     with progress.step(f"Writing {unsaved.model}"), explained(unsaved.model), unsaved.new_model(history) as new:
         write_keras(model, new)
-    return unsaved
+    return dataclasses.replace(unsaved, history=tuple(history))
 
 
 def _preprocessing_of_network(network: Network, shape: tuple[int, ...]) -> Preprocessing:
