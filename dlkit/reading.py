@@ -124,6 +124,8 @@ def read_value(hint: Any, value: Any, where: str, key: str) -> Any:
     """`value` as TOML gave it, held against the type `hint`. Raises RecipeError naming `key`."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
+        if value is None and type(None) in arguments:  # of JSON; TOML has none
+            return None
         *others, last = [a for a in arguments if a is not type(None)]
         for inner in others:
             with contextlib.suppress(RecipeError):

@@ -35,6 +35,7 @@ class Trained:
         custom: modules of the user's own code that a model from elsewhere is made of.
         makes: of a decoder, from raw values to the range of what it makes; None of other models.
         conditions: names of the classes that a generator is told, in the order of the last numbers of its input.
+        history: one entry for each epoch of its training; () where there was none, or where it is not known.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Trained:
     custom: tuple[str, ...] = ()
     makes: Preprocessing | None = None
     conditions: tuple[str, ...] = ()
+    history: tuple[dict[str, float], ...] = ()
 
     @contextlib.contextmanager
     def new_model(
@@ -104,6 +106,7 @@ def load_trained(folder: str | Path) -> Trained:
             labels=tuple(facts["labels"]),
             trained=facts["trained"],
             conditions=tuple(facts.get("conditions", ())),
+            history=tuple(facts.get("history", ())),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ModelFileError(f"{path} is corrupt; build or train the model again with --force") from None

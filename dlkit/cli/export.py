@@ -196,4 +196,4 @@ def print_bundle(bundle: Bundle, report: Report, quiet: bool) -> None:
     commands = [f"dlkit predict {folder}{given}", f"dlkit predict {folder} --check"]
     if report.test is not None:
         commands.append(f"dlkit evaluate {folder}")
-    print_next([*commands, f"dlkit bench {folder}"], quiet)
+    print_next([*commands, f"dlkit bench {folder}", f"dlkit report {folder} --open"], quiet)
