@@ -69,6 +69,12 @@ TEXTS = (
     "%s%n",
     "model.tflite",
     "manifest.json",
+    "generation",
+    "reconstruction",
+    "forecasting",
+    "classification",
+    "saved_model",
+    "step.tflite",
 )
 DEEP = 5000
 """More levels than Python follows by recursion."""
