@@ -15,6 +15,7 @@ from dlkit.bundle.answers import top_classes
 from dlkit.bundle.loading import Bundle
 from dlkit.datasets import Split
 from dlkit.errors import DataError, ModelFileError, UnknownName, suggestion
+from dlkit.filing import read_file
 from dlkit.metrics import auc, beside_naive, mean_squared_error, psnr_db, skill, squared_errors
 from dlkit.networks import NETWORKS
 from dlkit.pipeline.detecting import beyond
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 MEASURED = ("forecasting", "reconstruction", "generation")
 """Tasks without classes that there is a measure of."""
 AT_ONCE = 1024
+LARGEST_REFERENCE_BYTES = 2**28
 """Samples whose inputs are in memory together."""
 
 
@@ -96,7 +98,7 @@ def evaluate(bundle: Bundle, data: str | Path | None = None, advance: Advance = 
     path = bundle.folder / "reference.json"
     broken = ModelFileError(f"{path}: is missing or does not belong to the bundle; export it again")
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))
+        before = json.loads(read_file(path, LARGEST_REFERENCE_BYTES))
         fingerprint = before["fingerprint"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise broken from None

@@ -18,7 +18,7 @@ from dlkit import children
 from dlkit.errors import DlkitError, ExtraMissing
 from dlkit.extras import require
 from dlkit.runtime.adapters import NO_GPU, adapter_in, none_found
-from dlkit.runtime.apart import ran_apart, told_by, told_error
+from dlkit.runtime.apart import begin_apart, ran_apart, told_by, told_error
 from dlkit.runtime.served import open_here, runtime_of
 
 WARM_UP_RUNS = 5
@@ -110,9 +110,12 @@ def _peak_bytes() -> int:
 
 
 if __name__ == "__main__":
-    children.end_with_parent()
+    file, cores, count, limit, *on = sys.argv[1:]
+    if on:  # a GPU's driver reserves more than it takes
+        children.end_with_parent()
+    else:
+        begin_apart(Path(file), int(cores))
     try:
-        file, cores, count, limit, *on = sys.argv[1:]
         timing, times_ms = _timed(Path(file), int(cores), int(count), float(limit), gpu=bool(on))
         measured = dataclasses.asdict(timing)
         del measured["gpu"]  # which one it is told the parent

@@ -39,6 +39,8 @@ _CAFFE_MEAN = (103.939, 116.779, 123.68)
 IMAGE_FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM")
 
 
+MOST_NUMBERS = 2**26
+"""Of an input: an image of 4,700 × 4,700 pixels in colour. A manifest of a kilobyte can ask for any size."""
 ANY_NUMBER = (float(np.finfo(np.float32).min), float(np.finfo(np.float32).max))
 """Range of raw values of which no one knows the range."""
 
@@ -71,7 +73,7 @@ class Preprocessing:
         *_, features = self.raw_shape or (1,)
         low, high = self.raw_range
         good = {
-            "shape": all(type(n) is int and n > 0 for n in self.shape),
+            "shape": all(type(n) is int and n > 0 for n in self.shape) and math.prod(self.shape) <= MOST_NUMBERS,
             "image": self.image is None or self._holds_an_image(self.image),
             "raw_range": low < high and _finite(self.raw_range),
             "color": self.color in (("grey",) if channels == 1 else ("rgb", "bgr")),
@@ -134,7 +136,8 @@ class Preprocessing:
     def raw_of(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Values in the network's range (..., features) → raw values; undoes `apply` of what is no image."""
         scale, offset = np.asarray(self.scale), np.asarray(self.offset)
-        return np.asarray((values.astype(np.float64) - offset) / scale, np.float32)
+        with np.errstate(all="ignore"):  # becomes infinite or NaN, which is not told as an answer
+            return np.asarray((values.astype(np.float64) - offset) / scale, np.float32)
 
     def of_shape(self, shape: tuple[int, ...]) -> Preprocessing:
         """The same of values of another shape that are no image, with as many features."""
