@@ -79,6 +79,8 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Seque
 
 def _width(text: str) -> int:
     """Columns of a terminal that `text` takes."""
+    if text.isascii():
+        return len(text)
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text if not unicodedata.combining(c))
 
 
