@@ -7,7 +7,6 @@ installs none.
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import importlib.util
 import os
 import shutil
@@ -82,7 +81,9 @@ DEVICE_TOOLS = (
 
 
 def _version(distribution: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:  # a folder of that name on the path
+        return version(distribution)
+    except PackageNotFoundError:  # a folder of that name on the path
         return "there, of no known version"

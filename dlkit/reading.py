@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import tomllib
 import types
 import typing
 from collections.abc import Mapping
@@ -32,6 +31,8 @@ _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 
 def parse_toml(text: str, where: str) -> dict[str, Any]:
     """The tables of a TOML text. Raises RecipeError with line and column if it is not TOML."""
+    import tomllib
+
     try:
         return tomllib.loads(text)
     except ValueError as error:  # TOMLDecodeError, or a number of thousands of digits
@@ -46,6 +47,8 @@ def parse_override(text: str) -> tuple[list[str], Any]:
     The value is read as TOML; what is not TOML (an unquoted word) is taken as a string, and the
     type of the key decides whether a string is allowed.
     """
+    import tomllib
+
     key, equals, value = text.partition("=")
     path = [part.strip() for part in key.split(".")]
     if not equals or not all(path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 import sys
@@ -54,9 +53,11 @@ def command(as_json: bool) -> None:
 
 def _packages() -> list[dict[str, str]]:
     """What dlkit's own metadata asks for, and what is installed."""
+    from importlib.metadata import PackageNotFoundError, requires
+
     try:
-        requirements = importlib.metadata.requires("dlkit") or []
-    except importlib.metadata.PackageNotFoundError:
+        requirements = requires("dlkit") or []
+    except PackageNotFoundError:
         requirements = []
     rows = []
     for requirement in requirements:
@@ -72,9 +73,11 @@ def _packages() -> list[dict[str, str]]:
 
 
 def _version(distribution: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
+        return version(distribution)
+    except PackageNotFoundError:
         return ""
 
 

@@ -27,7 +27,6 @@ from dlkit.cli._output import (
 from dlkit.cli._stopping import Stopped
 from dlkit.errors import DlkitError, printable
 from dlkit.quantities import size
-from dlkit.report import FORECASTS
 
 if TYPE_CHECKING:
     from dlkit.pipeline import TrainingResult
@@ -174,6 +173,8 @@ def print_training(result: TrainingResult) -> None:
     if validation.given is not None and test.given is not None:
         click.echo(f"{'':<9} {validation.given:.{places}f} validation, {test.given:.{places}f} test (the noisy input)")
     if test.metric == "skill":
+        from dlkit.report import FORECASTS
+
         for key, (name, read) in FORECASTS.items():
             if key in validation.besides and key in test.besides:
                 click.echo(f"{name:<9} {validation.besides[key]:.4f} validation, {test.besides[key]:.4f} test ({read})")
