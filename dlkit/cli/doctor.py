@@ -36,7 +36,7 @@ def command(as_json: bool) -> None:
             "tools": tools,
         })  # fmt: skip
         return
-    click.echo(f"dlkit {__version__}, Python {platform.python_version()} at {sys.executable}\n")
+    print_text(f"dlkit {__version__}, Python {platform.python_version()} at {sys.executable}\n")
     needed = [p for p in packages if p["for"] == MAIN]
     _print_needed(needed)
     print_table(("this machine", ""), [(d["kind"], d["found"]) for d in devices])
@@ -48,7 +48,7 @@ def command(as_json: bool) -> None:
     print_table(("optional", "found", "for", "where it is missing"), rows)
     absent = sum(row[1] == "missing" for row in rows)
     if missing := [p["name"] for p in needed if not p["installed"]]:
-        click.echo(f"\nmissing for the main job: pip install {' '.join(missing)}")
+        print_text(f"\nmissing for the main job: pip install {' '.join(missing)}")
     elif needed:
         left = f"; {absent} optional things are missing, each with its line above" if absent else ""
         print_text(f"\ntraining, export and prediction have all they need{left}")
@@ -81,7 +81,7 @@ def _rows_of_extras(packages: list[dict[str, str]]) -> list[tuple[str, str, str,
         of_it = [p for p in packages if p["for"] == f"extra {extra}"]
         if of_it:
             there = all(p["installed"] for p in of_it)
-            found = f"{of_it[0]['name']} {of_it[0]['installed']}" if there else "missing"
+            found = of_it[0]["installed"] if there else "missing"
             rows.append((extra, found, purpose, "" if there else f"pip install 'dlkit[{extra}]'"))
     return rows
 

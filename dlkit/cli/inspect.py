@@ -65,15 +65,15 @@ def command(file: str, arena: bool, as_json: bool) -> None:
         f"written by {printable(inspection.description)}"
     )
     if arena_bytes is not None:
-        click.echo(f"needs an arena of {arena_bytes:,} bytes in TensorFlow Lite Micro (64-bit; less on 32 bits)")
+        print_text(f"needs an arena of {arena_bytes:,} bytes in TensorFlow Lite Micro (64-bit; less on 32 bits)")
     or_later = "at the least" if inspection.unknown_versions else "or later"
-    click.echo(f"needs a TFLite runtime of {printable(inspection.minimum_runtime) or 'unknown version'} {or_later}")
+    print_text(f"needs a TFLite runtime of {printable(inspection.minimum_runtime) or 'unknown version'} {or_later}")
     if inspection.unknown_versions:
-        click.echo(f"(not known which has {printable(', '.join(inspection.unknown_versions))})")
+        print_text(f"(not known which has {printable(', '.join(inspection.unknown_versions))})")
     if inspection.stated_runtime not in ("", inspection.minimum_runtime):
-        click.echo(f"(the file states {inspection.stated_runtime}, which lacks operations in its number formats)")
+        print_text(f"(the file states {inspection.stated_runtime}, which lacks operations in its number formats)")
     if inspection.resized:
-        click.echo(f"not static: the shape of {printable(inspection.resized[0])} is only known at run time")
+        print_text(f"not static: the shape of {printable(inspection.resized[0])} is only known at run time")
     click.echo()
     print_table(("operation", "count"), [(name, str(n)) for name, n in inspection.ops.items()], right=(1,))
     click.echo()
