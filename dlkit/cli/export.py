@@ -19,7 +19,7 @@ from dlkit.cli._models import (
     preprocessing_of,
     preprocessing_option,
 )
-from dlkit.cli._output import force_option, out_option, print_next, progress_for, quiet_option, set_option
+from dlkit.cli._output import force_option, out_option, print_next, print_text, progress_for, quiet_option, set_option
 from dlkit.cli._searching import goals_of, print_trail, search_options
 from dlkit.cli._stopping import Stopped
 from dlkit.extras import check_installed
@@ -186,9 +186,9 @@ def print_bundle(bundle: Bundle, report: Report, quiet: bool) -> None:
     """The report, where the bundle is, and what to do with it."""
     from dlkit.bundle.writing import report_text
 
-    click.echo(report_text(bundle.manifest["name"], report))
+    print_text(report_text(bundle.manifest["name"], report))
     if not bundle.manifest["trained"]:
-        click.echo("note: the weights are random; this proves the conversion, not what the network knows\n")
+        print_text("note: the weights are random; this proves the conversion, not what the network knows\n")
     click.echo(f"wrote {bundle.folder}")
     folder = shlex.quote(str(bundle.folder))
     kind = "SOUND.wav" if any(inputs.sound for inputs in bundle.inputs.values()) else "IMAGE"
@@ -196,4 +196,15 @@ def print_bundle(bundle: Bundle, report: Report, quiet: bool) -> None:
     commands = [f"dlkit predict {folder}{given}", f"dlkit predict {folder} --check"]
     if report.test is not None:
         commands.append(f"dlkit evaluate {folder}")
-    print_next([*commands, f"dlkit bench {folder}", f"dlkit report {folder} --open"], quiet)
+    commands += [f"dlkit bench {folder}", f"dlkit report {folder} --open"]
+    print_next([*commands, *_with_files_of_the_device(bundle)], quiet)
+
+
+def _with_files_of_the_device(bundle: Bundle) -> list[str]:
+    """What can be tried here of what was made beside the file: a page, C source."""
+    folder, there = shlex.quote(str(bundle.folder)), bundle.manifest["sha256"]
+    commands = [f"dlkit serve {folder} --open"] if "web/index.html" in there else []
+    for file, target in (("c/Makefile", "check"), ("c/qemu/Makefile", "qemu")):
+        if file in there:
+            commands.append(f"make -C {folder}/c {target}")
+    return commands

@@ -37,6 +37,8 @@ _CAFFE_MEAN = (103.939, 116.779, 123.68)
 
 # Pillow would also start programs for some formats (EPS); these are decoded by Pillow itself.
 IMAGE_FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM")
+HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+"""Brands of the photos that telephones make, ISO/IEC 23008-12, for which Pillow has no decoder."""
 
 
 MOST_NUMBERS = 2**26
@@ -363,6 +365,8 @@ def decoded_image(content: bytes, where: str) -> Image:
         picture.load()
         return ImageOps.exif_transpose(picture)
     except UnidentifiedImageError:
+        if content[4:8] == b"ftyp" and content[8:12] in HEIF:
+            raise DataError(f"{where}: is a HEIC photo, which is not read here; make a JPEG or PNG of it") from None
         raise DataError(f"{where}: is not an image that can be read (PNG, JPEG, BMP, GIF, TIFF, WebP …)") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise DataError(f"{where}: has more pixels than an honest image; make it smaller first") from None

@@ -93,7 +93,10 @@ def test_run_again_needs_force_and_says_so_at_once(place: Path) -> None:
     """Nothing is trained before the refusal."""
     done = dlkit("run", "short.toml", cwd=place)
     assert done.returncode == 1
-    assert done.stderr == "error: exported/short/cpu-int8 exists already; add --force to replace it\n"
+    assert done.stderr == (
+        "error: exported/short/cpu-int8 exists already; prove it with 'dlkit predict exported/short/cpu-int8 --check', "
+        "or make it again with --force, or another one with --out DIR\n"
+    )
 
 
 def test_evaluate_as_json(place: Path) -> None:
