@@ -109,7 +109,7 @@ def temporary_folder() -> Iterator[Path]:
 
     Raises OSError if it cannot be made.
     """
-    parent = Path(tempfile.gettempdir())
+    parent = _place_of_temporary_files()
     if parent not in _swept:
         _swept.add(parent)
         leftovers.sweep(parent, TEMPORARY)
@@ -118,6 +118,15 @@ def temporary_folder() -> Iterator[Path]:
 
 
 _swept: set[Path] = set()
+
+
+def _place_of_temporary_files() -> Path:
+    """As `tempfile.gettempdir` says; that writes a file to find out, which stays where it is killed just then."""
+    if tempfile.tempdir is None:
+        for place in (os.environ.get("TMPDIR"), os.environ.get("TEMP"), os.environ.get("TMP"), "/tmp"):
+            if place and Path(place).is_dir() and os.access(place, os.W_OK | os.X_OK):
+                return Path(place).absolute()
+    return Path(tempfile.gettempdir())
 
 
 @contextlib.contextmanager
