@@ -159,8 +159,8 @@ def told_to_resume(command: str, recipe: str, out: str, overrides: Sequence[str]
 
 def print_training(result: TrainingResult) -> None:
     """What a training run came to."""
-    last = result.history[-1]
-    click.echo(f"trained {result.trained.name}: {len(result.history)} epochs, loss {last['loss']:.4f}")
+    course = f": {len(result.history)} epochs, loss {result.history[-1]['loss']:.4f}" if result.history else ""
+    click.echo(f"trained {result.trained.name}{course}")
     for path in result.damaged:
         click.echo(f"note: the checkpoint {path.name} was damaged and passed over")
     validation, test = result.validation, result.test

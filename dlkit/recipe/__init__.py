@@ -49,7 +49,7 @@ __all__ = [
     "recipe_from",
 ]
 
-LARGEST_BYTES = 2**20
+LARGEST_BYTES = 2**18
 """No recipe is longer; a device or a wrong file may be."""
 NO_TRAINING = (
     "compression", "export", "expect", "measure", "anomaly.false_alarms", "data.options.season",

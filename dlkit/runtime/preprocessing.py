@@ -170,14 +170,15 @@ class Preprocessing:
             raise DataError(f"{where}: shape {_times(values.shape)}, but this model takes {_times(self.shape)}")
         if values.dtype.kind not in "uifb":
             raise DataError(f"{where}: holds {values.dtype}, not numbers")
-        with np.errstate(over="ignore"):  # 80-bit numbers become infinite
-            bad = np.argwhere(~np.isfinite(values.astype(np.float64)))
+        with np.errstate(over="ignore", invalid="ignore"):  # 80-bit numbers become infinite
+            exact = values.astype(np.float64)  # float16 could not be compared with the ends of the range
+        bad = np.argwhere(~np.isfinite(exact))
         if len(bad):
             spot = ", ".join(str(i) for i in bad[0])
             raise DataError(f"{where}: {len(bad)} values are NaN or infinite, the first at [{spot}]")
         low, high = self.raw_range
-        if values.min() < low or values.max() > high:
-            found = f"{float(values.min()):g} to {float(values.max()):g}"
+        if exact.min() < low or exact.max() > high:
+            found = f"{exact.min():g} to {exact.max():g}"
             raise DataError(f"{where}: values from {found}, but this model takes raw values from {low:g} to {high:g}")
         if not self.is_bounded:
             return values.reshape(self.raw_shape)
