@@ -70,8 +70,6 @@ def parse_override(text: str) -> tuple[list[str], Any]:
     The value is read as TOML; what is not TOML (an unquoted word) is taken as a string, and the
     type of the key decides whether a string is allowed.
     """
-    import tomllib
-
     key, equals, value = text.partition("=")
     path = [part.strip() for part in key.split(".")]
     if not equals or not all(path):

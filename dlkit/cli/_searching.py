@@ -68,7 +68,7 @@ def search_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def goals_of(searched: Mapping[str, Any], *, streaming: bool, decoder: bool) -> Goals | None:
+def goals_of(searched: Mapping[str, Any], *, streaming: bool, unroll: bool, decoder: bool) -> Goals | None:
     """What is searched for; None where nothing says so. Raises UsageError for options that do not go together."""
     from dlkit.pipeline.goals import Goals
 
@@ -79,6 +79,10 @@ def goals_of(searched: Mapping[str, Any], *, streaming: bool, decoder: bool) -> 
             if searched[option]:
                 raise click.UsageError(f"--{option} is of a search; give it a limit or --prefer")
         return None
+    if unroll:
+        raise click.UsageError(
+            f"--unroll does not go with {given[0]}; a search does what the recipe's export.unroll says"
+        )
     for option, wanted in (("--streaming", streaming), ("--decoder", decoder)):
         if wanted:
             raise click.UsageError(
