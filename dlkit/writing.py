@@ -159,14 +159,16 @@ def check_temporaries() -> None:
 def _place_of_temporaries() -> Path:
     """Where temporary files are written. Raises OutputError if TMPDIR names a place that cannot be.
 
-    `tempfile` would take another in its stead, unasked: the working folder in the end.
+    `tempfile` would take another in its stead, unasked: the working folder in the end. It also writes a file to find
+    out, which stays where it is killed just then; this one has no name.
     """
+    if tempfile.tempdir is not None:
+        return Path(tempfile.tempdir)
     named = next(filter(None, map(os.environ.get, ("TMPDIR", "TEMP", "TMP"))), None)
-    if named is not None:
-        with explained(Path(named, "dlkit"), TMPDIR), tempfile.TemporaryFile(dir=named) as file:
-            file.write(b"room")
-    with explained(Path("/tmp/dlkit"), TMPDIR):
-        return Path(tempfile.gettempdir())
+    place = Path(named or "/tmp").absolute()
+    with explained(place / "dlkit", TMPDIR), tempfile.TemporaryFile(dir=place) as file:
+        file.write(b"room")
+    return place
 
 
 def write_bytes(destination: Path, content: bytes, instead: str = ELSEWHERE) -> None:
@@ -175,11 +177,15 @@ def write_bytes(destination: Path, content: bytes, instead: str = ELSEWHERE) -> 
         new.write_bytes(content)
 
 
+def exists(destination: Path) -> bool:
+    """Whether there is anything of that name, be it a link that leads nowhere. Raises OutputError if it cannot be."""
+    with explained(destination):
+        return os.path.lexists(destination)
+
+
 def refuse_existing(destination: Path, *, replace: bool) -> None:
     """Raise OutputError if `destination` exists and may not be replaced."""
-    with explained(destination):
-        exists = os.path.lexists(destination)
-    if exists and not replace:
+    if exists(destination) and not replace:
         raise OutputError(f"{destination} exists already; add --force to replace it")
 
 

@@ -7,12 +7,13 @@ better than what is found, by the rule that `Trail.notes` tells.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import math
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from dlkit.conversion import starting
 from dlkit.digest import sha256_of, sha256_of_arrays
 from dlkit.errors import DataError, OutputError
 from dlkit.extras import check_installed
+from dlkit.leftovers import held
 from dlkit.pipeline.bundling import bundled, proven_file
 from dlkit.pipeline.candidates import (
     METHODS,
@@ -56,6 +58,8 @@ if TYPE_CHECKING:
 BEST = "best"
 """What stands in the place of a scheme in the name of the bundle that a search writes."""
 
+_PLACE_LETTERS = 16
+"""Of the hash in the name of a place."""
 MOST_ROUNDS, MOST_LEFT_OUT = 4, 8
 """Of taking a layer out of a set: how often, and how many layers are tried."""
 
@@ -137,9 +141,10 @@ def search(
         with (
             ready_to_export(trained, chosen, device, data, calibration, keep_float, False, progress) as ready,
             on_ray(ray, jobs) as elsewhere,
+            contextlib.ExitStack() as stack,
         ):
             assert ready.preparing is not None  # all of them are .tflite files
-            kept = _place(ready, folder)
+            kept = stack.enter_context(_place(ready, folder))
             ready.preparing.keep_in(kept)
             trials = Trials(
                 ready.preparing,
@@ -153,8 +158,7 @@ def search(
             methods, most = (calibration,) if calibration else METHODS, recipe_drop(trained)
             trail = Search(trials, chosen, goals, methods, ready.plan.keep_float, most, progress).run()
             found = _written(trail, trials, most, destination, force, progress)
-        for place in _stopped(folder):
-            shutil.rmtree(place, ignore_errors=True)
+            shutil.rmtree(kept, ignore_errors=True)
         return found
 
 
@@ -172,7 +176,7 @@ def _written(
 
 def _stopped(folder: Path) -> list[Path]:
     """Where searches keep what they have tried."""
-    return sorted(folder.glob(".search-*"))
+    return sorted(folder.glob(f".search-{'[0-9a-f]' * _PLACE_LETTERS}"))
 
 
 def _refuse_stopped(folder: Path, *, resume: bool, force: bool) -> None:
@@ -180,7 +184,10 @@ def _refuse_stopped(folder: Path, *, resume: bool, force: bool) -> None:
     left = _stopped(folder)
     if force and not resume:
         for place in left:
-            shutil.rmtree(place, ignore_errors=True)
+            with held(place) as is_ours:
+                if not is_ours:
+                    raise _still_runs(place)
+                shutil.rmtree(place, ignore_errors=True)
     elif left and not resume:
         raise OutputError(
             f"{left[0]} is of a search that was stopped, or still runs; go on with it: add --resume; or begin anew: "
@@ -188,8 +195,16 @@ def _refuse_stopped(folder: Path, *, resume: bool, force: bool) -> None:
         )
 
 
-def _place(ready: Ready, folder: Path) -> Path:
-    """The folder for what is tried of this model, with these data, by these versions; those of others go."""
+def _still_runs(place: Path) -> OutputError:
+    return OutputError(f"{place} is of a search that still runs; wait until it is over, or stop it")
+
+
+@contextlib.contextmanager
+def _place(ready: Ready, folder: Path) -> Iterator[Path]:
+    """The folder for what is tried of this model, with these data, by these versions; those of others go.
+
+    It is ours alone during the block. Raises OutputError if another process searches there.
+    """
     assert ready.preparing is not None
     original, samples = ready.preparing.original, ready.plan.samples
     held_out = samples.gate.fingerprint or sha256_of_arrays(np.asarray(raw) for raw in samples.gate.raw.values())
@@ -201,13 +216,20 @@ def _place(ready: Ready, folder: Path) -> Path:
         "held out": held_out,
         "versions": package_versions(),
     }
-    place = folder / f".search-{hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]}"
+    place = (
+        folder / f".search-{hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:_PLACE_LETTERS]}"
+    )
     for other in _stopped(folder):
-        if other != place:
-            shutil.rmtree(other, ignore_errors=True)
-    with explained(place):
-        place.mkdir(parents=True, exist_ok=True)
-    return place
+        with held(other) as is_ours:
+            if is_ours and other != place:
+                shutil.rmtree(other, ignore_errors=True)
+    with contextlib.ExitStack() as stack:
+        with explained(place):
+            place.mkdir(parents=True, exist_ok=True)
+            is_ours = stack.enter_context(held(place))
+        if not is_ours:
+            raise _still_runs(place)
+        yield place
 
 
 def recipe_drop(trained: Trained) -> float:

@@ -29,6 +29,8 @@ SOFTWARE_GPU = (
     "--use-vulkan=swiftshader", "--ignore-gpu-blocklist",
 )  # fmt: skip
 """WebGPU computed on the processor, for machines without a GPU."""
+LONGEST_SOCKET_BYTES = 107
+"""Of the name of a socket, on Linux."""
 
 
 def find_chromium() -> str:
@@ -59,7 +61,7 @@ def chromium(url: str, folder: Path, *, webgpu: bool = False) -> Iterator[subpro
     with (folder / "log.txt").open("wb") as log:
         process = subprocess.Popen(
             children.bound([program, *arguments(webgpu=webgpu), f"--user-data-dir={folder / 'profile'}", url]),
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=children.environment(),
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=_environment(folder),
         )  # fmt: skip
     try:
         yield process
@@ -67,3 +69,12 @@ def chromium(url: str, folder: Path, *, webgpu: bool = False) -> Iterator[subpro
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # with its helpers
         process.wait()
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """Of the browser: what it puts into the temporary folder, and leaves there when it is ended, goes into `folder`.
+
+    Where the name of its socket there would be longer than the system allows, it would not start.
+    """
+    socket = os.fsencode(folder / "org.chromium.Chromium.XXXXXX" / "SingletonSocket")
+    return children.environment() | ({"TMPDIR": str(folder)} if len(socket) <= LONGEST_SOCKET_BYTES else {})

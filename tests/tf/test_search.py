@@ -18,6 +18,7 @@ import pytest
 from dlkit.bundle.loading import load_bundle
 from dlkit.digest import sha256_of
 from dlkit.errors import DataError, IllegalCombination, OutputError
+from dlkit.leftovers import held
 from dlkit.pipeline import searching
 from dlkit.pipeline.goals import Goals, best, misses
 from dlkit.pipeline.searching import Found, search
@@ -293,6 +294,23 @@ def test_what_another_model_has_kept_is_not_taken(place: Path) -> None:
     found = search("short", Goals(max_drop=0.01), schemes=["float32"], out=place, resume=True)
     assert found.bundle is not None
     assert not old.exists()
+
+
+def test_a_search_that_still_runs_is_left_alone(place: Path) -> None:
+    """Neither joined nor removed; that of another model is not in the way."""
+    with pytest.raises(Stop):
+        search("short", Goals(max_drop=0.01), ["float32", "float16"], out=place, progress=StopsAtThe(1))
+    [kept] = place.glob("short/.search-*")
+    other = kept.with_name(".search-0123456789abcdef")
+    other.mkdir()
+    with held(kept), held(other):
+        for how in ({"resume": True}, {"force": True}):
+            with pytest.raises(OutputError, match=r"is of a search that still runs; wait until it is over"):
+                search("short", Goals(max_drop=0.01), ["float32"], out=place, **how)
+        assert kept.exists()
+    with held(other):
+        assert search("short", Goals(max_drop=0.01), ["float32"], out=place, resume=True).bundle is not None
+        assert other.exists()
 
 
 def command(place: Path, *words: str) -> list[str]:
