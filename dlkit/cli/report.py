@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dlkit.progress import Progress
 
 
-@click.command()
+@click.command(epilog="More: dlkit help reports")
 @click.argument("bundles", nargs=-1, required=True, type=click.Path(), metavar="BUNDLE...", shell_complete=bundles)
 @click.option(
     "--runs",
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
 @quiet_option
 def command(bundles: tuple[str, ...], runs: int, output: str | None, opens: bool, quiet: bool) -> None:
-    """Write a page to look at: the report of a BUNDLE, or several beside one another.
+    """Write a page to look at: a BUNDLE, or several side by side.
 
     A page is one HTML file that loads nothing from elsewhere: quality float and exported, samples with their answers,
     confusion matrices, what each layer loses and weighs, latency on this machine, operations, the device, the course of
