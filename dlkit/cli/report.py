@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dlkit.progress import Progress
 
 
-@click.command()
+@click.command(epilog="More: dlkit help reports · proof")
 @click.argument("bundles", nargs=-1, required=True, type=click.Path(), metavar="BUNDLE...", shell_complete=bundles)
 @click.option(
     "--runs",

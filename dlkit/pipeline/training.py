@@ -129,7 +129,8 @@ def train(
     )
     unsaved = unsaved_model(recipe, fitted.model, out, trained=True)
     result = TrainingResult(unsaved, fitted.history, validation, test, damaged)
-    save_model(fitted.model, unsaved, fitted.history, progress, _tables(result))
+    trained = save_model(fitted.model, unsaved, fitted.history, progress, _tables(result))
+    result = dataclasses.replace(result, trained=trained)
     if plot:
         _draw(result, progress)
     checkpoints.clear()
