@@ -7,7 +7,6 @@ installs none.
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import importlib.util
 import os
 import shutil
@@ -66,15 +65,15 @@ DEVICE_TOOLS = (
     ),
     DeviceTool("npm", "web: fetches LiteRT.js", "apt-get install npm", programs=("npm",)),
     DeviceTool(
-        "C compiler for Arm", "microcontrollers: compiles the C source of a model",
+        "C compiler for Arm", "microcontrollers: make qemu compiles a bundle's C source",
         "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi", programs=("arm-none-eabi-gcc",),
     ),
     DeviceTool(
-        "Arm board emulator", "microcontrollers: runs that C source", "apt-get install qemu-system-arm",
+        "Arm board emulator", "microcontrollers: make qemu runs it", "apt-get install qemu-system-arm",
         programs=("qemu-system-arm",),
     ),
     DeviceTool(
-        "Arm processor emulator", "cpu: runs bundles as a Raspberry Pi would", "apt-get install qemu-user-static",
+        "Arm processor emulator", "cpu: predict --check --emulate, as a Pi", "apt-get install qemu-user-static",
         programs=("qemu-aarch64-static", "qemu-aarch64"),
     ),
 )  # fmt: skip
@@ -82,7 +81,9 @@ DEVICE_TOOLS = (
 
 
 def _version(distribution: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:  # a folder of that name on the path
+        return version(distribution)
+    except PackageNotFoundError:  # a folder of that name on the path
         return "there, of no known version"

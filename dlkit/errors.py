@@ -18,6 +18,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LONGEST_LINE = 1900
+"""Of an error, in characters: a name or value in a file of a stranger may have millions."""
+
 
 class DlkitError(Exception):
     """Base of all errors above; `str(error)` is one line for the user, whatever a file is called."""
@@ -25,7 +28,7 @@ class DlkitError(Exception):
     exit_code = 1
 
     def __str__(self) -> str:
-        return printable(super().__str__())
+        return shortened(printable(shortened(super().__str__(), 4 * LONGEST_LINE)), LONGEST_LINE)
 
 
 class UnknownName(DlkitError):
@@ -75,6 +78,18 @@ class VerificationRefused(DlkitError):
     exit_code = 3
 
 
+def shortened(text: str, longest: int) -> str:
+    """`text`, without its middle where it has more than `longest` characters.
+
+    >>> shortened("abcdefghij", 6)
+    'abcd…j'
+    """
+    if len(text) <= longest:
+        return text
+    end = longest // 4
+    return f"{text[: longest - end - 1]}…{text[-end:]}"
+
+
 def printable(text: str) -> str:
     r"""`text` on one line that a terminal shows as it is; control and undecodable characters are escaped.
 
@@ -90,6 +105,10 @@ def system_reason(error: OSError) -> str:
     return f"{error.filename}: {reason}" if error.filename else reason
 
 
+LONGEST_NAME, MOST_COMPARED, MOST_NAMED = 200, 5000, 200
+"""Of what names are compared with, and told: what is longer or more is of a stranger's file."""
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """A sentence with the nearest known names, or with all of them when none is near.
 
@@ -99,10 +118,14 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     "did you mean 'vgg16'?"
     """
     names = sorted(known)
-    lowered = {n.lower(): n for n in names}
+    lowered = {n.lower(): n for n in names[:MOST_COMPARED] if len(n) <= LONGEST_NAME}
+    name = name[:LONGEST_NAME]
     matches = difflib.get_close_matches(name.lower(), list(lowered), n=len(lowered) or 1, cutoff=0.6)
     swapped = [match for match in matches if sorted(match) == sorted(name.lower())]
     near = [lowered[match] for match in (swapped or matches)[:3]]
     if near:
         return "did you mean " + " or ".join(repr(n) for n in near) + "?"
-    return "known: " + ", ".join(names) if names else "there are none"
+    if not names:
+        return "there are none"
+    shown = [shortened(name, LONGEST_NAME) for name in names[:MOST_NAMED]]
+    return "known: " + ", ".join(shown) + (f" … and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")

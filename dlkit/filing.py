@@ -15,6 +15,8 @@ LARGEST_STREAM_BYTES = 2**28
 
 def read_file(path: Path, at_most: int) -> bytes:
     """The contents of `path`. Raises OSError, also if they are more than `at_most` bytes, or a pipe has no writer."""
+    if "\0" in str(path):  # for which Python raises ValueError
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     with open(path, "rb", opener=_without_waiting) as file:
         state = os.fstat(file.fileno())
         if not stat.S_ISREG(state.st_mode):

@@ -49,6 +49,12 @@ def confusion_matrix(outputs: NDArray[np.float32], labels: NDArray[np.int64]) ->
     return tuple(tuple(int(count) for count in row) for row in counts.reshape(classes, classes))
 
 
+def confusion_pairs(outputs: NDArray[np.float32], labels: NDArray[np.int64]) -> tuple[tuple[int, int, int], ...]:
+    """The same as (class, class of the largest output, samples) in order, for those pairs alone that occur."""
+    pairs, counts = np.unique(np.stack([labels, outputs.argmax(axis=1)], axis=1), axis=0, return_counts=True)
+    return tuple((int(row), int(column), int(n)) for (row, column), n in zip(pairs, counts, strict=True))
+
+
 def top_accuracy(outputs: NDArray[np.float32], labels: NDArray[np.int64], places: int) -> float:
     """Fraction of (N, classes) outputs that have the right class among their first `places`.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import tomllib
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -27,17 +27,41 @@ _NAMES = {
     dict: "a table",
     list: "a list",
 }
+MOST_LEVELS = 32
+"""Of tables and lists in each other; no recipe has more than four."""
+_PART = r"""(?:[A-Za-z0-9_-]{1,64}+|"(?:[^"\\\n]|\\.){0,64}+"|'[^'\n]{0,64}+')"""
+_DEEP_KEY = re.compile(rf"(?<![A-Za-z0-9_-])(?:{_PART}[ \t]*+\.[ \t]*+){{{MOST_LEVELS}}}")
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 
 
 def parse_toml(text: str, where: str) -> dict[str, Any]:
     """The tables of a TOML text. Raises RecipeError with line and column if it is not TOML."""
     try:
-        return tomllib.loads(text)
+        return _tables_of(text)
     except ValueError as error:  # TOMLDecodeError, or a number of thousands of digits
         raise RecipeError(f"{where}: not valid TOML: {error}") from None
     except RecursionError:
         raise RecipeError(f"{where}: not valid TOML: nested too deeply") from None
+
+
+def _tables_of(text: str) -> dict[str, Any]:
+    """What `tomllib` reads; RecursionError also for what it would take hours for, a key of thousands of parts."""
+    import tomllib
+
+    if _DEEP_KEY.search(text):
+        raise RecursionError
+    tables = tomllib.loads(text)
+    level: list[Any] = [tables]
+    for _ in range(MOST_LEVELS):
+        level = [
+            inner
+            for value in level
+            for inner in (value.values() if isinstance(value, dict) else value)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return tables
+    raise RecursionError
 
 
 def parse_override(text: str) -> tuple[list[str], Any]:
@@ -50,8 +74,10 @@ def parse_override(text: str) -> tuple[list[str], Any]:
     path = [part.strip() for part in key.split(".")]
     if not equals or not all(path):
         raise RecipeError(f"--set {text}: write it as --set KEY=VALUE, for instance --set training.epochs=3")
+    if len(path) > MOST_LEVELS:
+        raise RecipeError(f"--set {key[:60]}…: the key is nested too deeply")
     try:
-        table = tomllib.loads(f"value = {value}")
+        table = _tables_of(f"value = {value}")
     except ValueError:
         return path, value.strip()
     except RecursionError:
@@ -124,6 +150,8 @@ def read_value(hint: Any, value: Any, where: str, key: str) -> Any:
     """`value` as TOML gave it, held against the type `hint`. Raises RecipeError naming `key`."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
+        if value is None and type(None) in arguments:  # of JSON; TOML has none
+            return None
         *others, last = [a for a in arguments if a is not type(None)]
         for inner in others:
             with contextlib.suppress(RecipeError):

@@ -84,6 +84,7 @@ class LayerError:
         feeders: the layers it reads from, back to those with weights, where what they give is in integers.
             What a layer loses is mostly lost in the steps of what it reads, so these have to stay float
             with it.
+        place: in the order of the network, among the layers of the file, from 0.
     """
 
     layer: str
@@ -92,6 +93,22 @@ class LayerError:
     before_db: Number
     added: Number
     feeders: tuple[str, ...]
+    place: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Confusion:
+    """What samples of one split are taken for by the float model and by the exported file; their first output.
+
+    Attributes:
+        split: which samples.
+        float, exported: (right class, class that is put first, samples), by the places of their labels; only pairs
+            that occur, in order.
+    """
+
+    split: str
+    float: tuple[tuple[int, int, int], ...]
+    exported: tuple[tuple[int, int, int], ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,7 +197,7 @@ class Report:
         runtime: what runs it.
         unknown_versions: operations of which it is not known what runtime they need.
         streamed: the comparison that the file of one step had to pass, at the end of sequences; none without one.
-        layers: the ten layers that add most to the error, the worst first; empty for a float file.
+        layers: what each adds to the error, the worst first; empty for a float file.
         keep_float: layers that stand out among them, with what feeds them; what to keep float.
         kept_float: the patterns of layers that were.
         kept_int8: layers whose weights take 8 bits, of a scheme that has 4 for others.
@@ -188,6 +205,7 @@ class Report:
         compression: of a scheme that fits the network again; None of others.
         device: the proof on the target; None where that of the file was one.
         notes: of what was made for the device beside the file.
+        confusions: of a classifier with names for its classes, on the samples of the gate and on the test split.
     """
 
     scheme: str
@@ -216,6 +234,7 @@ class Report:
     compression: Compression | None = None
     device: DeviceProof | None = None
     notes: tuple[str, ...] = ()
+    confusions: tuple[Confusion, ...] = ()
 
     @property
     def gate(self) -> Comparison:

@@ -10,7 +10,6 @@ import importlib
 import pkgutil
 import types
 from collections.abc import Callable, Iterator, Mapping
-from importlib.resources import files
 from typing import TypeVar
 
 from dlkit.errors import UnknownName
@@ -74,6 +73,8 @@ def entries_of_modules(package: str, entry: type[T] | tuple[type[T], ...], name_
 
 def files_of(package: str, suffix: str) -> dict[str, str]:
     """Stem → text of every file of `package` that ends in `suffix`."""
+    from importlib.resources import files
+
     return {
         path.name.removesuffix(suffix): path.read_text(encoding="utf-8")
         for path in files(package).iterdir()

@@ -11,11 +11,14 @@ from types import MappingProxyType
 from typing import Any
 
 from dlkit.archive import contents_sha256, damaged_part
-from dlkit.errors import ModelFileError, suggestion
+from dlkit.errors import DataError, ModelFileError, RecipeError, suggestion
+from dlkit.filing import read_file
 from dlkit.recipe import Recipe, recipe_from
 from dlkit.runtime.preprocessing import Preprocessing, preprocessing_from
 from dlkit.writing import new_files, settle
 
+LARGEST_BYTES = 2**26
+"""No model.json is longer."""
 FACTS = {"name", "network", "trained", "labels", "inputs", "recipe", "contents", "history"}
 """The keys of model.json."""
 
@@ -35,6 +38,7 @@ class Trained:
         custom: modules of the user's own code that a model from elsewhere is made of.
         makes: of a decoder, from raw values to the range of what it makes; None of other models.
         conditions: names of the classes that a generator is told, in the order of the last numbers of its input.
+        history: one entry for each epoch of its training; () where there was none, or where it is not known.
     """
 
     name: str
@@ -47,6 +51,7 @@ class Trained:
     custom: tuple[str, ...] = ()
     makes: Preprocessing | None = None
     conditions: tuple[str, ...] = ()
+    history: tuple[dict[str, float], ...] = ()
 
     @contextlib.contextmanager
     def new_model(
@@ -90,7 +95,8 @@ def load_trained(folder: str | Path) -> Trained:
     if not path.is_file() or not model.is_file():
         raise ModelFileError(f"{folder} holds no model.keras with its model.json; make them: dlkit train RECIPE")
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
+        facts = json.loads(read_file(path, LARGEST_BYTES))
+        _check(facts)
         if not facts["contents"] or contents_sha256(model) != facts["contents"]:
             raise ModelFileError(f"{model} is not the file {path} speaks of; build or train it again with --force")
         if part := damaged_part(model):
@@ -104,9 +110,20 @@ def load_trained(folder: str | Path) -> Trained:
             labels=tuple(facts["labels"]),
             trained=facts["trained"],
             conditions=tuple(facts.get("conditions", ())),
+            history=tuple(facts.get("history", ())),
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, RecipeError, DataError):
         raise ModelFileError(f"{path} is corrupt; build or train the model again with --force") from None
+
+
+def _check(facts: Any) -> None:
+    """Raise ValueError unless names are names, and that of the model one of a folder."""
+    name, inputs = facts["name"], facts["inputs"]
+    names = [name, facts["network"], facts["contents"], *facts["labels"], *facts.get("conditions", ()), *inputs]
+    if not all(isinstance(each, str) for each in names) or not isinstance(facts["trained"], bool):
+        raise ValueError
+    if not inputs or name in ("", ".", "..") or Path(name).name != name or not name.isprintable():
+        raise ValueError  # its bundles would be written elsewhere
 
 
 def is_ours(folder: Path) -> bool:
@@ -131,7 +148,7 @@ def _facts_in(folder: Path) -> dict[str, Any]:
     """What model.json says; nothing if it is missing, cannot be read or says something else than a table."""
     settle(folder)
     try:
-        facts = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        facts = json.loads(read_file(folder / "model.json", LARGEST_BYTES))
     except (OSError, ValueError, RecursionError):
         return {}
     return facts if isinstance(facts, dict) else {}
@@ -140,7 +157,17 @@ def _facts_in(folder: Path) -> dict[str, Any]:
 def history_of(folder: Path) -> list[dict[str, float]]:
     """One entry for each epoch of the training that made the model in `folder`; [] if there is none."""
     history: list[dict[str, float]] = _facts_in(folder).get("history", [])
-    return history
+    return history if is_history(history) else []
+
+
+def is_history(value: Any) -> bool:
+    """Whether it is a list of what was measured after each epoch, of which the loss is one thing."""
+    return isinstance(value, list) and all(
+        isinstance(entry, dict)
+        and "loss" in entry
+        and all(isinstance(number, int | float) and not isinstance(number, bool) for number in entry.values())
+        for entry in value
+    )
 
 
 def only_built(folder: Path) -> bool:

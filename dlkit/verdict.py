@@ -75,6 +75,11 @@ class Verdict:
     layers: tuple[dict[str, Any], ...] = ()
 
     @property
+    def is_static(self) -> bool:
+        """Whether it was found by reading the file alone, and neither device nor its compiler said a word."""
+        return self.how.startswith("static check")
+
+    @property
     def fits(self) -> bool:
         """Whether the file runs there."""
         return not self.obstacles

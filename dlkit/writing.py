@@ -177,11 +177,15 @@ def write_bytes(destination: Path, content: bytes, instead: str = ELSEWHERE) -> 
         new.write_bytes(content)
 
 
+def exists(destination: Path) -> bool:
+    """Whether there is anything of that name, be it a link that leads nowhere. Raises OutputError if it cannot be."""
+    with explained(destination):
+        return os.path.lexists(destination)
+
+
 def refuse_existing(destination: Path, *, replace: bool) -> None:
     """Raise OutputError if `destination` exists and may not be replaced."""
-    with explained(destination):
-        exists = os.path.lexists(destination)
-    if exists and not replace:
+    if exists(destination) and not replace:
         raise OutputError(f"{destination} exists already; add --force to replace it")
 
 

@@ -22,7 +22,7 @@ def device_lines(proof: DeviceProof) -> list[str]:
 def verdict_lines(verdict: Verdict) -> list[str]:
     """Where operations run, memory, figures and notes."""
     lines = [f"runs         {places(verdict)}"] if verdict.placements else []
-    lines += [f"{budget.what:<12} {_of(budget)}" for budget in verdict.budgets]
+    lines += [_budget_line(budget) for budget in verdict.budgets]
     lines += [f"{figure.name:<12} {_told(figure)}" for figure in verdict.figures]
     lines += [f"note         {note}" for note in verdict.notes]
     return lines
@@ -35,6 +35,12 @@ def places(verdict: Verdict) -> str:
         counts[placement.place] = counts.get(placement.place, 0) + placement.count
     ordered = sorted(counts.items(), key=lambda item: -item[1])
     return ", ".join(f"{count} operations on the {place}" if place else f"{count} nowhere" for place, count in ordered)
+
+
+def _budget_line(budget: Budget) -> str:
+    """ "flash        97,777 bytes of 1.0 MB (the file)" """
+    what, _, counted = budget.what.partition(" (")
+    return f"{what:<12} {_of(budget)}{f' ({counted}' if counted else ''}"
 
 
 def _of(budget: Budget) -> str:

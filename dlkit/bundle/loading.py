@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -36,6 +36,8 @@ VOUCHED_FOR = ("labels.txt", "samples.npz")
 """Files, beside the model, without whose sha256 a manifest says nothing."""
 Run = Callable[[Mapping[str, "NDArray[Any]"]], "dict[str, NDArray[np.float32]]"]
 """From network inputs by name to outputs by name, (N, ...) each."""
+ATTEMPTS = 10
+"""To read a bundle that is replaced meanwhile."""
 LARGEST_MANIFEST_BYTES = 2**24
 LARGEST_SAMPLES_BYTES = 2**28
 
@@ -71,6 +73,7 @@ class Bundle:
         forecast: from raw values to the range of what a forecaster gives; None of other models.
         conditions: names of the classes that a generator is told, in the order of the last numbers of its input;
             empty of other models.
+        state: of the folder when it was read; tells whether it has been replaced.
     """
 
     folder: Path
@@ -81,6 +84,7 @@ class Bundle:
     detector: Detector | None = None
     forecast: Preprocessing | None = None
     conditions: tuple[str, ...] = ()
+    state: tuple[int, ...] = dataclasses.field(default=(), compare=False, repr=False)
 
     @property
     def model(self) -> Path:
@@ -97,8 +101,13 @@ class Bundle:
         return str(self.manifest.get("task", ""))
 
     def session(self, threads: int | None = None) -> NamedEnds:
-        """A loaded model, ready to run."""
-        return open_model(self.model, threads)
+        """A loaded model, ready to run. Raises ModelFileError if it is another than the manifest says."""
+        session = open_model(self.model, threads)
+        wanted = {name: preprocessing.shape for name, preprocessing in self.inputs.items()}
+        found = {name: end.shape[1:] for name, end in session.inputs.items()}
+        if wanted != found or self.manifest["outputs"].keys() != session.outputs.keys():
+            raise ModelFileError(f"{self.model}: is not the model that the manifest describes; export the bundle again")
+        return session
 
     def stream(self, threads: int | None = None) -> Stream:
         """The network step by step, from states of zeros; fed with network input, see `step_preprocessing`.
@@ -108,7 +117,14 @@ class Bundle:
         described = self.manifest.get("streaming")
         if not described:
             raise DataError(f"{self.folder}: has no file of one step; export the model with --streaming")
-        return Stream(Session(self.folder / STEP, threads), described)
+        stream = Stream(Session(self.folder / STEP, threads), described)
+        self._check_same()
+        if stream.shape != self.preprocessing.shape[1:]:
+            raise ModelFileError(
+                f"{self.folder / STEP}: takes steps of {stream.shape}, but the manifest describes sequences of "
+                f"{self.preprocessing.shape}; export the bundle again"
+            )
+        return stream
 
     @property
     def step_preprocessing(self) -> Preprocessing:
@@ -213,6 +229,11 @@ class Bundle:
         except KeyError as error:
             raise self._without_array(error) from None
 
+    def _check_same(self) -> None:
+        """Raise ModelFileError if the folder has been replaced by another bundle since this one was read."""
+        if self.state and _state_of(self.folder) != self.state and _load(self.folder).manifest != self.manifest:
+            raise ModelFileError(f"{self.folder}: was replaced by another bundle while it was read; run it again")
+
     def _own_arrays(self) -> dict[str, NDArray[Any]]:
         path = self.folder / "samples.npz"
         try:
@@ -234,20 +255,48 @@ class Bundle:
 def load_bundle(folder: Path | str) -> Bundle:
     """The bundle in `folder`, every file held against its sha256.
 
+    One that another process replaces meanwhile is read again: what is returned is the old one or the new one.
+
     Raises:
         ModelFileError: it is no bundle, a file is missing, or a file is not as it was written.
     """
     folder = Path(folder)
+    for attempts_left in reversed(range(ATTEMPTS)):
+        before = _state_of(folder)
+        try:
+            bundle = _load(folder)
+        except ModelFileError:
+            if not attempts_left or _state_of(folder) == before:
+                raise
+            continue
+        if _state_of(folder) == before:
+            return dataclasses.replace(bundle, state=before)
+    raise ModelFileError(f"{folder}: is replaced again and again; wait until that is over")
+
+
+def _state_of(folder: Path) -> tuple[int, ...]:
+    """What tells whether a folder and its manifest are those of before; () where there are none."""
+    try:
+        found = (folder.stat(), (folder / "manifest.json").stat())
+    except OSError:
+        return ()
+    return tuple(number for state in found for number in (state.st_dev, state.st_ino, state.st_ctime_ns))
+
+
+def _load(folder: Path) -> Bundle:
     path = folder / "manifest.json"
     if not path.is_file():
         raise ModelFileError(_no_bundle(folder))
     try:
-        manifest = json.loads(read_file(path, LARGEST_MANIFEST_BYTES))
+        _check_own(folder)
+        manifest = json.loads(
+            read_file(path, LARGEST_MANIFEST_BYTES), object_pairs_hook=_without_twins, parse_constant=_no_number
+        )
         if manifest["format"] != FORMAT:
             raise ModelFileError(f"{path}: bundle format {manifest['format']}; this dlkit reads {FORMAT}")
         _check_types(manifest)
         check_files(folder, manifest["sha256"])
-        labels = (folder / "labels.txt").read_text(encoding="utf-8").split("\n")[:-1]
+        labels = read_file(folder / "labels.txt", LARGEST_MANIFEST_BYTES).decode("utf-8").split("\n")[:-1]
         inputs = {name: preprocessing_from(end["preprocessing"]) for name, end in manifest["inputs"].items()}
         picture = preprocessing_from(manifest["picture"]) if manifest.get("picture") else None
         anomaly = manifest.get("anomaly")
@@ -270,6 +319,8 @@ def _check_types(manifest: dict[str, Any]) -> None:
     kinds: dict[str, Any] = {"name": str, "target": str, "scheme": str, "sha256": dict, "recipe": (dict, type(None))}
     if not all(isinstance(manifest[key], kind) for key, kind in kinds.items()):
         raise ValueError
+    if not all(_is_file_name(manifest[key]) for key in ("name", "target", "scheme")):
+        raise ValueError
     ends = manifest["outputs"].values()
     model = _model_of(manifest)
     vouched_for = {*VOUCHED_FOR, f"{model}/{SAVED_MODEL}" if model == MODELS["saved_model"] else model}
@@ -280,7 +331,12 @@ def _check_types(manifest: dict[str, Any]) -> None:
     if streaming := manifest.get("streaming"):
         names = [streaming["input"], *streaming["outputs"].values(), *(s["next"] for s in streaming["states"].values())]
         limits = [float(limit) for limit in streaming["tolerance"].values()]
-        if STEP not in manifest["sha256"] or not all(isinstance(name, str) for name in names) or not limits:
+        if (
+            len(manifest["inputs"]) != 1
+            or STEP not in manifest["sha256"]
+            or not all(isinstance(name, str) for name in names)
+            or not limits
+        ):
             raise ValueError
         if not isinstance(streaming["sequences"], list) or not all(0 <= limit < math.inf for limit in limits):
             raise ValueError
@@ -306,11 +362,39 @@ def _model_of(manifest: Mapping[str, Any]) -> str:
     return str(manifest.get("model", MODELS["tflite"]))
 
 
+def _is_file_name(text: str) -> bool:
+    """Whether it is the name of a file, and leads nowhere else: files are written that are called like a model."""
+    return text not in ("", "..") and Path(text).name == text and "\0" not in text
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Raises ValueError where a key is there twice: readers differ in which of them they take."""
+    if len(table := dict(pairs)) != len(pairs):
+        raise ValueError
+    return table
+
+
+def _no_number(text: str) -> NoReturn:
+    """JSON has no NaN and no infinity; Python would read them."""
+    raise ValueError(text)
+
+
+def _check_own(folder: Path) -> None:
+    """Raise ModelFileError for a link in a bundle: what it leads to is not the bundle's."""
+    for path in folder.rglob("*"):
+        if path.is_symlink():
+            raise ModelFileError(f"{path}: is a link, and a bundle holds its files itself; copy it with cp -rL")
+
+
 def check_files(folder: Path, sha256: dict[str, str]) -> None:
-    """Raise ModelFileError unless every named file is there and has its sha256."""
+    """Raise ModelFileError unless every named file is there and has its sha256, and a SavedModel has no others."""
+    served = folder / MODELS["saved_model"]
+    for path in served.rglob("*") if served.is_dir() else ():
+        if path.is_file() and (name := path.relative_to(folder).as_posix()) not in sha256:
+            raise ModelFileError(f"{folder}: {name} is in the SavedModel, but not in the manifest; export it again")
     for name, wanted in sha256.items():
-        path, (*folders, last) = folder / name, name.split("/")
-        if not all(part not in ("", "..") and Path(part).name == part for part in (*folders, last)):
+        path = folder / name
+        if not all(map(_is_file_name, name.split("/"))):
             raise ModelFileError(f"{folder}: the manifest names a file outside the bundle: {name!r}")
         if not path.is_file():
             raise ModelFileError(f"{folder}: {name} is missing; export the bundle again")

@@ -112,6 +112,7 @@ def images_made(
     if names and classes:
         raise DataError(f"--class is of noise that is drawn, but {names[0]} is given; leave one out")
     places = _places(bundle, classes) if not names else []
+    session = bundle.session(threads)
     count = (OF_EACH if places else IMAGES_MADE) if count is None else count
     if count * max(1, len(places)) > MOST_MADE:
         most, each = MOST_MADE // max(1, len(places)), f" of each of {len(places)} classes" if places else ""
@@ -126,7 +127,7 @@ def images_made(
         noise = {name: inputs.noise(count, seed or 0) for name, inputs in bundle.inputs.items()}
     if places:
         noise = {name: told_each(drawn, np.asarray(places), len(bundle.conditions)) for name, drawn in noise.items()}
-    [made] = bundle.session(threads).run_named(bundle.prepared(noise)).values()
+    made = next(iter(session.run_named(bundle.prepared(noise)).values()))
     check_numbers(made)
     return Made(made, tuple(bundle.conditions[place] for place in places))
 
@@ -147,7 +148,7 @@ def samples_again(bundle: Bundle, names: list[str], threads: int | None = None) 
     session, preprocessing = bundle.session(threads), bundle.preprocessing
     threshold = bundle.detector.threshold if bundle.detector else None
     for sample in read_samples(names, bundle.inputs):
-        [given] = bundle.prepared({name: raw[np.newaxis] for name, raw in sample.raw.items()}).values()
+        given = preprocessing.apply(next(iter(sample.raw.values()))[np.newaxis])
         made = session.run(given)
         check_numbers(made)
         error = mean_squared_error(given, made)

@@ -47,6 +47,8 @@ CHECK_STEPS, CHECK_FLOAT = 2.5, 1e-4
 # A GPU adds in another order, and in these every sum is rounded to 11 or to 8 bits.
 CHECK_SHORTER = {"float16": 1e-2, "bfloat16": 1e-1}
 LAYERS_SHOWN = 5
+Page = Callable[[Bundle, Path], None]
+"""(the new bundle where it is being written, the folder that it will be) → writes what the manifest does not list."""
 Finish = Callable[[Path, dict[str, Any]], tuple[Mapping[str, bytes], tuple[str, ...]]]
 """(the model in the new bundle, its manifest so far) → further files by path in the bundle, and notes on them."""
 
@@ -54,6 +56,10 @@ Finish = Callable[[Path, dict[str, Any]], tuple[Mapping[str, bytes], tuple[str, 
 def nothing_more(model: Path, manifest: dict[str, Any]) -> tuple[Mapping[str, bytes], tuple[str, ...]]:
     """For a device that needs nothing beside the model."""
     return {}, ()
+
+
+def no_page(bundle: Bundle, folder: Path) -> None:
+    """For bundles that no one looks at."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,8 +95,10 @@ def write_bundle(
     replace: bool,
     step: tuple[Path, dict[str, Any]] | None = None,
     besides: Mapping[str, bytes] = MappingProxyType({}),
+    known: Mapping[str, NDArray[Any]] = MappingProxyType({}),
     device: Target | None = None,
     finish: Finish = nothing_more,
+    page: Page = no_page,
 ) -> tuple[Bundle, Report]:
     """Write the bundle `folder` and read it back; its report has the notes of what was made beside the model.
 
@@ -100,8 +108,10 @@ def write_bundle(
         weights_sha256: of the float model's weights; unlike the date in its file, they say what was exported.
         step: the proven file of one step of a recurrent network, and its names; or None.
         besides: further files that the bundle is to hold, by their names.
+        known: further arrays about the samples, by their names in samples.npz.
         device: the target, whose facts the manifest keeps.
         finish: makes what the device needs beside the model.
+        page: writes what is no part of the bundle but lies beside it, once all else is there.
 
     Raises:
         OutputError: `folder` exists and `replace` is false, or cannot be written.
@@ -117,7 +127,7 @@ def write_bundle(
         if step is not None:
             streaming, streamed = _with_step(new, step, trained, samples)
             arrays |= streamed
-        write_npz(new / "samples.npz", arrays, compress=True)
+        write_npz(new / "samples.npz", {**arrays, **known}, compress=True)
         manifest = {
             "format": FORMAT,
             "model": kept.name,
@@ -144,7 +154,9 @@ def write_bundle(
         _write_files(new, {**besides, **files})
         sums = {path.relative_to(new).as_posix(): sha256_of(path) for path in files_in(new)}
         _write_json(new / "manifest.json", manifest | {"sha256": sums})
-    return load_bundle(folder), report
+        bundle = load_bundle(new)
+        page(bundle, folder)
+    return dataclasses.replace(bundle, folder=folder), report
 
 
 def _with_step(

@@ -25,8 +25,8 @@ from dlkit.room import is_want_of_room
 
 # Order of `dlkit --help`: the order in which a new user meets them.
 COMMANDS = (
-    "run", "build", "train", "export", "compare", "sensitivity", "predict", "evaluate", "bench", "inspect", "check",
-    "serve", "list", "doctor", "help", "completion",
+    "run", "build", "train", "export", "compare", "sensitivity", "predict", "evaluate", "bench", "inspect", "report",
+    "check", "serve", "list", "doctor", "help", "completion",
 )  # fmt: skip
 
 LIGHT = ("list", "doctor", "help", "completion")

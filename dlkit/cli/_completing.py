@@ -86,7 +86,7 @@ def _any_file(incomplete: str) -> list[CompletionItem]:
 
 
 def _recipe_files() -> list[str]:
-    return [str(path) for path in sorted(Path("recipes").glob("*.toml"))]
+    return [str(path) for path in sorted(Path("recipes").glob("**/*.toml"), key=lambda path: (len(path.parts), path))]
 
 
 def _beginning(incomplete: str, names: list[str]) -> list[str]:

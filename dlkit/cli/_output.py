@@ -71,7 +71,7 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Seque
     table = [[shown(printable(str(cell))) for cell in row] for row in [head, *rows]]
     widths = [max(width_of(row[i]) for row in table) for i in range(len(head))]
     if (limit := columns()) is not None and sum(widths) + _GAP * (len(head) - 1) > limit:
-        fitting = _narrowed(widths, [i for i in range(len(head)) if i not in right], limit)
+        fitting = _narrowed(widths, [_least(table, i, widths[i], right) for i in range(len(head))], limit)
         if fitting is None:
             _print_blocks(table, limit)
             return
@@ -83,19 +83,27 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Seque
 
 _GAP = 2
 """Spaces between columns."""
-_NARROWEST = 10
-"""Of a column whose cells are wrapped."""
+_NARROWEST, _WHOLE = 10, 22
+"""Of a column whose cells are wrapped; and of a word that is not."""
 
 
-def _narrowed(widths: Sequence[int], flexible: Sequence[int], limit: int) -> list[int] | None:
-    """Widths that fit into `limit` columns, taken from the widest of the flexible ones; None if there are none."""
+def _least(table: Sequence[Sequence[str]], column: int, width: int, right: Sequence[int]) -> int:
+    """How narrow a column can be: numbers stay whole, and so does a word that is not very long."""
+    if column in right:
+        return width
+    longest = max((width_of(word) for row in table for word in row[column].split()), default=0)
+    return min(width, max(_NARROWEST, min(longest, _WHOLE)))
+
+
+def _narrowed(widths: Sequence[int], least: Sequence[int], limit: int) -> list[int] | None:
+    """Widths that fit into `limit` columns, taken from the widest that can be narrower; None if there are none."""
     fitting = list(widths)
     beyond = sum(widths) + _GAP * (len(widths) - 1) - limit
     for _ in range(beyond):
-        widest = max(flexible, key=lambda i: fitting[i], default=None)
-        if widest is None or fitting[widest] <= _NARROWEST:
+        flexible = [i for i in range(len(fitting)) if fitting[i] > least[i]]
+        if not flexible:
             return None
-        fitting[widest] -= 1
+        fitting[max(flexible, key=lambda i: fitting[i])] -= 1
     return fitting
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dlkit.cli._models import jobs_option, ray_option
-from dlkit.cli._output import print_table
+from dlkit.cli._output import print_table, print_text
 from dlkit.cli._quantity import SIZE, TIME
 from dlkit.errors import printable
 from dlkit.quantities import size
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 LIMITS = ("max_drop", "max_size", "max_gzip_size", "max_latency", "max_arena")
 PREFERENCES = ("size", "gzip", "latency", "quality")
-WIDTH = 100
 SEARCH_OPTIONS = (
     click.option(
         "--max-drop",
@@ -69,7 +68,7 @@ def search_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def goals_of(searched: Mapping[str, Any], *, streaming: bool, decoder: bool) -> Goals | None:
+def goals_of(searched: Mapping[str, Any], *, streaming: bool, unroll: bool, decoder: bool) -> Goals | None:
     """What is searched for; None where nothing says so. Raises UsageError for options that do not go together."""
     from dlkit.pipeline.goals import Goals
 
@@ -80,6 +79,10 @@ def goals_of(searched: Mapping[str, Any], *, streaming: bool, decoder: bool) -> 
             if searched[option]:
                 raise click.UsageError(f"--{option} is of a search; give it a limit or --prefer")
         return None
+    if unroll:
+        raise click.UsageError(
+            f"--unroll does not go with {given[0]}; a search does what the recipe's export.unroll says"
+        )
     for option, wanted in (("--streaming", streaming), ("--decoder", decoder)):
         if wanted:
             raise click.UsageError(
@@ -111,7 +114,8 @@ def print_trail(trail: Trail) -> None:
         rows.append((each.name, *_numbers(each, times, arenas), verdict(trail.goals, each, trail.chosen)))
     print_table(head, rows, right=range(1, len(head) - 1))
     for note in trail.notes:
-        click.echo("\n" + click.wrap_text(printable(note), WIDTH))
+        click.echo()
+        print_text(printable(note), paragraph=True)
 
 
 def _numbers(tried: Tried, times: bool, arenas: bool) -> list[str]:

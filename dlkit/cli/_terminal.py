@@ -11,7 +11,6 @@ import os
 import shutil
 import sys
 import textwrap
-import unicodedata
 
 INSTEAD = {
     "→": "->", "←": "<-", "…": "...", "×": "x", "–": "-", "—": "-", "−": "-", "µ": "u", "±": "+-", "≥": ">=",
@@ -85,6 +84,10 @@ def columns() -> int | None:
 
 def width_of(text: str) -> int:
     """Columns of a terminal that `text` takes."""
+    if text.isascii():
+        return len(text)
+    import unicodedata  # its tables are not worth the time of most commands
+
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text if not unicodedata.combining(c))
 
 

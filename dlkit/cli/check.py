@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dlkit.cli._completing import targets
-from dlkit.cli._output import json_option, print_json, print_table, progress_for, quiet_option
+from dlkit.cli._output import json_option, print_json, print_table, print_text, progress_for, quiet_option
 from dlkit.errors import printable
 
 if TYPE_CHECKING:
@@ -66,10 +66,11 @@ def command(file: str, names: tuple[str, ...], layers: bool, as_json: bool, quie
 def _print(file: str, verdict: Verdict, layers: bool) -> None:
     from dlkit.bundle.devices import verdict_lines
 
-    click.echo(f"{printable(file)} on {verdict.target}: {'runs' if verdict.fits else 'DOES NOT RUN'}")
-    click.echo(f"examined     {printable(verdict.how)}")
+    good = "should run (static check: nothing was run)" if verdict.is_static else "runs"
+    print_text(f"{printable(file)} on {verdict.target}: {good if verdict.fits else 'DOES NOT RUN'}")
+    print_text(f"examined     {printable(verdict.how)}")
     for line in verdict_lines(verdict):
-        click.echo(printable(line))
+        print_text(printable(line))
     rows = [(p.operation, p.count, p.place or "nowhere", p.reason) for p in verdict.placements]
     if rows:
         click.echo()
@@ -81,4 +82,4 @@ def _print(file: str, verdict: Verdict, layers: bool) -> None:
             head, [[str(row.get(key, "")) for key in head] for row in verdict.layers], right=range(1, len(head))
         )
     for block in verdict.obstacles:
-        click.echo(f"blocked: {printable(block)}")
+        print_text(f"blocked      {printable(block)}")

@@ -25,11 +25,11 @@ from dlkit.cli._output import (
     print_json,
     print_next,
     print_table,
+    print_text,
     progress_for,
     quiet_option,
     set_option,
 )
-from dlkit.cli._searching import WIDTH
 from dlkit.errors import printable
 from dlkit.extras import check_installed
 from dlkit.quantities import size
@@ -132,10 +132,13 @@ def _print(found: Compared, quiet: bool) -> None:
     print_table(head, [_row(each, arenas) for each in found.variants], right=range(1, len(head) - 2))
     for each in found.variants:
         if each.measured is None:
-            click.echo(f"\nno {each.scheme}: {printable(each.why_not)}")
+            click.echo()
+            print_text(f"no {each.scheme}: {printable(each.why_not)}")
     for note in found.notes:
-        click.echo("\n" + click.wrap_text(printable(note), WIDTH))
-    click.echo("\n" + click.wrap_text(printable(found.recommendation), WIDTH))
+        click.echo()
+        print_text(printable(note), paragraph=True)
+    click.echo()
+    print_text(printable(found.recommendation), paragraph=True)
     if found.picture is not None:
         click.echo(f"\nwrote {found.picture}")
     best = next((each.scheme for each in found.variants if each.smallest), None)

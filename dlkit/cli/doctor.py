@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 import sys
@@ -12,7 +11,7 @@ from typing import Any
 import click
 
 from dlkit import __version__
-from dlkit.cli._output import json_option, print_json, print_table
+from dlkit.cli._output import json_option, print_json, print_table, print_text
 from dlkit.device_tools import DEVICE_TOOLS
 from dlkit.quantities import size
 
@@ -24,6 +23,9 @@ def command(as_json: bool) -> None:
 
     Each package with the version that is wanted, and how to install what is missing; processor, memory and GPU; the
     tools that stand for devices which are not here.
+
+    What is needed comes first, then this machine, then what is optional: what each is for, and the line that installs
+    it. Nothing is installed. --json has the packages of every extra.
 
     \b
     Example:
@@ -37,26 +39,63 @@ def command(as_json: bool) -> None:
             "tools": tools,
         })  # fmt: skip
         return
-    click.echo(f"dlkit {__version__}, Python {platform.python_version()} at {sys.executable}\n")
-    rows = [(p["name"], p["installed"] or "missing", p["wanted"], p["for"]) for p in packages]
-    print_table(("package", "installed", "wanted", "for"), rows)
+    print_text(f"dlkit {__version__}, Python {platform.python_version()} at {sys.executable}\n")
+    needed = [p for p in packages if p["for"] == MAIN]
+    _print_needed(needed)
+    print_table(("this machine", ""), [(d["kind"], d["found"]) for d in devices])
     click.echo()
-    print_table(("device", "found"), [(d["kind"], d["found"]) for d in devices])
+    rows = [
+        *((t["name"], t["found"] or "missing", t["for"], "" if t["found"] else t["install"]) for t in tools),
+        *_rows_of_extras(packages),
+    ]
+    print_table(("optional", "found", "for", "where it is missing"), rows)
+    absent = sum(row[1] == "missing" for row in rows)
+    if missing := [p["name"] for p in needed if not p["installed"]]:
+        print_text(f"\nmissing for the main job: pip install {' '.join(missing)}")
+    elif needed:
+        left = f"; {absent} optional things are missing, each with its line above" if absent else ""
+        print_text(f"\ntraining, export and prediction have all they need{left}")
+
+
+MAIN = "the main job"
+EXTRAS = {
+    "onnx": "servers: writes and runs ONNX files",
+    "ray": "trains, searches and compares on several machines",
+    "serving": "servers: asks TensorFlow Serving",
+    "tensorboard": "train --tensorboard: event files",
+    "tfds": "data sets of TensorFlow Datasets",
+}
+"""Extra → what it is for. Others are told by the tools that they bring; `test` and `dev` are for work on dlkit."""
+
+
+def _print_needed(needed: list[dict[str, str]]) -> None:
+    if not needed:
+        click.echo("what it needs is not known: this copy was never installed\n")
+        return
+    rows = [(p["name"], p["installed"] or "missing", p["wanted"]) for p in needed]
+    print_table(("needed", "installed", "wanted"), rows)
     click.echo()
-    print_table(
-        ("tool", "found", "for", "where it is missing"),
-        [(t["name"], t["found"] or "missing", t["for"], "" if t["found"] else t["install"]) for t in tools],
-    )
-    missing = [p["name"] for p in packages if not p["installed"] and p["for"] == "the main job"]
-    if missing:
-        click.echo(f"\nmissing for the main job: pip install {' '.join(missing)}")
+
+
+def _rows_of_extras(packages: list[dict[str, str]]) -> list[tuple[str, str, str, str]]:
+    """Those in EXTRAS that dlkit's metadata knows: found where all of their packages are."""
+    rows = []
+    for extra, purpose in EXTRAS.items():
+        of_it = [p for p in packages if p["for"] == f"extra {extra}"]
+        if of_it:
+            there = all(p["installed"] for p in of_it)
+            found = of_it[0]["installed"] if there else "missing"
+            rows.append((extra, found, purpose, "" if there else f"pip install 'dlkit[{extra}]'"))
+    return rows
 
 
 def _packages() -> list[dict[str, str]]:
     """What dlkit's own metadata asks for, and what is installed."""
+    from importlib.metadata import PackageNotFoundError, requires
+
     try:
-        requirements = importlib.metadata.requires("dlkit") or []
-    except importlib.metadata.PackageNotFoundError:
+        requirements = requires("dlkit") or []
+    except PackageNotFoundError:
         requirements = []
     rows = []
     for requirement in requirements:
@@ -64,7 +103,7 @@ def _packages() -> list[dict[str, str]]:
         name = wanted.strip()
         for character in "<>=!~ [(":
             name = name.partition(character)[0]
-        purpose = "the main job"
+        purpose = MAIN
         if "extra ==" in marker:
             purpose = "extra " + marker.partition("extra ==")[2].strip().strip("'\"")
         rows.append({"name": name, "installed": _version(name), "wanted": wanted.strip()[len(name) :], "for": purpose})
@@ -72,9 +111,11 @@ def _packages() -> list[dict[str, str]]:
 
 
 def _version(distribution: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
+        return version(distribution)
+    except PackageNotFoundError:
         return ""
 
 

@@ -10,7 +10,6 @@ import click
 from dlkit.cli._completing import bundles
 from dlkit.cli._output import generated_text, json_option, print_json, progress_for, quiet_option
 from dlkit.errors import printable
-from dlkit.report import FORECASTS
 
 
 @click.command(epilog="More: dlkit help reports · proof")
@@ -52,6 +51,8 @@ def command(bundle: str, data: str | None, as_json: bool, quiet: bool) -> None:
         click.echo(f"threshold  {result.besides['threshold']:.5f}")
         click.echo(f"beyond it  {alarms:.4f} of the normal samples, {found:.4f} of the others")
     elif result.metric == "skill":
+        from dlkit.report import FORECASTS
+
         for key, value in result.besides.items():
             name, read = FORECASTS[key]
             click.echo(f"{name:<10} {value:.4f} ({read})")

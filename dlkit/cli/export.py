@@ -19,7 +19,7 @@ from dlkit.cli._models import (
     preprocessing_of,
     preprocessing_option,
 )
-from dlkit.cli._output import force_option, out_option, print_next, progress_for, quiet_option, set_option
+from dlkit.cli._output import force_option, out_option, print_next, print_text, progress_for, quiet_option, set_option
 from dlkit.cli._searching import goals_of, print_trail, search_options
 from dlkit.cli._stopping import Stopped
 from dlkit.extras import check_installed
@@ -66,6 +66,12 @@ if TYPE_CHECKING:
     help="For a recurrent network: beside the file for whole sequences also one that takes a step at a time.",
 )
 @click.option(
+    "--unroll",
+    is_flag=True,
+    help="Write out the steps of an LSTM in place of one operation for all: in int8 many times as fast on a "
+    "processor, and a larger file.  [default: the recipe's]",
+)
+@click.option(
     "--decoder",
     is_flag=True,
     help="Of a variational auto-encoder the decoder alone, which makes images of noise: a bundle of NAME-decoder.",
@@ -86,6 +92,7 @@ def command(
     modes: tuple[str, ...],
     custom: tuple[str, ...],
     streaming: bool,
+    unroll: bool,
     decoder: bool,
     out: str,
     force: bool,
@@ -121,7 +128,7 @@ def command(
     chosen = known_schemes(quantize, names)
     check_arguments(model, target, data, decoder, overrides)
     preprocessing = preprocessing_of(model, modes, custom)
-    progress, goals = progress_for(quiet), goals_of(searched, streaming=streaming, decoder=decoder)
+    progress, goals = progress_for(quiet), goals_of(searched, streaming=streaming, unroll=unroll, decoder=decoder)
     if searched["ray"]:
         check_installed("ray")
     if goals:
@@ -139,6 +146,7 @@ def command(
             calibration=calibration,
             keep_float=keep_float,
             streaming=streaming,
+            unroll=unroll,
             decoder=decoder,
             out=Path(out),
             force=force,
@@ -182,13 +190,20 @@ def _print_results(results: Sequence[tuple[Bundle, Report] | DlkitError], quiet:
         raise failed[-1]
 
 
+def is_slow_lstm(report: Report, runtime: str) -> bool:
+    """Whether a file has an LSTM that --unroll makes many times as fast: LiteRT has no fast kernel of its int8 form."""
+    return runtime == "litert" and report.scheme.startswith("int8") and "UNIDIRECTIONAL_SEQUENCE_LSTM" in report.ops
+
+
 def print_bundle(bundle: Bundle, report: Report, quiet: bool) -> None:
     """The report, where the bundle is, and what to do with it."""
     from dlkit.bundle.writing import report_text
 
-    click.echo(report_text(bundle.manifest["name"], report))
+    print_text(report_text(bundle.manifest["name"], report))
     if not bundle.manifest["trained"]:
-        click.echo("note: the weights are random; this proves the conversion, not what the network knows\n")
+        print_text("note: the weights are random; this proves the conversion, not what the network knows\n")
+    if is_slow_lstm(report, bundle.manifest["device"]["runtime"]):
+        print_text("note: int8 of an LSTM in one operation is small, and slow on a processor; see --unroll\n")
     click.echo(f"wrote {bundle.folder}")
     folder = shlex.quote(str(bundle.folder))
     kind = "SOUND.wav" if any(inputs.sound for inputs in bundle.inputs.values()) else "IMAGE"
@@ -196,4 +211,15 @@ def print_bundle(bundle: Bundle, report: Report, quiet: bool) -> None:
     commands = [f"dlkit predict {folder}{given}", f"dlkit predict {folder} --check"]
     if report.test is not None:
         commands.append(f"dlkit evaluate {folder}")
-    print_next([*commands, f"dlkit bench {folder}"], quiet)
+    commands += [f"dlkit bench {folder}", f"dlkit report {folder} --open"]
+    print_next([*commands, *_with_files_of_the_device(bundle)], quiet)
+
+
+def _with_files_of_the_device(bundle: Bundle) -> list[str]:
+    """What can be tried here of what was made beside the file: a page, C source."""
+    folder, there = shlex.quote(str(bundle.folder)), bundle.manifest["sha256"]
+    commands = [f"dlkit serve {folder} --open"] if "web/index.html" in there else []
+    for file, target in (("c/Makefile", "check"), ("c/qemu/Makefile", "qemu")):
+        if file in there:
+            commands.append(f"make -C {folder}/c {target}")
+    return commands

@@ -8,7 +8,7 @@ from dlkit.cli._completing import topics_and_commands
 from dlkit.cli._output import print_table
 from dlkit.cli._terminal import columns, in_colour
 from dlkit.errors import DlkitError, suggestion
-from dlkit.help import PAGES, Page
+from dlkit.help import PAGES, Page, cells_of
 
 WIDEST = 120
 """Columns of a terminal that a page takes at most; longer lines are hard to read."""
@@ -71,12 +71,17 @@ def _show(page: Page) -> None:
     console = Console(
         width=min(width, WIDEST), no_color=in_colour() is False, theme=Theme({"markdown.code": "bold cyan"})
     )
-    for part, is_code in page.parts():
-        if is_code:  # lines are left whole, so that they can be copied
+    for kind, part in page.parts():
+        if kind == "prose":
+            console.print(Markdown(part, hyperlinks=False))
+        elif kind == "code":  # lines are left whole, so that they can be copied
             indented = "".join(f"  {line}" for line in part.splitlines(keepends=True))
             console.print(Text(f"\n{indented}", style="cyan"), soft_wrap=True)
         else:
-            console.print(Markdown(part, hyperlinks=False))
+            head, *rows = cells_of(part)
+            click.echo()
+            print_table(head, rows)
+            click.echo()
 
 
 def _no_topic(word: str) -> str:

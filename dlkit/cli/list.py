@@ -104,14 +104,16 @@ def _short(paper: str) -> str:
 
 
 def _recipes(pattern: str | None) -> tuple[list[dict[str, Any]], list[str]]:
-    """A row for each recipe in ./recipes, and why those that fit the pattern and have none cannot be read."""
-    from dlkit.recipe import find_recipes, read_recipe
+    """A row for each recipe in ./recipes and below, and why those that fit the pattern and have none cannot be read."""
+    from dlkit.recipe import find_recipes, read_recipe, read_unopened
 
     folder = Path("recipes")
     rows, broken = [], []
-    for name in find_recipes(folder):
+    for name in find_recipes(folder, below=True):
         try:
-            recipe = read_recipe(folder / name)
+            recipe = read_unopened(folder / name)
+            if "path" not in recipe.data.options:  # the user's own data need not be there yet, and are not looked for
+                recipe = read_recipe(folder / name)
         except DlkitError as error:
             if _fits(pattern, _names({"recipe": str(folder / name)})):
                 broken.append(str(error) if str(folder / name) in str(error) else f"{folder / name}: {error}")

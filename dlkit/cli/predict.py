@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dlkit.cli._completing import bundles
-from dlkit.cli._output import force_option, json_option, print_json
+from dlkit.cli._output import force_option, json_option, print_json, print_text, progress_for
 from dlkit.errors import VerificationRefused, printable
 
 if TYPE_CHECKING:
@@ -29,6 +29,11 @@ INSTEAD = "--output FILE"
     "--stream", is_flag=True, help="Run sequences step by step, an answer after each (exported with --streaming)."
 )
 @click.option("--check", is_flag=True, help="Prove the bundle on this device with its own samples.")
+@click.option(
+    "--emulate",
+    type=click.Choice(("cortex-a53", "cortex-a76")),
+    help="With --check: on an emulated Raspberry Pi 3 or 5, by the bundle's own predict.py.",
+)
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, readable=False),
@@ -60,6 +65,7 @@ def command(
     threads: int | None,
     stream: bool,
     check: bool,
+    emulate: str | None,
     output: str | None,
     count: int | None,
     seed: int | None,
@@ -84,6 +90,7 @@ def command(
     \b
     Example:
       dlkit predict exported/digits-tiny/cpu-int8 digit.png --top 3
+      dlkit predict exported/digits-tiny/cpu-int8 --check --emulate cortex-a53
       dlkit predict exported/digits-gan/cpu-int8 --count 64 --seed 0 --output grid.png
       dlkit predict exported/digits-conditional-gan/cpu-int8 --class 7 --output sevens.png
     """
@@ -94,7 +101,12 @@ def command(
     named = Path(bundle)
     if not inputs and not check and not asked and not (named / "manifest.json").is_file():
         raise click.UsageError(_name_inputs(bundle))
+    if emulate and (not check or inputs or asked or as_json):
+        raise click.UsageError(f"--emulate goes with --check alone: dlkit predict {bundle} --check --emulate {emulate}")
     loaded = load_bundle(named)
+    if emulate:
+        _check_emulated(loaded, emulate)
+        return
     _check_options(loaded, list(inputs), asked, stream, check)
     if check:
         _check(loaded, threads, as_json, alone=not inputs and not asked)
@@ -146,6 +158,14 @@ def _check(loaded: Bundle, threads: int | None, as_json: bool, *, alone: bool) -
         )
     else:
         click.echo(f"check passed{f' by {by}' if by else ''}: {result}", err=as_json)
+
+
+def _check_emulated(loaded: Bundle, core: str) -> None:
+    from dlkit.devices.emulated_boards import BOARDS, check_emulated
+
+    with progress_for(False).step(f"Checking it on an emulated {core} ({BOARDS[core]})"):
+        said = check_emulated(loaded, core)
+    print_text(f"{said} (emulated {core}, as in a {BOARDS[core]})")
 
 
 def _make(

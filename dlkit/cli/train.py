@@ -27,7 +27,6 @@ from dlkit.cli._output import (
 from dlkit.cli._stopping import Stopped
 from dlkit.errors import DlkitError, printable
 from dlkit.quantities import size
-from dlkit.report import FORECASTS
 
 if TYPE_CHECKING:
     from dlkit.pipeline import TrainingResult
@@ -160,8 +159,8 @@ def told_to_resume(command: str, recipe: str, out: str, overrides: Sequence[str]
 
 def print_training(result: TrainingResult) -> None:
     """What a training run came to."""
-    last = result.history[-1]
-    click.echo(f"trained {result.trained.name}: {len(result.history)} epochs, loss {last['loss']:.4f}")
+    course = f": {len(result.history)} epochs, loss {result.history[-1]['loss']:.4f}" if result.history else ""
+    click.echo(f"trained {result.trained.name}{course}")
     for path in result.damaged:
         click.echo(f"note: the checkpoint {path.name} was damaged and passed over")
     validation, test = result.validation, result.test
@@ -174,6 +173,8 @@ def print_training(result: TrainingResult) -> None:
     if validation.given is not None and test.given is not None:
         click.echo(f"{'':<9} {validation.given:.{places}f} validation, {test.given:.{places}f} test (the noisy input)")
     if test.metric == "skill":
+        from dlkit.report import FORECASTS
+
         for key, (name, read) in FORECASTS.items():
             if key in validation.besides and key in test.besides:
                 click.echo(f"{name:<9} {validation.besides[key]:.4f} validation, {test.besides[key]:.4f} test ({read})")

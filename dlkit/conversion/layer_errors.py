@@ -125,18 +125,19 @@ def ranked(made: Sequence[Operation], noise: Mapping[str, float], in_steps: Coll
         if operation.layers and not (operation.name == "SOFTMAX" and read.isdisjoint(operation.writes)):
             of_layer.setdefault(operation.layers[0], []).append(operation)
     made_by = {tensor: operation for operation in made for tensor in operation.writes if tensor in in_steps}
-    found = [_layer_error(layer, own, made_by, noise) for layer, own in of_layer.items()]
+    found = [_layer_error(layer, own, made_by, noise, place) for place, (layer, own) in enumerate(of_layer.items())]
     layers = sorted((error for error in found if error), key=lambda error: (-error.added, error.layer))
     return LayerErrors(tuple(layers), len(found) - len(layers))
 
 
 def _layer_error(
-    layer: str, own: Sequence[Operation], made_by: Mapping[str, Operation], noise: Mapping[str, float]
+    layer: str, own: Sequence[Operation], made_by: Mapping[str, Operation], noise: Mapping[str, float], place: int
 ) -> LayerError | None:
     """Of the layer that became the operations `own`; None if its output was not measured.
 
     Args:
         made_by: tensor that is in steps → the operation that writes it.
+        place: of the layer in the network.
     """
     inside = {tensor for operation in own for tensor in operation.writes}
     results = [tensor for operation in own for tensor in operation.writes if tensor in noise]
@@ -153,6 +154,7 @@ def _layer_error(
         before_db=_db(before),
         added=max(0.0, after - before),
         feeders=_feeders(layer, own, made_by),
+        place=place,
     )
 
 

@@ -54,6 +54,22 @@ def layer_names(model: Path) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_names_in(config.get("config", {}))))
 
 
+def layer_classes(model: Path) -> frozenset[str]:
+    """Names of the classes of the layers in a .keras or .h5 file, of those inside others too; none of other kinds."""
+    if kind_of(model) not in ("keras", "h5"):
+        return frozenset()
+    left: list[Any] = [config_of(model)[0].get("config", {})]
+    found = set()
+    while left:
+        table = left.pop()
+        if isinstance(table, Mapping):
+            found.add(str(table.get("class_name", "")))
+            left += table.values()
+        elif isinstance(table, list):
+            left += table
+    return frozenset(found - {""})
+
+
 def _names_in(config: Mapping[str, Any]) -> Iterator[str]:
     for layer in config.get("layers", []):
         inner = layer.get("config", {})

@@ -155,7 +155,7 @@ class LabelledFiles:
             count = sum(len(found.paths) for found in self.parts.values())
             raise DataError(
                 f"{root}: {len(broken)} of {count} {many} cannot be read: {shown}; mend them or take them away, or "
-                "leave them out with data.options.broken = 'skip'"
+                "leave them out: --set data.options.broken=skip"
             )
         for part, found in sound.items():
             if not found.paths:
@@ -178,7 +178,10 @@ def root_of(options: Filed) -> Path:
     """The folder. Raises DataError if it is none."""
     root = Path(options.path)
     if not root.is_dir():
-        raise DataError(f"data.options.path = {options.path!r}: there is no such folder (looked for {root.absolute()})")
+        raise DataError(
+            f"data.options.path = {options.path!r}: there is no such folder (looked for {root.absolute()}); "
+            "name yours: --set data.options.path=FOLDER"
+        )
     return root
 
 

@@ -111,7 +111,8 @@ def _read_tsv(text: str, path: Path) -> Series:
 
 def _numbers(cells: list[str], where: str) -> NDArray[Any]:
     try:
-        numbers = np.asarray(cells, np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):  # becomes infinite, which is told
+            numbers = np.asarray(cells, np.float32)
     except ValueError:
         missing = "?" in [cell.strip() for cell in cells]
         found = "a value is missing (?)" if missing else f"{','.join(cells)[:40]!r} is not numbers"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import csv
 import dataclasses
 import io
@@ -10,6 +11,9 @@ from pathlib import Path
 
 from dlkit.errors import DataError, suggestion
 from dlkit.runtime.inputs import content_of
+
+LARGEST_NUMBER = 3.4028234663852886e38
+"""Of 32 bits."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,10 +53,10 @@ class Table:
                 f"{self.where}, line {line}: {cell.strip()[:40]!r} in column {column!r} is no number; if none of it is "
                 f"meant to be, {advice.format(column)}"
             )
-        if not math.isfinite(value):
-            raise DataError(
-                f"{self.where}, line {line}: {cell.strip()!r} in column {column!r}; take the line out or mend it"
-            )
+        if not abs(value) <= LARGEST_NUMBER:
+            what = f"{cell.strip()[:40]!r} in column {column!r}"
+            beyond = " is beyond the numbers of 32 bits" if math.isfinite(value) else ""
+            raise DataError(f"{self.where}, line {line}: {what}{beyond}; take the line out or mend it")
         return value
 
 
@@ -70,7 +74,10 @@ def read_table(path: str, separator: str, where: str) -> Table:
         text = content_of(Path(path)).decode("utf-8-sig")  # spreadsheets put a mark before the first name
     except UnicodeDecodeError:
         raise DataError(f"{where}: is not text in UTF-8; save it as such") from None
-    rows = csv.reader(io.StringIO(text), delimiter=separator, strict=True)
+    try:
+        rows = csv.reader(io.StringIO(text), delimiter=separator, strict=True)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{where}: data.options.separator = {separator!r} cannot be one: {error}") from None
     lines: list[tuple[int, list[str]]] = []
     try:
         names = [name.strip() for name in next(rows, [])]
@@ -90,5 +97,5 @@ def read_table(path: str, separator: str, where: str) -> Table:
 def _check_names(names: list[str], where: str) -> None:
     if not any(names):
         raise DataError(f"{where}: is empty; its first line names the columns")
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise DataError(f"{where}: two columns are called {twice[0]!r}; its first line has to name the columns")
+    if twice := sorted(name for name, count in collections.Counter(names).items() if count > 1):
+        raise DataError(f"{where}: two columns are called {twice[0][:40]!r}; its first line has to name the columns")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dlkit.datasets import Dataset, Wanted, source
 from dlkit.datasets._fractions import Divided
@@ -56,16 +56,12 @@ def _mapped(path: Path, where: str) -> Rows:
     """The array of a file, which is not read. Raises DataError if it is none."""
     import numpy as np
 
+    from dlkit.runtime.arrays import mapped_npy
     from dlkit.runtime.rows import StoredRows
 
-    if not path.is_file():
-        raise DataError(f"{where}: there is no such file")
-    try:
-        stored: Any = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:  # numpy raises what its parser raises; each is about the file
-        raise DataError(f"{where}: is not a whole .npy array of numbers ({error}); save one with numpy.save") from None
-    if not isinstance(stored, np.ndarray) or not stored.ndim:
-        raise DataError(f"{where}: is not one array of samples (N, …); save one with numpy.save")
+    stored = mapped_npy(path, where)
+    if not stored.ndim:
+        raise DataError(f"{where}: is not an array of samples (N, …); save one with numpy.save")
     if stored.dtype == np.uint8 and stored.ndim == 3:
         stored = stored[..., np.newaxis]
     return StoredRows(stored)

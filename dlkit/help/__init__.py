@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from typing import Literal
 
 from dlkit.shelf import Shelf, files_of
 
+Kind = Literal["prose", "code", "table"]
 _COMMENT = re.compile(r"^<!--.*?-->\n", re.M | re.S)
 _PICTURE = re.compile(r"^!\[.*?\]\(.*?\)\n", re.M)
 _LINK = re.compile(r"(?<!!)\[([^][]*)\]\(([^()\s]*)\)")
+_TABLE = re.compile(r"((?:^\|.*\n)+)", re.M)
 _FENCE = re.compile(r"^```\w*\n(.*?)^```\n", re.M | re.S)
 
 
@@ -44,9 +47,16 @@ class Page:
         """What is read on a terminal: no comments, no pictures, and for each link what to type or where it leads."""
         return "".join(part if is_code else _readable(part) for part, is_code in self._parts(keep_fences=True))
 
-    def parts(self) -> list[tuple[str, bool]]:
-        """The text in pieces, each with whether it is code, of which the fences are left out."""
-        return [(part if is_code else _readable(part), is_code) for part, is_code in self._parts(keep_fences=False)]
+    def parts(self) -> list[tuple[Kind, str]]:
+        """The text in pieces: code without its fences, tables, and the Markdown between them."""
+        found: list[tuple[Kind, str]] = []
+        for part, is_code in self._parts(keep_fences=False):
+            if is_code:
+                found.append(("code", part))
+                continue
+            pieces = _TABLE.split(_readable(part))  # every second one is a table
+            found += [("table" if i % 2 else "prose", piece) for i, piece in enumerate(pieces) if piece.strip()]
+        return found
 
     def _parts(self, keep_fences: bool) -> list[tuple[str, bool]]:
         pieces, at = [], 0
@@ -54,6 +64,16 @@ class Page:
             pieces += [(self.source[at : fence.start()], False), (fence[0] if keep_fences else fence[1], True)]
             at = fence.end()
         return [piece for piece in [*pieces, (self.source[at:], False)] if piece[0].strip()]
+
+
+def cells_of(table: str) -> list[list[str]]:
+    """Rows of a table of Markdown, its head first, as they are read: without marks."""
+    rows = [re.split(r"(?<!\\)\|", line.strip().strip("|")) for line in table.splitlines()]
+    return [[_plain(cell) for cell in row] for number, row in enumerate(rows) if number != 1]
+
+
+def _plain(cell: str) -> str:
+    return cell.strip().replace("\\|", "|").replace("`", "").replace("**", "").strip("*")
 
 
 def _readable(markdown: str) -> str:

@@ -10,6 +10,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from dlkit.bundle.loading import Bundle
 from dlkit.bundle.writing import Reference, write_bundle
 from dlkit.calibration.samples import HeldOut
@@ -17,6 +19,7 @@ from dlkit.conversion.making import Float, Made, append_files, make_file
 from dlkit.conversion.metadata import add_metadata
 from dlkit.datasets import stratified
 from dlkit.devices.proving import proven_on_device
+from dlkit.pages.writing import page_maker
 from dlkit.pipeline.finishing import finish_of
 from dlkit.pipeline.plan import Plan
 from dlkit.pipeline.preparing import Prepared
@@ -26,6 +29,7 @@ from dlkit.progress import SILENT, Progress
 from dlkit.report import Report
 from dlkit.schemes import SCHEMES, Scheme
 from dlkit.trained import Trained
+from dlkit.training.histories import csv_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,6 +45,7 @@ class Proven:
         file: the .tflite file.
         reference: what the float model said on the test split; None where there is none.
         weights_sha256: of the float model's weights.
+        known: of the samples that travel in a bundle, see `known_of_few`.
         step: the proven file of one step of a recurrent network; None without one.
     """
 
@@ -48,6 +53,7 @@ class Proven:
     report: Report
     reference: Reference | None
     weights_sha256: str
+    known: Mapping[str, NDArray[Any]]
     step: Step | None = None
 
 
@@ -87,7 +93,8 @@ def proven_file(
         report = dataclasses.replace(report, warnings=(*plan.warnings, *report.warnings))
     device = proven_on_device(made.file, answers.inputs(plan.samples.gate), plan.target, progress)
     report = dataclasses.replace(report, device=device)
-    return Proven(made.file, report, reference, answers.converted.weights_sha256, step)
+    known = known_of_few(plan.samples.gate, answers.original.wanted(plan.samples.gate))
+    return Proven(made.file, report, reference, answers.converted.weights_sha256, known, step)
 
 
 def bundled(
@@ -113,18 +120,46 @@ def bundled(
         weights_sha256=proven.weights_sha256,
         replace=force,
         step=(step.file, step.described) if step else None,
-        besides=besides,
+        besides={**besides_of(plan.trained), **besides},
+        known=proven.known,
         device=plan.target,
         finish=finish_of(plan, SCHEMES[proven.report.scheme], samples, progress),
+        page=page_maker(progress),
     )
 
 
 def few_samples(held_out: HeldOut) -> dict[str, NDArray[Any]]:
     """The samples that travel in the bundle: one of each class first, or just a few where there are none."""
+    return {name: np.asarray(raw[_few(held_out)]) for name, raw in held_out.raw.items()}
+
+
+def known_of_few(held_out: HeldOut, wanted: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[Any]]:
+    """What is known of those samples, by the names of arrays in a bundle; see `bundle`.
+
+    Args:
+        wanted: output name → (N, ...) what the float model answers to all of `held_out`.
+    """
+    few = _few(held_out)
+    known: dict[str, NDArray[Any]] = {f"float {name}": np.asarray(values[few]) for name, values in wanted.items()}
+    if held_out.labels is not None:
+        known["label"] = held_out.labels[few]
+    if held_out.targets is not None:
+        known["wanted"] = held_out.targets[few]
+    elif held_out.clean is not None:
+        [known["wanted"]] = (np.asarray(clean[few]) for clean in held_out.clean.values())
+    return known
+
+
+def besides_of(trained: Trained) -> dict[str, bytes]:
+    """Further files that a bundle holds of its model: the course of its training, where there was one."""
+    return {"history.csv": csv_of(trained.history)} if trained.history else {}
+
+
+def _few(held_out: HeldOut) -> slice | NDArray[np.int64]:
+    """Which samples travel in a bundle."""
     if held_out.labels is None:
-        return {name: raw[:SAMPLES_WITHOUT_LABELS] for name, raw in held_out.raw.items()}
-    chosen = stratified(held_out.labels, SAMPLES_IN_BUNDLE, SEED)
-    return {name: raw[chosen] for name, raw in held_out.raw.items()}
+        return slice(SAMPLES_WITHOUT_LABELS)
+    return stratified(held_out.labels, SAMPLES_IN_BUNDLE, SEED)
 
 
 def _labelled(made: Made, trained: Trained, scheme: Scheme) -> Made:

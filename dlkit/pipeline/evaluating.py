@@ -15,6 +15,7 @@ from dlkit.bundle.answers import top_classes
 from dlkit.bundle.loading import Bundle
 from dlkit.datasets import Split
 from dlkit.errors import DataError, ModelFileError, UnknownName, suggestion
+from dlkit.filing import read_file
 from dlkit.metrics import auc, beside_naive, mean_squared_error, psnr_db, skill, squared_errors
 from dlkit.networks import NETWORKS
 from dlkit.pipeline.detecting import beyond
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 MEASURED = ("forecasting", "reconstruction", "generation")
 """Tasks without classes that there is a measure of."""
 AT_ONCE = 1024
+LARGEST_REFERENCE_BYTES = 2**28
 """Samples whose inputs are in memory together."""
 
 
@@ -94,12 +96,14 @@ def evaluate(bundle: Bundle, data: str | Path | None = None, advance: Advance = 
     if task == "generation":
         return _generated(bundle, recipe_from(recipe, str(bundle.folder / "manifest.json")), advance)
     path = bundle.folder / "reference.json"
-    broken = ModelFileError(f"{path}: is missing or does not belong to the bundle; export it again")
+    again = f"export it again: dlkit export {bundle.manifest['name']}"
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))
+        before = json.loads(read_file(path, LARGEST_REFERENCE_BYTES))
         fingerprint = before["fingerprint"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        raise broken from None
+    except OSError:
+        raise ModelFileError(f"{path}: is missing, which has what the float model answered; {again}") from None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise ModelFileError(f"{path}: does not hold what the float model answered; {again}") from None
     wanted = recipe_from(recipe, str(bundle.folder / "manifest.json"))
     split = splits_of(wanted).test
     if fingerprint != split.fingerprint:
@@ -112,8 +116,12 @@ def evaluate(bundle: Bundle, data: str | Path | None = None, advance: Advance = 
         measure = partial(_detected, wanted)
     try:
         return measure(bundle, split, outputs, before, f"test split of {wanted.data.name}")
-    except (ValueError, KeyError, TypeError, OverflowError):
-        raise broken from None
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        found = f"there is no {error}" if isinstance(error, KeyError) else str(error) or "they are of other samples"
+        raise ModelFileError(
+            f"{bundle.folder}: cannot be compared with the float model, whose answers in {path.name} do not fit: "
+            f"{found}; {again}"
+        ) from None
 
 
 def _outputs(bundle: Bundle, split: Split, advance: Advance) -> NDArray[np.float32]:
@@ -144,7 +152,7 @@ def _classified(
 ) -> Evaluation:
     classes, found = np.asarray(before["classes"], np.int64), outputs.argmax(axis=1)
     if classes.shape != split.labels.shape:
-        raise ValueError
+        raise ValueError(f"{classes.size} of them for {len(split)} samples")
     return Evaluation(
         metric="accuracy",
         float=float(np.mean(classes == split.labels)),

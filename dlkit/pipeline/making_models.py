@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -120,7 +121,7 @@ def save_model(
     step = progress.step(f"Writing {unsaved.model}")
     with step, explained(unsaved.model), unsaved.new_model(history, besides) as new:
         write_keras(model, new)
-    return unsaved
+    return dataclasses.replace(unsaved, history=tuple(history))
 
 
 def _preprocessing_of_network(network: Network, shape: tuple[int, ...]) -> Preprocessing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,10 +20,11 @@ from dlkit.conversion.kept_compression import broken_compression
 from dlkit.conversion.layer_errors import MOST_SAMPLES, layer_errors, worth_keeping
 from dlkit.conversion.making import Float, Made
 from dlkit.errors import ConversionError, VerificationRefused
+from dlkit.metrics import confusion_pairs
 from dlkit.pipeline.detecting import detection_of
 from dlkit.pipeline.rebuilding import wanted_of
 from dlkit.progress import Advance, ignore
-from dlkit.report import Comparison, Compression, LayerError, Report, keep_float_advice
+from dlkit.report import Comparison, Compression, Confusion, LayerError, Report, keep_float_advice
 from dlkit.runtime.inspection import Inspection, inspect_model
 from dlkit.runtime.stored_weights import stored_weights
 from dlkit.schemes import Scheme
@@ -33,8 +35,6 @@ from dlkit.verify import Judged, check_conversion, compare, is_one_score, refuse
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MOST_LAYERS = 10
-"""That a report names; the others lose less."""
 MAX_DROP = 0.01
 """What a recipe would say, for a model without one."""
 
@@ -207,12 +207,13 @@ def prove(
         warnings=answers.notes + _warnings(gates[0], gated.outputs, inspection) + unmeasured,
         minimum_runtime=inspection.minimum_runtime,
         unknown_versions=inspection.unknown_versions,
-        layers=layers[:MOST_LAYERS],
+        layers=layers,
         keep_float=keep,
         kept_float=made.kept_float,
         kept_int8=made.kept_int8,
         compression=gated.compression,
         detection=detection_of(trained, samples.gate, gated.outputs, samples.test, on_test),
+        confusions=confusions_of(trained, answers.original.wanted, samples, {"gate": gated.outputs, "test": on_test}),
     )
     return report, remembered
 
@@ -270,6 +271,28 @@ def remember(test: HeldOut, outputs: NDArray[np.float32], measured: Comparison) 
     if measured.metric == "psnr_db":
         return Reference("test", test.fingerprint, None, measured.float)
     return Reference("test", test.fingerprint, outputs.argmax(axis=1))
+
+
+def confusions_of(
+    trained: Trained,
+    wanted: Callable[[HeldOut], Mapping[str, NDArray[np.float32]]],
+    samples: ExportSamples,
+    exported: Mapping[str, NDArray[np.float32] | None],
+) -> tuple[Confusion, ...]:
+    """What a classifier takes its samples for; () of other models and of samples without classes.
+
+    Args:
+        wanted: what the float model answers to samples, by output name.
+        exported: "gate" and "test" → (N, classes), the file's first output for these.
+    """
+    found = []
+    for held_out, outputs in ((samples.gate, exported["gate"]), (samples.test, exported["test"])):
+        if held_out is None or outputs is None or held_out.labels is None:
+            continue
+        if outputs.ndim == 2 and outputs.shape[1] == len(trained.labels):
+            pairs = [confusion_pairs(o, held_out.labels) for o in (next(iter(wanted(held_out).values())), outputs)]
+            found.append(Confusion(held_out.name, *pairs))
+    return tuple(found)
 
 
 def _layers(

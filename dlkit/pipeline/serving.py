@@ -23,11 +23,12 @@ from dlkit.devices.proving import proven_on_device
 from dlkit.errors import ConversionError, IllegalCombination, ModelFileError, VerificationRefused
 from dlkit.extras import check_installed
 from dlkit.filing import bytes_in
-from dlkit.pipeline.bundling import few_samples
+from dlkit.pages.writing import page_maker
+from dlkit.pipeline.bundling import besides_of, few_samples, known_of_few
 from dlkit.pipeline.detecting import detection_of
 from dlkit.pipeline.finishing import finish_of
 from dlkit.pipeline.plan import Plan
-from dlkit.pipeline.proving import MAX_DROP, remember
+from dlkit.pipeline.proving import MAX_DROP, confusions_of, remember
 from dlkit.pipeline.rebuilding import wanted_of
 from dlkit.progress import Advance, Progress
 from dlkit.report import Comparison, Report
@@ -99,7 +100,9 @@ def served(
     told = json.loads(facts.read_text(encoding="utf-8"))
     with progress.step("Proving it against the Keras model") as advance:
         outputs = _answers(model, inputs, plan, scheme, place, advance)
-        report, remembered = _proven(plan, scheme, model, read_batch(reference), outputs, told)
+        wanted = read_batch(reference)
+        report, remembered = _proven(plan, scheme, model, wanted, outputs, told)
+    of_gate = {name: values[: count_of_samples(plan.samples.gate.raw)] for name, values in wanted.items()}
     few = few_samples(plan.samples.gate)
     identity = told["weights_sha256"]
     device = proven_on_device(model, inputs, plan.target, progress, outputs)
@@ -112,8 +115,11 @@ def served(
         remembered,
         weights_sha256=identity,
         replace=force,
+        besides=besides_of(trained),
+        known=known_of_few(plan.samples.gate, of_gate),
         device=plan.target,
         finish=finish_of(plan, scheme, few, progress),
+        page=page_maker(progress),
     )
 
 
@@ -181,6 +187,11 @@ def _proven(
         tests = compared(samples.test, slice(count, None))
         remembered = remember(samples.test, next(iter(reference.values()))[count:], tests[0])
     first = next(iter(outputs.values()))
+
+    def wanted_of_split(held_out: HeldOut) -> dict[str, NDArray[np.float32]]:
+        rows = slice(None, count) if held_out is samples.gate else slice(count, None)
+        return {name: values[rows] for name, values in reference.items()}
+
     runtime, distribution = RUNTIMES[scheme.format]
     return Report(
         scheme=scheme.name,
@@ -198,6 +209,7 @@ def _proven(
         minimum_runtime=version(distribution),
         runtime=runtime,
         detection=detection_of(trained, samples.gate, first[:count], samples.test, first[count:]),
+        confusions=confusions_of(trained, wanted_of_split, samples, {"gate": first[:count], "test": first[count:]}),
         gzip_bytes=0 if model.is_dir() else gzip_bytes(model),
     ), remembered
 

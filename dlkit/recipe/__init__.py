@@ -45,10 +45,11 @@ __all__ = [
     "opened",
     "otherwise_trained",
     "read_recipe",
+    "read_unopened",
     "recipe_from",
 ]
 
-LARGEST_BYTES = 2**20
+LARGEST_BYTES = 2**18
 """No recipe is longer; a device or a wrong file may be."""
 NO_TRAINING = (
     "compression", "export", "expect", "measure", "anomaly.false_alarms", "data.options.season",
@@ -74,6 +75,15 @@ def read_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     """
     path = Path(path)
     return recipe_from(with_overrides(parse_toml(_text(path), str(path)), overrides), str(path))
+
+
+def read_unopened(path: str | Path) -> Recipe:
+    """The recipe as it stands in its file: its data need not be there, and what they decide is not known.
+
+    Raises as `read_recipe` does.
+    """
+    path = Path(path)
+    return read_dataclass(Recipe, parse_toml(_text(path), str(path)), str(path))
 
 
 def recipe_from(table: dict[str, Any], where: str) -> Recipe:
@@ -120,6 +130,9 @@ def _missing(path: Path) -> str:
     return f"there is no recipe {path}; {suggestion(path.name, nearby)}"
 
 
-def find_recipes(folder: Path) -> list[str]:
-    """File names of the .toml files in `folder`."""
-    return sorted(path.name for path in folder.glob("*.toml")) if folder.is_dir() else []
+def find_recipes(folder: Path, *, below: bool = False) -> list[str]:
+    """The .toml files in `folder`, `below` also those in folders in it: "digits.toml", then "own/photos.toml"."""
+    if not folder.is_dir():
+        return []
+    found = [path.relative_to(folder) for path in folder.glob("**/*.toml" if below else "*.toml")]
+    return [str(path) for path in sorted(found, key=lambda path: (len(path.parts), path))]

@@ -46,6 +46,8 @@ class ExportPart:
             leave out scores that are nothing after a softmax.
         keep_float: names of layers that are not quantized, or patterns of names with "*" and "?".
         max_drop: largest loss of the metric against the float model, on the validation split.
+        unroll: whether the steps of an LSTM are written out, as those of other recurrent layers are; in place of one
+            operation for all steps, which in int8 takes many times as long on a processor.
     """
 
     scheme: str = ""
@@ -54,6 +56,7 @@ class ExportPart:
     keep_float: tuple[str, ...] = ()
     calibration: Literal["minmax", "percentile", "mse"] = "minmax"
     max_drop: float = 0.01
+    unroll: bool = False
 
     def __post_init__(self) -> None:
         require(self.calibration_samples >= 1, "export.calibration_samples", self, "at least 1")

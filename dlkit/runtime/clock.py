@@ -18,7 +18,7 @@ from dlkit import children
 from dlkit.errors import DlkitError, ExtraMissing
 from dlkit.extras import require
 from dlkit.runtime.adapters import NO_GPU, adapter_in, none_found
-from dlkit.runtime.apart import ran_apart, told_by, told_error
+from dlkit.runtime.apart import begin_apart, ran_apart, told_by, told_error
 from dlkit.runtime.served import open_here, runtime_of
 
 WARM_UP_RUNS = 5
@@ -57,14 +57,26 @@ def time_file(model: Path, threads: int, runs: int, *, gpu: bool = False) -> Tim
         ModelFileError: it cannot be loaded or run.
         ExtraMissing: there is no GPU.
     """
-    done = ran_apart(__name__, model, str(threads), str(runs), *["gpu"] * gpu)
+    return time_runs(model, threads, runs, LONGEST_S, gpu=gpu)[0]
+
+
+def time_runs(
+    model: Path, threads: int, runs: int, longest_s: float, *, gpu: bool = False
+) -> tuple[Timing, tuple[float, ...]]:
+    """The same, with the milliseconds of each of at most `runs` inferences, in order.
+
+    Args:
+        longest_s: after which no inference is begun but the first, to warm up and to time.
+    """
+    done = ran_apart(__name__, model, str(threads), str(runs), str(longest_s), *["gpu"] * gpu)
     if gpu and none_found(done.stderr):
         raise ExtraMissing(f"timing a file on a GPU: {NO_GPU}")
     told = told_by(done, model, "cannot be timed")
-    return Timing(**told, gpu=adapter_in(done.stderr) if gpu else "")
+    times_ms = tuple(map(float, told.pop("times_ms")))
+    return Timing(**told, gpu=adapter_in(done.stderr) if gpu else ""), times_ms
 
 
-def _timed(model: Path, threads: int, runs: int, gpu: bool = False) -> Timing:
+def _timed(model: Path, threads: int, runs: int, longest_s: float, gpu: bool) -> tuple[Timing, list[float]]:
     from dlkit.runtime.litert_gpu import RUNTIME, AcceleratedSession
 
     require(RUNTIME if gpu else runtime_of(model))  # its import is not the file's time
@@ -76,16 +88,18 @@ def _timed(model: Path, threads: int, runs: int, gpu: bool = False) -> Timing:
     start = time.perf_counter()
     session.invoke()
     first = time.perf_counter() - start
+    deadline = time.perf_counter() + longest_s
     for _ in range(WARM_UP_RUNS):
-        session.invoke()
+        if time.perf_counter() < deadline:
+            session.invoke()
     times: list[float] = []
-    deadline = time.perf_counter() + LONGEST_S
     while len(times) < runs and (not times or time.perf_counter() < deadline):
         begin = time.perf_counter()
         session.invoke()
         times.append(time.perf_counter() - begin)
     low, median, p95 = (1e3 * float(q) for q in np.quantile(times, [0.0, 0.5, 0.95]))
-    return Timing(threads, len(times), 1e3 * init, 1e3 * first, low, median, p95, _peak_bytes(), session.backend)
+    timing = Timing(threads, len(times), 1e3 * init, 1e3 * first, low, median, p95, _peak_bytes(), session.backend)
+    return timing, [1e3 * each for each in times]
 
 
 def _peak_bytes() -> int:
@@ -96,11 +110,15 @@ def _peak_bytes() -> int:
 
 
 if __name__ == "__main__":
-    children.end_with_parent()
+    file, cores, count, limit, *on = sys.argv[1:]
+    if on:  # a GPU's driver reserves more than it takes
+        children.end_with_parent()
+    else:
+        begin_apart(Path(file), int(cores))
     try:
-        file, cores, times, *on = sys.argv[1:]
-        measured = dataclasses.asdict(_timed(Path(file), int(cores), int(times), gpu=bool(on)))
+        timing, times_ms = _timed(Path(file), int(cores), int(count), float(limit), gpu=bool(on))
+        measured = dataclasses.asdict(timing)
         del measured["gpu"]  # which one it is told the parent
-        print(json.dumps(measured))
+        print(json.dumps(measured | {"times_ms": times_ms}))
     except DlkitError as failure:
         print(told_error(failure))

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
+PHOTO_SUFFIXES = frozenset({".heic", ".heif"})
+"""Of photos that cannot be read here: met in a folder they are named, not passed over."""
 
 SOUND_SUFFIXES = frozenset({".wav", ".wave"})
 
@@ -112,11 +114,13 @@ class FileKind:
     Attributes:
         one, many: what they are called.
         suffixes: in small letters.
+        unread: those of files that are such, and that no one here can read; reading them tells so.
     """
 
     one: str
     many: str
     suffixes: frozenset[str]
+    unread: frozenset[str] = frozenset()
 
     def inside(self, folder: Path) -> list[Path]:
         """Such files in `folder` and below, sorted; links to folders are not followed.
@@ -125,7 +129,8 @@ class FileKind:
         none, or if a folder cannot be looked into.
         """
         below = [Path(place, name) for place, _, names in os.walk(folder, onerror=_cannot_look) for name in names]
-        found = sorted(p for p in below if p.suffix.lower() in self.suffixes and (p.is_file() or p.is_symlink()))
+        wanted = self.suffixes | self.unread
+        found = sorted(p for p in below if p.suffix.lower() in wanted and (p.is_file() or p.is_symlink()))
         if not found:
             looked_for = ", ".join(sorted(self.suffixes))
             raise DataError(f"{folder}: no {self.many} in this folder (looked for {looked_for})")
@@ -136,7 +141,7 @@ class FileKind:
         return sorted(p for p in folder.iterdir() if p.suffix.lower() in self.suffixes and not p.is_dir())
 
 
-IMAGES = FileKind("image", "images", IMAGE_SUFFIXES)
+IMAGES = FileKind("image", "images", IMAGE_SUFFIXES, PHOTO_SUFFIXES)
 SOUNDS = FileKind("sound", "WAV files", SOUND_SUFFIXES)
 
 

@@ -9,9 +9,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from dlkit import children
 from dlkit.errors import DlkitError, ModelFileError
-from dlkit.runtime.apart import ran_apart, told_by, told_error
+from dlkit.runtime.apart import begin_apart, ran_apart, told_by, told_error
 from dlkit.runtime.inspection import CONTROL_FLOW, read_model
 from dlkit.runtime.litert_profiler import BUILT_IN, KNOWN, OF_DELEGATE, WHOLE, Event, ProfiledModel, check_version
 
@@ -162,7 +161,7 @@ def _place(event: Event) -> tuple[object, ...]:
 
 
 if __name__ == "__main__":
-    children.end_with_parent()
+    begin_apart(Path(sys.argv[1]), int(sys.argv[2]))
     try:
         print(json.dumps(dataclasses.asdict(_timed(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))))
     except DlkitError as failure:

@@ -37,8 +37,12 @@ _CAFFE_MEAN = (103.939, 116.779, 123.68)
 
 # Pillow would also start programs for some formats (EPS); these are decoded by Pillow itself.
 IMAGE_FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM")
+HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+"""Brands of the photos that telephones make, ISO/IEC 23008-12, for which Pillow has no decoder."""
 
 
+MOST_NUMBERS = 2**26
+"""Of an input: an image of 4,700 × 4,700 pixels in colour. A manifest of a kilobyte can ask for any size."""
 ANY_NUMBER = (float(np.finfo(np.float32).min), float(np.finfo(np.float32).max))
 """Range of raw values of which no one knows the range."""
 
@@ -71,7 +75,7 @@ class Preprocessing:
         *_, features = self.raw_shape or (1,)
         low, high = self.raw_range
         good = {
-            "shape": all(type(n) is int and n > 0 for n in self.shape),
+            "shape": all(type(n) is int and n > 0 for n in self.shape) and math.prod(self.shape) <= MOST_NUMBERS,
             "image": self.image is None or self._holds_an_image(self.image),
             "raw_range": low < high and _finite(self.raw_range),
             "color": self.color in (("grey",) if channels == 1 else ("rgb", "bgr")),
@@ -134,7 +138,8 @@ class Preprocessing:
     def raw_of(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Values in the network's range (..., features) → raw values; undoes `apply` of what is no image."""
         scale, offset = np.asarray(self.scale), np.asarray(self.offset)
-        return np.asarray((values.astype(np.float64) - offset) / scale, np.float32)
+        with np.errstate(all="ignore"):  # becomes infinite or NaN, which is not told as an answer
+            return np.asarray((values.astype(np.float64) - offset) / scale, np.float32)
 
     def of_shape(self, shape: tuple[int, ...]) -> Preprocessing:
         """The same of values of another shape that are no image, with as many features."""
@@ -165,14 +170,15 @@ class Preprocessing:
             raise DataError(f"{where}: shape {_times(values.shape)}, but this model takes {_times(self.shape)}")
         if values.dtype.kind not in "uifb":
             raise DataError(f"{where}: holds {values.dtype}, not numbers")
-        with np.errstate(over="ignore"):  # 80-bit numbers become infinite
-            bad = np.argwhere(~np.isfinite(values.astype(np.float64)))
+        with np.errstate(over="ignore", invalid="ignore"):  # 80-bit numbers become infinite
+            exact = values.astype(np.float64)  # float16 could not be compared with the ends of the range
+        bad = np.argwhere(~np.isfinite(exact))
         if len(bad):
             spot = ", ".join(str(i) for i in bad[0])
             raise DataError(f"{where}: {len(bad)} values are NaN or infinite, the first at [{spot}]")
         low, high = self.raw_range
-        if values.min() < low or values.max() > high:
-            found = f"{float(values.min()):g} to {float(values.max()):g}"
+        if exact.min() < low or exact.max() > high:
+            found = f"{exact.min():g} to {exact.max():g}"
             raise DataError(f"{where}: values from {found}, but this model takes raw values from {low:g} to {high:g}")
         if not self.is_bounded:
             return values.reshape(self.raw_shape)
@@ -360,6 +366,8 @@ def decoded_image(content: bytes, where: str) -> Image:
         picture.load()
         return ImageOps.exif_transpose(picture)
     except UnidentifiedImageError:
+        if content[4:8] == b"ftyp" and content[8:12] in HEIF:
+            raise DataError(f"{where}: is a HEIC photo, which is not read here; make a JPEG or PNG of it") from None
         raise DataError(f"{where}: is not an image that can be read (PNG, JPEG, BMP, GIF, TIFF, WebP …)") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise DataError(f"{where}: has more pixels than an honest image; make it smaller first") from None

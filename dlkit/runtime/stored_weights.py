@@ -184,8 +184,11 @@ def _values(tensor: Any, stored: NDArray[np.uint8], dtype: str) -> NDArray[Any]:
     quantization = tensor.Quantization()
     zeros = np.zeros(0) if quantization is None else np.asarray(quantization.ZeroPointAsNumpy())
     if zeros.ndim and zeros.any() and np.issubdtype(values.dtype, np.integer):
+        axis = quantization.QuantizedDimension() if zeros.size > 1 else 0
+        if zeros.size > 1 and zeros.size != shape[axis]:  # numpy would repeat the values for each of them
+            raise ValueError("another number of zero points than of channels")
         across = [1] * values.ndim
-        across[quantization.QuantizedDimension() if zeros.size > 1 else 0] = zeros.size
+        across[axis] = zeros.size
         values = values.astype(np.int32) - zeros.astype(np.int32).reshape(across)
     return values
 

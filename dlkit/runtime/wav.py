@@ -25,6 +25,8 @@ PCM, FLOAT, EXTENSIBLE = 0x0001, 0x0003, 0xFFFE
 """Tags of formats; Microsoft & IBM 1991, "Multimedia Programming Interface and Data Specifications 1.0", mmreg.h."""
 UNTOLD = 0xFFFFFFFF
 """The length that a program writes which cannot go back to say how much it wrote."""
+LOUDEST = 1e30
+"""What is larger is no sound: floats of one are from -1 to 1, or at most as large as the integers of others."""
 CONVERT = "ffmpeg -i FILE sound.wav makes one that can be read"
 
 
@@ -80,6 +82,10 @@ def decoded_wav(content: bytes, where: str, seconds: float = math.inf) -> Wav:
     values = _numbers_of(data[: int(wanted) * frame], form).reshape(-1, form.channels)
     if not np.isfinite(values).all():
         raise DataError(f"{where}: holds NaN or infinity; save it again")
+    if np.abs(values).max() > LOUDEST:
+        raise DataError(
+            f"{where}: holds numbers beyond {LOUDEST:g}, and those of a sound are from -1 to 1; save it again"
+        )
     return Wav(form.rate, values.mean(axis=1))
 
 
@@ -133,7 +139,8 @@ def _format_of(chunk: bytes, where: str) -> _Format:
 def _numbers_of(data: memoryview, form: _Format) -> NDArray[np.float64]:
     """Bytes of 8 bits are unsigned, all others signed; the least number becomes -1."""
     if form.kind == FLOAT:
-        return np.frombuffer(data, f"<f{form.width}").astype(np.float64)
+        with np.errstate(invalid="ignore"):  # a NaN that signals
+            return np.frombuffer(data, f"<f{form.width}").astype(np.float64)
     if form.width == 1:
         return (np.frombuffer(data, np.uint8).astype(np.float64) - 128.0) / 128.0
     if form.width == 3:

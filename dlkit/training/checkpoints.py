@@ -13,7 +13,6 @@ import json
 import os
 import re
 import shutil
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,14 +20,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlkit import leftovers
-from dlkit.errors import OutputError
+from dlkit.errors import DlkitError, OutputError
 from dlkit.recipe import Recipe, otherwise_trained, recipe_from
+from dlkit.runtime.arrays import read_npz
+from dlkit.trained import is_history
 from dlkit.writing import ELSEWHERE, explained, folder_for, new_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Arrays = list[NDArray[Any]]
+
+
+LARGEST_BYTES = 2**40
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,17 +137,20 @@ class Checkpoints:
     def _files(self) -> list[Path]:
         """Newest first."""
         found = self.folder.glob("epoch-*.npz")
-        return sorted((path for path in found if re.fullmatch(r"epoch-\d{6,}", path.stem)), reverse=True)
+        return sorted(
+            (path for path in found if re.fullmatch(r"epoch-\d{6,}", path.stem) and path.is_file()), reverse=True
+        )
 
 
 def _read(path: Path) -> tuple[Recipe, Checkpoint] | None:
     """What is in a checkpoint; None if it is not whole."""
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            facts = json.loads(archive["facts"].tobytes())
-            arrays = [archive[name] for name in sorted(set(archive.files) - {"facts"})]
-        recipe = recipe_from(facts["recipe"], str(path))
-        best = int(facts["best"])
-        return recipe, Checkpoint(facts["history"], arrays[best:], arrays[:best])
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+        found = read_npz(path, str(path), LARGEST_BYTES)
+        facts = json.loads(found.pop("facts").tobytes())
+        arrays = [found[name] for name in sorted(found)]
+        recipe, best, history = recipe_from(facts["recipe"], str(path)), facts["best"], facts["history"]
+        if not 0 <= best <= len(arrays) or not is_history(history) or not history:
+            return None
+        return recipe, Checkpoint(history, arrays[best:], arrays[:best])
+    except (DlkitError, ValueError, KeyError, TypeError, RecursionError):
         return None

@@ -94,7 +94,9 @@ class Course:
         Raises OutputError if it is of another network.
         """
         wanted = self.variables if len(checkpoint.state) == len(self.variables) else self.state
-        if [tuple(variable.shape) for variable in wanted] != [values.shape for values in checkpoint.state]:
+        of_best = self.variables if checkpoint.best else []
+        stored = [values.shape for values in (*checkpoint.state, *checkpoint.best)]
+        if [tuple(variable.shape) for variable in (*wanted, *of_best)] != stored:
             raise OutputError("the checkpoint holds other variables than this network has; start over with --force")
         for variable, values in zip(wanted, checkpoint.state, strict=True):
             variable.assign(values)

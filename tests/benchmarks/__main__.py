@@ -26,7 +26,7 @@ import train_on_a_folder
 import variants_beside_stock
 from pairing import Failed
 from parts import Part
-from processes import PYTHON, ROOT, used_by
+from processes import PYTHON, ROOT, end_as_by_ctrl_c, used_by
 from results import Measurement, Results, new_results, read_results, write_results
 from speed_tables import latency_table, losses, table_of
 
@@ -75,15 +75,18 @@ def main() -> None:
     parser.add_argument("--subject", action="append", help="of the parts only this; may be repeated")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there")
     parser.add_argument("--keep", action="store_true", help="keep what FILE holds of other subjects")
+    parser.add_argument("--rounds", type=int, metavar="N", help="of every subject  [default: as many as its part does]")
     parser.add_argument("--quick", action="store_true", help="few subjects, one round: whether all works")
     given = parser.parse_args()
+    end_as_by_ctrl_c()
     results = results_to_begin_with(given.json, given.keep)
     for part in (PARTS[name] for name in given.only or PARTS):
         subjects = part.quick if given.quick else part.subjects
         for subject in [name for name in given.subject or subjects if name in subjects or given.subject]:
             print(f"{part.name}: {subject} …", file=sys.stderr, flush=True)
+            rounds = given.rounds or (1 if given.quick else part.rounds)
             try:
-                results = results.with_these(measured(part, subject, 1 if given.quick else part.rounds))
+                results = results.with_these(measured(part, subject, rounds))
             except Failed as error:
                 print(f"{part.name}: {subject} {error}", file=sys.stderr, flush=True)
                 continue

@@ -23,6 +23,7 @@ from parts import Part
 from processes import Used
 from results import Measurement, measurement_of
 
+from dlkit.conversion.layer_names import layer_classes
 from dlkit.conversion.making import Float, convert_model, make_file
 from dlkit.errors import DlkitError
 from dlkit.networks import NETWORKS
@@ -37,6 +38,7 @@ NAMES = (
     "resnet50", "densenet121", "alexnet", "resnext50_32x4d", "inception_v3", "xception", "vgg16", "inception_v4",
     "inception_resnet_v2",
 )  # fmt: skip
+UNROLLED = "dlkit --unroll"
 STOCK, ONNX_RUNTIME, OPENVINO = "TensorFlow converter", "ONNX Runtime", "OpenVINO"
 SHORTEST_S = 0.004
 """A value is the mean of as many inferences as take so long."""
@@ -58,10 +60,17 @@ def measure(subject: str, rounds: int) -> list[Measurement]:
         onnx = _kept(functools.partial(other_runtimes.make_onnx, trained.model, folder))
         integers = _kept(lambda: (onnx(), other_runtimes.make_onnx_int8(folder))[1])
         other_runtimes.make_all_stock(trained.model, folder, VARIANTS)
+        ways = {"dlkit": converted}
+        if "LSTM" in layer_classes(trained.model):
+            (folder / "unrolled").mkdir()
+            step_by_step = convert_model(
+                trained.model, {key: inputs[:1]}, folder / "unrolled", SILENT, avoid=["fused_lstm"]
+            )
+            ways[UNROLLED] = step_by_step
         found = []
         for scheme in VARIANTS:
             makers: dict[str, Callable[[], Callable[[], object]]] = {
-                "dlkit": functools.partial(_ours, converted, scheme, key, inputs),
+                **{way: functools.partial(_ours, each, scheme, key, inputs) for way, each in ways.items()},
                 STOCK: lambda scheme=scheme: in_litert(other_runtimes.stock_file(folder, scheme), inputs[0]),
             }
             if scheme in ("float32", "int8"):
@@ -116,7 +125,9 @@ def in_litert(file: Path, sample: np.ndarray, threads: int = 1) -> Callable[[], 
     try:
         session = Session(file, threads)
     except DlkitError as error:
-        raise Failed(f"makes a file that does not load: {str(error).rpartition(': ')[2]}") from None
+        raise Failed(
+            f"makes a file that does not load: {str(error).rpartition(': ')[2].partition('.Node')[0]}"
+        ) from None
     session.set_inputs({name: sample.reshape(end.shape[1:]) for name, end in session.inputs.items()})
     return session.invoke
 

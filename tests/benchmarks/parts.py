@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+from processes import end_as_by_ctrl_c
 from results import Measurement, new_results, write_results
 from speed_tables import table_of
 
@@ -40,6 +41,7 @@ class Part:
         parser.add_argument("--rounds", type=int, default=self.rounds, help="[default: %(default)s]")
         parser.add_argument("--json", type=Path, help="write the results to this file too")
         given = parser.parse_args()
+        end_as_by_ctrl_c()
         found: list[Measurement] = []
         for subject in given.subjects or self.subjects:
             found += self.measure(subject, given.rounds)

@@ -38,8 +38,9 @@ class Used:
 
 
 def environment() -> dict[str, str]:
-    """Of a child: this clone's dlkit, and Keras on TensorFlow."""
-    return {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "2"}
+    """Of a child: this clone's dlkit, and Keras on TensorFlow; compiled modules are kept, as after an installation."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "2"}
 
 
 def used_by(arguments: list[str], folder: Path, limit_s: float = 600, *, memory: bool = False) -> Used:
@@ -61,6 +62,10 @@ def used_by(arguments: list[str], folder: Path, limit_s: float = 600, *, memory:
         finally:
             if process.poll() is None:
                 with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGTERM)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(5)
+                with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
         clock = time.perf_counter() - start
@@ -68,6 +73,11 @@ def used_by(arguments: list[str], folder: Path, limit_s: float = 600, *, memory:
             said.seek(0)
             raise Failed(ending(process.returncode, said.read().decode(errors="replace")))
     return Used(clock, _cpu_s() - before, most)
+
+
+def end_as_by_ctrl_c() -> None:
+    """Where this process is terminated, what it has started ends too."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def ending(code: int, said: str = "") -> str:

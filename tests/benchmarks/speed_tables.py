@@ -71,7 +71,7 @@ def _endings(measurements: Sequence[Measurement]) -> str:
     of: dict[str, list[str]] = {}
     for each in measurements:
         for way, why in each.failed.items():
-            of.setdefault(f"{way} {why}", []).append(each.what)
+            of.setdefault(f"{way} {why}".rstrip("."), []).append(each.what)
     return "".join(f"\n\nNone: {', '.join(f'`{what}`' for what in whats)}: {why}." for why, whats in of.items())
 
 

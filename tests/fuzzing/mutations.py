@@ -17,7 +17,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-BOMB_BYTES = 2**28
+BOMB_BYTES = 2**28 + 2**22
 """What a bomb unpacks to: more than a reader of a small file may take."""
 NUMBERS = (
     0,
@@ -69,6 +69,12 @@ TEXTS = (
     "%s%n",
     "model.tflite",
     "manifest.json",
+    "generation",
+    "reconstruction",
+    "forecasting",
+    "classification",
+    "saved_model",
+    "step.tflite",
 )
 DEEP = 5000
 """More levels than Python follows by recursion."""
@@ -299,7 +305,10 @@ def _bomb(chance: Random, parts: Parts) -> bytes:
 @functools.cache
 def _zeros(array: bool) -> bytes:
     held = io.BytesIO()
-    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("x.npy", "w") as part:
+    with (
+        zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("x.npy", "w") as part,
+    ):
         if array:
             part.write(npy_header(f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({BOMB_BYTES},), }}"))
         for _ in range(BOMB_BYTES // 2**22):
@@ -447,7 +456,7 @@ def _version(chance: Random, header: str, data: bytes) -> bytes:
     return npy_header(header, chance.choice(((1, 0), (2, 0), (3, 0), (4, 0), (255, 255)))) + data
 
 
-def _pickled(chance: Random, header: str, data: bytes) -> bytes:
+def pickled(chance: Random, header: str, data: bytes) -> bytes:
     """An array of objects, which Python would have to run to read; this one would raise if it ran."""
     kept = pickle.dumps(_Raises())
     text = "{'descr': '|O', 'fortran_order': False, 'shape': (1,), }"
@@ -466,5 +475,5 @@ _OF_ARRAYS: tuple[Callable[[Random, str, bytes], bytes], ...] = (
     _dtype,
     _text,
     _version,
-    _pickled,
+    pickled,
 )

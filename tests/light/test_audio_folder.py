@@ -148,7 +148,7 @@ def test_broken_files_are_named_and_skipped_only_if_asked(own: Path) -> None:
         splits_of(recipe_of(own))
     assert str(caught.value).startswith(f"{own}: 2 of 32 WAV files cannot be read: high/text.wav: is not a WAV file; ")
     assert "low/cut.wav: is cut off: 156 of" in str(caught.value)
-    assert str(caught.value).endswith("or leave them out with data.options.broken = 'skip'")
+    assert str(caught.value).endswith("or leave them out: --set data.options.broken=skip")
     assert sum(len(split) for split in parts(splits_of(recipe_of(own, options={"broken": "skip"})))) == 30
 
 

@@ -107,6 +107,22 @@ def test_a_new_training_in_their_place_is_refused(kept: Checkpoints) -> None:
     kept.refuse()
 
 
+def test_one_that_lies_about_its_size_is_passed_over(kept: Checkpoints) -> None:
+    """An array of a thousand bytes that says it is of a terabyte, and parts packed in ways there are not."""
+    kept.write(after(1))
+    [path] = kept.folder.glob("*.npz")
+    good = path.read_bytes()
+    lying = good.replace(b"'shape': (2, 3), }            ", b"'shape': (2, 1000000000000), }")
+    at = good.index(b"PK\1\2") + 10
+    odd = good[:at] + bytes([99, 0]) + good[at + 2 :]
+    for content in (lying, odd):
+        assert content != good
+        assert len(content) == len(good)
+        path.write_bytes(content)
+        assert kept.newest() is None
+        assert kept.damaged() == [path]
+
+
 def test_a_pickle_in_one_is_never_opened(kept: Checkpoints) -> None:
     """An array of objects counts as a damaged file."""
     kept.folder.mkdir()

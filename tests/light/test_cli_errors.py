@@ -193,7 +193,7 @@ def test_evaluate_without_a_reference(bundle: Path, vouch: Callable, refused) ->
     (bundle / "reference.json").write_text("{}")
     vouch(bundle)
     assert refused("evaluate", bundle).endswith(
-        "reference.json: is missing or does not belong to the bundle; export it again"
+        "reference.json: does not hold what the float model answered; export it again: dlkit export digits-tiny"
     )
     (bundle / "reference.json").unlink()
     vouch(bundle)
@@ -277,7 +277,9 @@ def test_an_existing_bundle_is_not_replaced(model: Path, command: str) -> None:
     (model / "cpu-int8").mkdir()
     arguments = ["export", "--quantize"] if command == "export" else ["run", ROOT / "recipes" / "digits.toml"]
     code, said = unheavy(*arguments)
-    assert (code, said) == (1, "error: exported/digits/cpu-int8 exists already; add --force to replace it\n")
+    assert code == 1
+    assert said.startswith("error: exported/digits/cpu-int8 exists already; ")
+    assert said.endswith("--force to replace it\n" if command == "export" else "or another one with --out DIR\n")
 
 
 @pytest.mark.parametrize("command", ["run", "train", "build"])

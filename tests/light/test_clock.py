@@ -17,7 +17,7 @@ def slow(name, *rest):
 
 importlib.import_module = slow
 from dlkit.runtime import clock
-print(clock._timed(Path(sys.argv[1]), 1, 1).init_ms)
+print(clock._timed(Path(sys.argv[1]), 1, 1, 1.0, False)[0].init_ms)
 """
 
 

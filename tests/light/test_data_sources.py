@@ -401,7 +401,7 @@ SPOILT: list[tuple[Callable[[Path], tuple[str, dict[str, Any]]], str]] = [
     (spoilt_npz(x=IMAGES, y=np.minimum(np.arange(60), 1)), "class '0' has 1 different samples; at least 3 are needed"),
     (lambda at: ("npy", write_npy(at) | {"samples": str(at / "none.npy")}), "none.npy': there is no such file"),
     (lambda at: ("npy", write_npy(at) | {"samples": str(at / "labels.npy")}), "has the shape (60,)"),
-    (lambda at: ("npy", write_npy(at, np.asarray([{}] * 60))), "is not a whole .npy array of numbers"),
+    (lambda at: ("npy", write_npy(at, np.asarray([{}] * 60))), "samples.npy': holds object, not numbers"),
     (spoilt_csv(""), "t.csv': is empty; its first line names the columns"),
     (spoilt_csv("a,b,kid\n1,2,x\n"), "data.options.label: no column is called 'kind'; did you mean 'kid'?"),
     (spoilt_csv("a,a,kind\n1,2,x\n"), "two columns are called 'a'"),

@@ -7,7 +7,7 @@ import inspect
 import pytest
 
 import dlkit.errors
-from dlkit.errors import DlkitError, ModelFileError, UnknownName, printable, suggestion, system_reason
+from dlkit.errors import LONGEST_LINE, DlkitError, ModelFileError, UnknownName, printable, suggestion, system_reason
 
 CLASSES = {
     name: cls for name, cls in vars(dlkit.errors).items() if isinstance(cls, type) and issubclass(cls, Exception)
@@ -85,3 +85,11 @@ def test_what_the_system_refuses_is_named_with_its_file() -> None:
 def test_all_are_dlkit_errors() -> None:
     """`except DlkitError` catches all that dlkit raises on purpose."""
     assert all(issubclass(cls, DlkitError) for cls in CLASSES.values())
+
+
+def test_a_line_stays_a_line_however_long_a_name_is() -> None:
+    """Of a file with a million letters in a key, or a million keys, the ends are told."""
+    assert len(str(DlkitError("a" * 10**6))) <= LONGEST_LINE
+    said = str(UnknownName("column", "x" * 10**6, (f"column {n}" for n in range(10**5))))
+    assert said.startswith("unknown column 'xxx")
+    assert len(said) <= LONGEST_LINE

@@ -20,7 +20,7 @@ from help_tables import TABLES, between
 import dlkit as package
 from dlkit.cli import COMMANDS
 from dlkit.cli.help import WIDEST
-from dlkit.help import PAGES
+from dlkit.help import PAGES, cells_of
 from dlkit.recipe import read_recipe
 
 ROOT = Path(__file__).parents[2]
@@ -98,11 +98,23 @@ def test_a_page_is_formatted_on_a_terminal() -> None:
         assert "\x1b[" in text
         lines = without_colours(text).splitlines()
         assert not [line for line in lines if line.startswith(("#", "```"))]
-        long = [line for line in lines if len(line.rstrip()) > min(columns, WIDEST)]
-        commands = {line for _, code in [*PAGES["own-data"].parts()] if code for line in _.splitlines()}
+        prose = min(columns, WIDEST)  # tables take all there is
+        long = [line for line in lines if len(line.rstrip()) > (prose if "  " not in line.strip() else columns)]
+        commands = {line for kind, part in PAGES["own-data"].parts() if kind == "code" for line in part.splitlines()}
         assert {line.strip() for line in long} <= {line.strip() for line in commands}
         flat = "\n".join(line.strip() for line in lines)
         assert "dlkit run recipes/digits.toml --set name=photos --set data.name=folder" in flat.replace("\n", " ")
+
+
+def test_nothing_of_a_table_is_lost_on_a_terminal() -> None:
+    """However narrow: each word of each cell is there, in parts where it is longer than a column."""
+    tables = [part for kind, part in PAGES["schemes"].parts() if kind == "table"]
+    words = {word for part in tables for row in cells_of(part) for cell in row for word in cell.split()}
+    assert len(words) > 200
+    for columns in (40, 80):
+        text = without_colours(on_a_terminal("help", "schemes", columns=columns))
+        assert not [word for word in words if word[:5] not in text]
+        assert "float…" not in text
 
 
 def test_no_color_is_honoured() -> None:

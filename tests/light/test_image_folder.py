@@ -223,7 +223,7 @@ def test_broken_files_are_named(folder: Path) -> None:
     assert said.startswith(f"{folder}: 7 of 37 images cannot be read: blue/bad0.png: is not an image")
     assert "blue/bad4.png: is not an image" in said
     assert "bad5" not in said
-    assert said.endswith("; …; mend them or take them away, or leave them out with data.options.broken = 'skip'")
+    assert said.endswith("; …; mend them or take them away, or leave them out: --set data.options.broken=skip")
 
 
 def test_broken_files_are_skipped_only_if_asked(folder: Path) -> None:

@@ -188,4 +188,5 @@ def test_the_report_is_json() -> None:
         "before_db": 47.0,
         "added": 0.3,
         "feeders": ["conv1"],
+        "place": 0,
     }

@@ -177,3 +177,28 @@ def test_arguments_are_held_against_the_functions_annotations() -> None:
         read_arguments(build, {"unit": 3}, "r.toml", "network.options")
     with pytest.raises(RecipeError, match=r"r\.toml: network.options.units = 'a' is a string; it takes a whole number"):
         read_arguments(build, {"units": "a"}, "r.toml", "network.options")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ".".join(["a"] * 40_000) + " = 1",
+        f"[{'.'.join(['a'] * 40_000)}]",
+        ".".join(['"\\""'] * 40_000) + " = 1",
+        f"x = {{{'.'.join(['a'] * 1000)} = 1}}",
+        "x = " + "[" * 100 + "]" * 100,
+        "x = " + "[" * 5000,
+    ],
+    ids=["key", "header", "quoted", "inline", "list", "unclosed"],
+)
+def test_toml_that_goes_too_deep_is_refused_at_once(text: str) -> None:
+    """Python's parser takes hours for a key of many parts, and what it gives cannot be walked through."""
+    with pytest.raises(RecipeError, match=r"board\.toml: not valid TOML: nested too deeply"):
+        parse_toml(text, "board.toml")
+
+
+def test_an_override_that_goes_too_deep_is_refused() -> None:
+    """As the file is."""
+    for text in (".".join(["a"] * 40_000) + "=1", "a={" + ".".join(["a"] * 1000) + "=1}"):
+        with pytest.raises(RecipeError, match="nested too deeply"):
+            with_overrides({}, [text])

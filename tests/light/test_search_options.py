@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+from types import SimpleNamespace
 
 import pytest
+
+from dlkit.cli.export import is_slow_lstm
 
 
 @pytest.mark.parametrize(
@@ -19,6 +22,7 @@ import pytest
         (["--jobs", "2"], "--jobs is of a search; give it a limit or --prefer"),
         (["--ray"], "--ray is of a search; give it a limit or --prefer"),
         (["--max-size", "1kB", "--streaming"], "--streaming does not go with --max-size"),
+        (["--max-size", "1kB", "--unroll"], "--unroll does not go with --max-size; a search does what the recipe"),
         (["--prefer", "size", "--decoder"], "--decoder does not go with --prefer"),
     ],
 )
@@ -43,3 +47,18 @@ def test_without_ray_there_is_a_line_to_type(dlkit, words: list[str]) -> None:
     said = dlkit(*words, "--ray")
     assert (said.code, said.out) == (1, "")
     assert said.err == "error: starting workers on a Ray cluster needs ray[train]: pip install 'ray[train]'\n"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "operation", "runtime", "slow"),
+    [
+        ("int8", "UNIDIRECTIONAL_SEQUENCE_LSTM", "litert", True),
+        ("int8", "FULLY_CONNECTED", "litert", False),
+        ("float32", "UNIDIRECTIONAL_SEQUENCE_LSTM", "litert", False),
+        ("int8", "UNIDIRECTIONAL_SEQUENCE_LSTM", "tflm", False),
+    ],
+)
+def test_unroll_is_named_where_it_helps(scheme: str, operation: str, runtime: str, slow: bool) -> None:
+    """An int8 LSTM in one operation, run by LiteRT on a processor."""
+    report = SimpleNamespace(scheme=scheme, ops={operation: 1})
+    assert is_slow_lstm(report, runtime) == slow

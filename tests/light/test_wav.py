@@ -120,3 +120,15 @@ def test_what_the_lower_rate_cannot_hold_is_taken_out() -> None:
 def test_the_same_rate_changes_nothing() -> None:
     """Not a bit."""
     assert resampled(SOUND, 8000, 8000) is SOUND
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_floats_that_are_no_sound_are_told(channels: int) -> None:
+    """Their mean, and what is made of them, would be infinite."""
+    said = refused(riff(form(3, 64, channels), np.full(4 * channels, 1e308).tobytes()))
+    assert said == "a.wav: holds numbers beyond 1e+30, and those of a sound are from -1 to 1; save it again"
+
+
+def test_a_nan_that_signals_is_told_without_a_warning() -> None:
+    """As any other."""
+    assert refused(riff(form(3, 32), b"\x01\x00\x80\x7f" * 4)) == "a.wav: holds NaN or infinity; save it again"
