@@ -284,6 +284,7 @@ def _state_of(folder: Path) -> tuple[int, ...]:
 
 
 def _load(folder: Path) -> Bundle:
+    """What is in the folder now. Raises as `load_bundle` does."""
     path = folder / "manifest.json"
     if not path.is_file():
         raise ModelFileError(_no_bundle(folder))
