@@ -63,11 +63,13 @@ def command(bundles: tuple[str, ...], runs: int, output: str | None, opens: bool
 
 
 def _one(bundle: Bundle, runs: int, output: str | None, progress: Progress) -> Path:
-    from dlkit.pages.writing import NAME, page_of, refuse_foreign, write_page
+    from dlkit.pages.writing import NAME, page_of, refuse_foreign, refuse_listed, write_page
     from dlkit.writing import write_bytes
 
     file = Path(output) if output else bundle.folder / NAME
     refuse_foreign(file)
+    if output is None:
+        refuse_listed(bundle)
     latencies = _timed(bundle, runs, progress)
     with progress.step(f"Drawing {bundle.name}"):
         if output is None:
