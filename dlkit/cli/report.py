@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dlkit.progress import Progress
 
 
-@click.command(epilog="More: dlkit help reports · proof")
+@click.command(epilog="More: dlkit help reports")
 @click.argument("bundles", nargs=-1, required=True, type=click.Path(), metavar="BUNDLE...", shell_complete=bundles)
 @click.option(
     "--runs",
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
 @quiet_option
 def command(bundles: tuple[str, ...], runs: int, output: str | None, opens: bool, quiet: bool) -> None:
-    """Write a page to look at: the report of a BUNDLE, or several beside one another.
+    """Write a page to look at: a BUNDLE, or several side by side.
 
     A page is one HTML file that loads nothing from elsewhere: quality float and exported, samples with their answers,
     confusion matrices, what each layer loses and weighs, latency on this machine, operations, the device, the course of
@@ -63,13 +63,11 @@ def command(bundles: tuple[str, ...], runs: int, output: str | None, opens: bool
 
 
 def _one(bundle: Bundle, runs: int, output: str | None, progress: Progress) -> Path:
-    from dlkit.pages.writing import NAME, page_of, refuse_foreign, refuse_listed, write_page
+    from dlkit.pages.writing import NAME, page_of, refuse_foreign, write_page
     from dlkit.writing import write_bytes
 
     file = Path(output) if output else bundle.folder / NAME
     refuse_foreign(file)
-    if output is None:
-        refuse_listed(bundle)
     latencies = _timed(bundle, runs, progress)
     with progress.step(f"Drawing {bundle.name}"):
         if output is None:

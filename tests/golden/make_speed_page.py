@@ -21,7 +21,7 @@ RESULTS = ROOT / "tests" / "benchmarks" / "results.json"
 PAGE = ROOT / "dlkit" / "help" / "benchmarks.md"
 HEAD = """# Benchmarks, beside the stock tools
 
-What dlkit takes beside other tools, measured in turn on one machine, and where it loses.
+What dlkit takes beside the tools that it stands on or competes with, and where it loses.
 
 ```sh
 python tests/benchmarks                                  # all of it: hours

@@ -185,6 +185,11 @@ def test_every_error_is_on_its_page() -> None:
     assert told == known
 
 
+def test_every_file_of_a_bundle_is_on_its_page(tiny_bundle: Path) -> None:
+    """Those of the one that comes with dlkit."""
+    assert not [path.name for path in tiny_bundle.iterdir() if f"`{path.name}`" not in PAGES["bundle"].source]
+
+
 def test_every_extra_is_on_its_page() -> None:
     """Those of pyproject.toml."""
     told = re.findall(r"`([\w-]+)`(?=[^|]*\|.*\|$)", between("extras", PAGES["install"].source), re.M)
