@@ -218,6 +218,18 @@ def check_room(folder: Path, sizes: list[int]) -> None:
 
 
 @contextlib.contextmanager
+def folder_for(folder: Path) -> Iterator[None]:
+    """Make `folder`; what is empty of it and of the folders made for it goes with the block."""
+    missing = _missing(folder)
+    try:
+        with explained(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        yield
+    finally:
+        _unmake(missing)
+
+
+@contextlib.contextmanager
 def _neighbour(destination: Path, instead: str = ELSEWHERE) -> Iterator[Path]:
     """A hidden workplace beside `destination`; whatever is in it at the end goes."""
     missing = _missing(destination.parent)

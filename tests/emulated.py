@@ -14,11 +14,17 @@ ROOT = Path(__file__).parents[1]
 TOOLS = Path(os.environ.get("DLKIT_DEVICE_TOOLS", Path.home() / ".cache" / "dlkit-devices"))
 
 
-def emulated(core: str, *arguments: str | Path, cwd: Path = ROOT, with_dlkit: bool = True) -> tuple[int, str, str]:
-    """`python ARGUMENTS` on the core: exit code, output and errors. Skips where there is no emulation."""
+def need_emulated(core: str) -> Path:
+    """The emulated Python; skips where there is none."""
     python = TOOLS / "arm64" / core / "python"
     if not python.exists():
         pytest.skip("NO EMULATED ARM64: bash .ci/devices.d/cpu sets it up, on Debian 12")
+    return python
+
+
+def emulated(core: str, *arguments: str | Path, cwd: Path = ROOT, with_dlkit: bool = True) -> tuple[int, str, str]:
+    """`python ARGUMENTS` on the core: exit code, output and errors. Skips where there is no emulation."""
+    python = need_emulated(core)
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "DLKIT"))}
     if with_dlkit:
         environment["PYTHONPATH"] = str(ROOT)

@@ -28,10 +28,10 @@ def command(bundle: str, port: int, shown: bool) -> None:
       dlkit serve exported/digits/web-int8_float_io
       dlkit serve exported/digits/web-int8_float_io --port 0 --open
     """
-    from dlkit.web.serving import Server, content_of, serving
+    from dlkit.web.serving import Server, content_of, serving, vouched_for
 
-    folder = _page_of(bundle)
-    with serving(Server(content_of(folder), port)) as url:
+    folder, sha256 = _page_of(bundle)
+    with serving(Server(vouched_for(content_of(folder), sha256), port)) as url:
         click.echo(f"{url}  (Ctrl-C ends it)")
         if shown:
             import webbrowser
@@ -40,8 +40,8 @@ def command(bundle: str, port: int, shown: bool) -> None:
         _wait()
 
 
-def _page_of(bundle: str) -> Path:
-    """The folder of a bundle's page. Raises ModelFileError if it has none."""
+def _page_of(bundle: str) -> tuple[Path, dict[str, str]]:
+    """The folder of a bundle's page, and the sha256 of each file in it. Raises ModelFileError if it has none."""
     from dlkit.bundle.loading import load_bundle
     from dlkit.errors import ModelFileError
 
@@ -50,7 +50,7 @@ def _page_of(bundle: str) -> Path:
     if "web/index.html" not in loaded.manifest["sha256"]:
         name, target = loaded.manifest["name"], loaded.manifest["target"]
         raise ModelFileError(f"{bundle} is for {target} and has no page; make one: dlkit export {name} --target web")
-    return folder
+    return folder, {n.removeprefix("web/"): s for n, s in loaded.manifest["sha256"].items() if n.startswith("web/")}
 
 
 def _wait() -> None:

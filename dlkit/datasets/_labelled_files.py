@@ -176,7 +176,7 @@ def labelled_files(options: Filed, reading: Reading) -> LabelledFiles:
 
 def root_of(options: Filed) -> Path:
     """The folder. Raises DataError if it is none."""
-    root = Path(options.path)
+    root = Path(options.path).expanduser()  # shells leave the ~ of --set data.options.path=~/photos
     if not root.is_dir():
         raise DataError(
             f"data.options.path = {options.path!r}: there is no such folder (looked for {root.absolute()}); "

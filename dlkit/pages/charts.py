@@ -13,6 +13,7 @@ from dlkit.pages.html import Html, element, joined, shortened
 
 WIDTH = 360.0
 """Of a chart in its own units: as wide as a phone, so that texts of 12 units can be read there."""
+MARK_RADIUS = 9.0
 MOST_POINTS = 300
 """Of a line; of longer ones every so many are drawn."""
 
@@ -105,7 +106,7 @@ def sparkline(title: str, lines: Sequence[Line], height: float = 90.0) -> Html:
 def histogram(title: str, values: Sequence[float], unit: str, marks: Sequence[tuple[str, float]]) -> Html:
     """How often values occur, with lines at the `marks`, a name and a value each; the far end of long tails is cut."""
     known = sorted(value for value in values if math.isfinite(value))
-    if len(known) < 2 or known[0] == known[-1]:
+    if len(known) < 2 or not 0 < known[-1] - known[0] < math.inf:
         return Html("")
     end = known[min(len(known) - 1, math.ceil(0.99 * (len(known) - 1)))]
     low, high = known[0], end if end > known[0] else known[-1]
@@ -142,12 +143,21 @@ def scatter(title: str, points: Sequence[Point], x_label: str, y_label: str) -> 
     height = 260.0
     frame = _Frame((ends[0], low), (ends[1], high), height, logarithmic=True)
     drawn = []
+    places: list[tuple[float, float]] = []
     for p in good:
         x, y = frame.x(p.x), frame.y(p.y)
-        circle = element("circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r="9", class_="front" if p.best else "behind")
+        place = _free_place(x, y, places)
+        places.append(place)
+        leader = _path([(x, y), place], "leader") if place != (x, y) else None
+        circle = element(
+            "circle", cx=f"{place[0]:.1f}", cy=f"{place[1]:.1f}", r=f"{MARK_RADIUS:.0f}",
+            class_="front" if p.best else "behind",
+        )  # fmt: skip
         inside = "on-front" if p.best else "on-behind"
-        text = element("text", p.mark, x=f"{x:.1f}", y=f"{y + 4:.1f}", text_anchor="middle", class_=inside)
-        drawn.append(element("g", element("title", shortened(p.name, 80)), circle, text))
+        text = element(
+            "text", p.mark, x=f"{place[0]:.1f}", y=f"{place[1] + 4:.1f}", text_anchor="middle", class_=inside
+        )
+        drawn.append(element("g", element("title", shortened(p.name, 80)), leader, circle, text))
     told = "; ".join(f"{p.mark} {shortened(p.name, 80)}: {short(p.x)}, {short(p.y)}" for p in good)
     body = [*_y_axis(frame, ""), *_x_axis(frame, x_label), *drawn]
     return joined(
@@ -161,22 +171,22 @@ def strip(title: str, parts: Sequence[tuple[str, float]], told: Sequence[str]) -
     whole = sum(value for _, value in parts)
     if not whole > 0:
         return Html("")
-    x, drawn = 0.0, []
-    for number, (name, value) in enumerate(parts):
-        width = WIDTH * value / whole
-        shape = _rect(x, 0, max(0.0, width - 1), 30, f"c{number % 8} fill")
-        drawn.append(element("g", element("title", f"{shortened(name, 80)}: {told[number]}"), shape))
-        if width > 14:
-            drawn.append(element("text", str(number + 1), x=f"{x + width / 2:.1f}", y="20", text_anchor="middle",
-                                 class_="on-bar"))  # fmt: skip
-        x += width
+    shares = [100 * value / whole for _, value in parts]
+    drawn = [
+        element("span", str(number + 1) if share > 4 else None, class_=f"c{number % 8}", style=f"flex:{share:.2f} 1 0")
+        for number, share in enumerate(shares)
+    ]
     named = "; ".join(f"{shortened(name, 80)} {text}" for (name, _), text in zip(parts, told, strict=True))
     legend = [
-        element("li", element("span", str(number + 1), class_=f"key c{number % 8}"), " ",
-                element("span", shortened(name, 80), class_="name"), " ", element("span", text, class_="soft"))
+        element(
+            "li",
+            element("span", str(number + 1), class_=f"key c{number % 8}"), " ", shortened(name, 80), " ",
+            element("span", text, class_="soft"),
+        )
         for number, ((name, _), text) in enumerate(zip(parts, told, strict=True))
     ]  # fmt: skip
-    return joined(_svg(title, f"{title}: {named}.", 30, drawn, "strip"), element("ol", *legend, class_="legend"))
+    picture = element("div", *drawn, class_="strip", role="img", aria_label=shortened(f"{title}: {named}", 1200))
+    return joined(picture, element("ol", *legend, class_="legend"))
 
 
 def short(value: float) -> str:
@@ -184,6 +194,16 @@ def short(value: float) -> str:
     if not math.isfinite(value):
         return "–"
     return f"{value:,.0f}" if abs(value) >= 1000 and value == round(value) else f"{value:.4g}"
+
+
+def _free_place(x: float, y: float, taken: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Where a mark for (x, y) covers no other: there, or up or down from it, as far as it takes."""
+    for step in range(24):
+        up = (step + 1) // 2 * (1 if step % 2 else -1) * (2 * MARK_RADIUS + 2)
+        place = (x, y + up)
+        if 10 <= place[1] <= 230 and all(math.dist(place, other) >= 2 * MARK_RADIUS for other in taken):
+            return place
+    return x, y
 
 
 def _share(value: float, low: float, high: float) -> float:
@@ -199,7 +219,7 @@ def _widened(low: float, high: float) -> tuple[float, float]:
     span = high - low
     if not math.isfinite(span):
         return low, high
-    room = 0.06 * span if span > 0 else max(abs(low) * 0.05, 1e-6)
+    room = 0.06 * span if span > 0 else max(abs(low) * 0.01, 1e-6)
     return low - room, high + room
 
 

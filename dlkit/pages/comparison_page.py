@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Callable, Sequence
 from urllib.parse import quote
 
@@ -10,14 +11,14 @@ from dlkit.bundle.loading import Bundle
 from dlkit.pages.charts import Point, scatter
 from dlkit.pages.html import Child, Html, element, joined
 from dlkit.pages.latency import Latencies, Latency, told_ms
-from dlkit.pages.metrics import told
+from dlkit.pages.metrics import is_own, told
 from dlkit.pages.page import whole_page
 from dlkit.pages.parts import Cell, Section, bar, box, facts, name, table
 from dlkit.pages.sections.headline import main_comparison
 from dlkit.quantities import size
 from dlkit.report import Comparison, Report
 
-MOST_LETTERS = 26
+MOST_LETTERS, FEW_NAMES = 26, 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +50,8 @@ class Compared:
 def comparison_page(compared: Sequence[Compared]) -> bytes:
     """The content of the HTML file. Bundles are marked with letters, in their order."""
     names = sorted({name(each.bundle.manifest["name"]) for each in compared})
-    title = f"{', '.join(names[:3])}{' …' if len(names) > 3 else ''}: {len(compared)} bundles"
+    of_few = f"{', '.join(names)}: {len(compared)} bundles"
+    title = of_few if len(names) <= FEW_NAMES else f"{len(compared)} bundles of {len(names)} models"
     sections = [_table(compared), *_pictures(compared), _details(compared), _about(compared)]
     head = element(
         "header",
@@ -130,12 +132,12 @@ def _table(compared: Sequence[Compared]) -> Section:
         comparison, report, latency = each.comparison, each.report, each.latency
         metric = told(comparison.metric)
         rows.append([
-            joined(element("span", letter(place), class_="key c0"), " ", _linked(each)),
+            Cell(joined(element("span", letter(place), class_="key c0"), " ", _linked(each)), "bundle"),
             Cell(_marked(size(report.bytes), each in smallest)),
             Cell(bar(report.bytes / largest if largest else 0.0, "size")),
             size(report.gzip_bytes) if report.gzip_bytes else "–",
             metric.name,
-            metric.of(comparison.float),
+            metric.of(comparison.float) if is_own(comparison) else "–",
             Cell(_marked(metric.of(comparison.exported), each in truest)),
             f"{comparison.agreement:.4f}" if comparison.agreement is not None else "–",
             f"{comparison.sqnr_db:.1f} dB",
@@ -179,7 +181,9 @@ def _pictures(compared: Sequence[Compared]) -> list[Section]:
         charts = []
         by_size = {id(each): each.report.bytes / 1e3 for each in group}
         by_time = {id(each): each.latency.timing.median_ms for each in group if each.latency}
-        for title, x_label, costs in (("by size", "kB", by_size), ("by time", "ms", by_time)):
+        unit, factor = ("ms", 1.0) if max(by_time.values(), default=1.0) >= 1.0 else ("µs", 1e3)
+        by_time = {key: factor * milliseconds for key, milliseconds in by_time.items()}
+        for title, x_label, costs in (("by size", "kB", by_size), ("by time", unit, by_time)):
             spots = [(each, costs[id(each)], each.comparison.exported) for each in group if id(each) in costs]
             points = [
                 Point(_called(e), x, y, letter(places[id(e)]), not any(_beats(o, (x, y)) for o in spots))
@@ -240,7 +244,7 @@ def _about(compared: Sequence[Compared]) -> Section:
         ]))  # fmt: skip
     problems = [f"{_called(each)}: {each.latencies.problem}" for each in compared if each.latencies.problem]
     parts += [element("p", f"Not timed: {problem}", class_="hint") for problem in problems]
-    commands = "\n".join(f"dlkit predict exported/{each.bundle.name} --check" for each in compared)
+    commands = "\n".join(f"dlkit predict {shlex.quote(f'exported/{each.bundle.name}')} --check" for each in compared)
     parts.append(element("h3", "Check them"))
     parts.append(box(element("pre", element("code", commands)), "Commands"))
     return Section("about", "How this was measured", "Method", joined(*parts))

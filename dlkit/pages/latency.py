@@ -9,7 +9,6 @@ import dataclasses
 import importlib.metadata
 import json
 import time
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -19,8 +18,10 @@ from dlkit.pages.machine import cores, processor, system
 from dlkit.runtime.clock import Timing, time_runs
 
 NAME = "latency.json"
-QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
+QUANTILES = (0.5, 0.9, 0.95, 0.99)
 THREADS = 1
+UNITS = ((1e-3, "s", 1e3), (1.0, "ms", 0.1), (1e3, "µs", -1.0))
+"""What milliseconds are multiplied with, the unit, and from how many milliseconds on."""
 PACKAGES = {"LiteRT": "ai-edge-litert", "XNNPACK": "ai-edge-litert", "GPU": "ai-edge-litert",
             "ONNX Runtime": "onnxruntime", "TensorFlow": "tensorflow"}  # fmt: skip
 """What runs a model → the package that it is part of."""
@@ -99,15 +100,8 @@ def as_json(latencies: Latencies) -> bytes:
 
 def told_ms(milliseconds: float) -> str:
     """A time for people: 0.0033 → "3.3 µs"."""
-    if milliseconds < 0.1:
-        return f"{1e3 * milliseconds:.3g} µs"
-    return f"{milliseconds:.3g} ms" if milliseconds < 1e3 else f"{milliseconds / 1e3:.3g} s"
-
-
-def spread(times_ms: Sequence[float]) -> float:
-    """How far the middle half of them lies apart, over their median."""
-    low, middle, high = np.quantile(np.asarray(times_ms, np.float64), [0.25, 0.5, 0.75])
-    return float((high - low) / middle) if middle > 0 else 0.0
+    value, unit = next((milliseconds * f, u) for f, u, least in UNITS if milliseconds >= least)
+    return f"{f'{value:#.3g}'.rstrip('.')} {unit}" if value < 1000 else f"{value:,.0f} {unit}"
 
 
 def _runtime(backend: str) -> str:

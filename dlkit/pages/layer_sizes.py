@@ -10,7 +10,7 @@ from typing import Any
 from dlkit.conversion.layer_names import operations
 from dlkit.errors import ModelFileError
 from dlkit.filing import read_file
-from dlkit.runtime.inspection import LARGEST_BYTES, MALFORMED, inspect_model, read_model
+from dlkit.runtime.inspection import FUSED_LSTM, LARGEST_BYTES, MALFORMED, inspect_model, read_model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,28 +41,33 @@ class FileSizes:
     rest: int
 
 
-def sizes_of(tflite: Path, names: Sequence[str]) -> FileSizes:
+def sizes_of(tflite: Path, names: Sequence[str], recurrent: Sequence[str] = ()) -> FileSizes:
     """The bytes of each layer. Raises ModelFileError if it is no whole .tflite file.
 
     Args:
         names: of the layers, where they are known.
+        recurrent: of those that are one fused operation each, in order; in integers none of its tensors names them.
     """
     content = read_file(tflite, LARGEST_BYTES)
     inspect_model(content, str(tflite))
     try:
-        return _sizes(content, tflite, names)
+        return _sizes(content, tflite, names, recurrent)
     except MALFORMED:
         raise ModelFileError(f"{tflite}: the .tflite file is cut short or corrupt; export the bundle again") from None
 
 
-def _sizes(content: bytes, tflite: Path, names: Sequence[str]) -> FileSizes:
+def _sizes(content: bytes, tflite: Path, names: Sequence[str], recurrent: Sequence[str]) -> FileSizes:
     model = read_model(content)
     graph = model.Subgraphs(0)
     counted: set[int] = set()
     found: dict[str, LayerSize] = {}
-    for number, operation in enumerate(operations(tflite, names)):
+    made = operations(tflite, names)
+    fused = [number for number, operation in enumerate(made) if operation.name == FUSED_LSTM]
+    known_fused = dict(zip(fused, recurrent, strict=True)) if len(fused) == len(recurrent) else {}
+    for number, operation in enumerate(made):
         operator = graph.Operators(number)
-        layer = operation.layers[0] if operation.layers else operation.name.lower().replace("_", " ")
+        layer = next(iter(operation.layers), "") or operation.name.lower().replace("_", " ")
+        layer = known_fused.get(number, layer)
         own = sum(_constant_bytes(model, graph, operator.Inputs(i), counted) for i in range(operator.InputsLength()))
         known = found.get(layer, LayerSize(layer, operation.name, 0))
         first = known.operation if known.bytes or not own else operation.name

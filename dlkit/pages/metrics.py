@@ -43,9 +43,9 @@ METRICS = {
     "accuracy": Told("Accuracy", "an accuracy of"),
     "auc": Told("Area under the ROC curve", "an area under the ROC curve of", note="0.5: by chance, 1: right"),
     "skill": Told("Skill of the forecast", "a skill of", note="0: as the naive forecast, 1: right"),
-    "agreement": Told("Agreement", "an agreement with the float model of", note="samples with the same class first"),
+    "agreement": Told("Agreement", "an agreement with the float model of"),
     "psnr_db": Told("PSNR", "a peak signal-to-noise ratio of", 2, "dB", "of what it gives again"),
-    "sqnr_db": Told("Signal over noise", "a signal above its quantization noise by", 1, "dB", "of its outputs"),
+    "sqnr_db": Told("Signal over noise", "a signal above its quantization noise by", 1, "dB"),
 }
 
 

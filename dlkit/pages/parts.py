@@ -62,7 +62,10 @@ def table(
         label: what the box is called for those who cannot see it.
         tall: whether it also scrolls where it is too high.
     """
-    columns = [element("th", name, scope="col", class_="n" if i in numbers else None) for i, name in enumerate(head)]
+    columns = [
+        element("th", text, scope="col", class_="n" if i in numbers else None) if text else element("td")
+        for i, text in enumerate(head)
+    ]
     lines = [element("tr", *(_cell(cell, i, numbers) for i, cell in enumerate(row))) for row in rows]
     whole = element(
         "table",
@@ -77,7 +80,7 @@ def table(
 def box(content: Child, label: str, *, tall: bool = False) -> Html:
     """Content that scrolls by itself, by keys too."""
     return element(
-        "div", content, class_="box tall" if tall else "box", tabindex="0", role="region",
+        "div", content, class_="box tall" if tall else "box", tabindex="0", role="group",
         aria_label=shortened(label, LONGEST_NAME),
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ import numpy as np
 from dlkit.pages.charts import Line, sparkline
 from dlkit.pages.html import Html, element
 from dlkit.pages.png import data_uri
-from dlkit.runtime.preprocessing import Preprocessing
+from dlkit.runtime.preprocessing import ANY_NUMBER, Preprocessing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,8 +48,9 @@ def values_picture(values: NDArray[np.float64], told: str) -> Html:
     if flat.size <= FEW_NUMBERS:
         return element("p", "  ".join(f"{value:.4g}" for value in np.ravel(flat)))
     if flat.ndim == 2 and flat.shape[1] >= LEAST_BANDS:
-        low, high = float(np.nanmin(flat)), float(np.nanmax(flat))
-        return _image(((flat - low) / (high - low) if high > low else flat * 0.0)[..., np.newaxis], told)
+        known = np.clip(np.nan_to_num(flat), *ANY_NUMBER)
+        low, high = float(known.min()), float(known.max())
+        return _image(((known - low) / (high - low) if high > low else known * 0.0)[..., np.newaxis], told)
     lines = flat.reshape(len(flat), -1) if flat.ndim >= 2 else flat[:, np.newaxis]
     names = [f"feature {i + 1}" if lines.shape[1] > 1 else "value" for i in range(min(FEATURES_SHOWN, lines.shape[1]))]
     return sparkline(told, [Line(n, lines[:, i].tolist(), dashed=i % 2 == 1) for i, n in enumerate(names)])
@@ -57,8 +58,8 @@ def values_picture(values: NDArray[np.float64], told: str) -> Html:
 
 def _image(parts: NDArray[np.float64], told: str) -> Html:
     """An image of (H, W, 1 or 3) parts of 1."""
-    small = _reduced(parts)
-    pixels = np.clip(np.round(np.nan_to_num(small) * 255.0), 0, 255).astype(np.uint8)
+    small = _reduced(np.clip(np.nan_to_num(parts), 0.0, 1.0))
+    pixels = np.round(small * 255.0).astype(np.uint8)
     height, width = pixels.shape[:2]
     style = "pixels" if max(height, width) <= LARGEST_SIDE // 2 else None
     return element("img", src=data_uri(pixels), alt=told, width=width, height=height, class_=style)

@@ -20,6 +20,7 @@ from dlkit.pages.layer_sizes import FileSizes, sizes_of
 from dlkit.reading import read_dataclass
 from dlkit.report import Report
 from dlkit.runtime.arrays import read_npz
+from dlkit.runtime.inspection import FUSED_LSTM
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,7 +62,8 @@ def facts_of(bundle: Bundle, latencies: Latencies, folder: str = "") -> Facts:
     """
     report = report_of(bundle)
     names = [error.layer for error in report.layers]
-    sizes = sizes_of(bundle.model, names) if bundle.model.suffix == ".tflite" else None
+    fused = [e.layer for e in sorted(report.layers, key=lambda e: e.place) if e.operation == FUSED_LSTM]
+    sizes = sizes_of(bundle.model, names, fused) if bundle.model.suffix == ".tflite" else None
     return Facts(
         bundle,
         folder or bundle.folder.resolve().name,

@@ -49,6 +49,7 @@ def write_page(bundle: Bundle, latencies: Latencies, shown: Path | None = None) 
         ModelFileError: the bundle's report or samples are not what they should be.
         OutputError: a file cannot be written.
     """
+    refuse_listed(bundle)
     content = page_of(bundle, latencies, shown)
     write_bytes(bundle.folder / latency.NAME, latency.as_json(latencies), "--output FILE")
     write_bytes(bundle.folder / NAME, content, "--output FILE")
@@ -58,6 +59,13 @@ def write_page(bundle: Bundle, latencies: Latencies, shown: Path | None = None) 
 def page_of(bundle: Bundle, latencies: Latencies, shown: Path | None = None) -> bytes:
     """The content of the page of a bundle. Raises ModelFileError as `write_page` does."""
     return report_page(facts_of(bundle, latencies, shown.name if shown else ""))
+
+
+def refuse_listed(bundle: Bundle) -> None:
+    """Raise OutputError if the bundle's manifest vouches for a page: a new one would make it another bundle."""
+    for name in (latency.NAME, NAME):
+        if name in bundle.manifest["sha256"]:
+            raise OutputError(f"{bundle.folder}: its manifest vouches for {name}; write the page with --output FILE")
 
 
 def refuse_foreign(file: Path) -> None:

@@ -87,8 +87,8 @@ def train(
 
     Raises:
         DataError: the data cannot be loaded, or are not what the recipe says.
-        OutputError: there is a model or a stopped training already and `force` is false, `out` cannot be written,
-            or a checkpoint is of a training with other values.
+        OutputError: there is a model or a stopped training already and `force` is false, another process trains
+            there, `out` cannot be written, or a checkpoint is of a training with other values.
         TrainingError: the loss is no longer a number, the network cannot be trained by this recipe, or a worker is
             gone.
         ExtraMissing: tensorboard or matplotlib is wanted and not installed.
@@ -103,39 +103,42 @@ def train(
     for wanted, module in ((tensorboard, "tensorboard"), (plot, "matplotlib"), (plot, "PIL")):
         if wanted:
             check_installed(module)
-    begun = resume and checkpoints.newest() is not None
     damaged = tuple(checkpoints.damaged()) if resume else ()
     if resume and (trained_before := found_trained(recipe, out)) is not None:
         result = _measured_again(trained_before, progress)
         if plot:
             _draw(result, progress)
         return result
-    check_destination(folder, force or begun)
-    if not resume and not force:
-        checkpoints.refuse()
+    check_destination(folder, force or (resume and checkpoints.newest() is not None))
     check_temporaries()  # without room for those TensorFlow leaves out steps of its own
-    features = _features_of(recipe, progress)
-    if not begun:
+    with checkpoints.held():
+        begun = resume and checkpoints.newest() is not None
+        check_destination(folder, force or begun)  # another process may have trained here until now
+        if not resume and not force:
+            checkpoints.refuse()
+        features = _features_of(recipe, progress)
+        if not begun:
+            checkpoints.clear()
+        watch = Watch(
+            checkpoints=checkpoints,
+            resume=begun,
+            tensorboard=folder / "tensorboard" if tensorboard else None,
+            pictures=folder / "pictures" if plot else None,
+        )
+        fitted = _fitted(recipe, watch, distribution, progress)
+        validation, test = _measured(
+            fitted.model, recipe, fitted.splits, fitted.preprocessing, features, "Measuring it", progress
+        )
+        unsaved = unsaved_model(recipe, fitted.model, out, trained=True)
+        result = TrainingResult(unsaved, fitted.history, validation, test, damaged)
+        trained = save_model(fitted.model, unsaved, fitted.history, progress, _tables(result))
+        result = dataclasses.replace(result, trained=trained)
+        if plot:
+            _draw(result, progress)
         checkpoints.clear()
-    watch = Watch(
-        checkpoints=checkpoints,
-        resume=begun,
-        tensorboard=folder / "tensorboard" if tensorboard else None,
-        pictures=folder / "pictures" if plot else None,
-    )
-    fitted = _fitted(recipe, watch, distribution, progress)
-    validation, test = _measured(
-        fitted.model, recipe, fitted.splits, fitted.preprocessing, features, "Measuring it", progress
-    )
-    unsaved = unsaved_model(recipe, fitted.model, out, trained=True)
-    result = TrainingResult(unsaved, fitted.history, validation, test, damaged)
-    save_model(fitted.model, unsaved, fitted.history, progress, _tables(result))
-    if plot:
-        _draw(result, progress)
-    checkpoints.clear()
-    if fitted.strategy is not None:
-        loop.finish(distribution, fitted.strategy)
-    return result
+        if fitted.strategy is not None:
+            loop.finish(distribution, fitted.strategy)
+        return result
 
 
 def found_trained(recipe: Recipe, out: Path) -> Trained | None:

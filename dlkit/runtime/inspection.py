@@ -21,6 +21,7 @@ from dlkit.extras import require
 from dlkit.filing import read_file
 from dlkit.runtime.dtypes import TensorFormat
 from dlkit.runtime.shapes import known_beforehand
+from dlkit.runtime.structure import check_structure
 from dlkit.runtime.versions import first_runtime, latest, needed_version
 
 LARGEST_BYTES = 2**32
@@ -99,6 +100,7 @@ def inspect_model(content: bytes, where: str) -> Inspection:
     if content[4:8] != b"TFL3":
         raise ModelFileError(f"{where}: is not a .tflite file (the mark 'TFL3' is missing)")
     try:
+        check_structure(content)
         return _inspected(read_model(content), content)
     except MALFORMED:
         raise ModelFileError(f"{where}: the .tflite file is cut short or corrupt; copy or export it again") from None
@@ -120,7 +122,9 @@ def _inspected(model: Any, content: bytes) -> Inspection:
     custom: dict[str, str] = {}
     resized: list[str] = []
     graphs = [model.Subgraphs(i) for i in entries(model.SubgraphsLength())]
+    _check_names(model, entries)
     for graph in graphs:
+        _check_tensors(model, graph, entries)
         operators = [graph.Operators(i) for i in entries(graph.OperatorsLength())]
         ops.update(codes[operator.OpcodeIndex()] for operator in operators)
         for i in sorted(_used_tensors(graph, operators, entries)):
@@ -263,6 +267,27 @@ def _check_buffers(model: Any, entries: _Entries) -> None:
             raise ValueError("constant outside the file")
         if buffer.Offset() + buffer.Size() > entries.size:
             raise ValueError("constant outside the file")
+
+
+def _check_tensors(model: Any, graph: Any, entries: _Entries) -> None:
+    """Every tensor has its name in UTF-8 and a constant that is there, whether an operation reads it or not."""
+    for i in entries(graph.TensorsLength()):
+        tensor = graph.Tensors(i)
+        _name(tensor)
+        if not tensor.Buffer() < model.BuffersLength():
+            raise ValueError("constant that is not there")
+
+
+def _check_names(model: Any, entries: _Entries) -> None:
+    """What signatures call inputs and outputs."""
+    for i in entries(model.SignatureDefsLength()):
+        signature = model.SignatureDefs(i)
+        ends = [signature.Inputs(j) for j in entries(signature.InputsLength())]
+        ends += [signature.Outputs(j) for j in entries(signature.OutputsLength())]
+        for end in ends:
+            if not end.Name():
+                raise ValueError("a signature without a name")
+            end.Name().decode("utf-8")
 
 
 def operation_name(code: Any) -> str:

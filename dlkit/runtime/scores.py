@@ -54,7 +54,7 @@ def scores_of(tflite: Path) -> dict[str, float]:
     with tflite.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         model = schema.Model.GetRootAs(mapped, 0)
         graph = model.Subgraphs(0)
-        return {graph.Tensors(n).Name().decode(): beta for n, beta in scores_in(model, graph).items()}
+        return {(graph.Tensors(n).Name() or b"").decode(): beta for n, beta in scores_in(model, graph).items()}
 
 
 def scores_in(model: Any, graph: Any) -> dict[int, float]:

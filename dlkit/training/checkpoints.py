@@ -13,16 +13,18 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlkit import leftovers
 from dlkit.errors import DlkitError, OutputError
 from dlkit.recipe import Recipe, otherwise_trained, recipe_from
 from dlkit.runtime.arrays import read_npz
 from dlkit.trained import is_history
-from dlkit.writing import explained, new_file
+from dlkit.writing import ELSEWHERE, explained, folder_for, new_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -105,8 +107,32 @@ class Checkpoints:
             )
 
     def clear(self) -> None:
-        """Remove them all."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove them all, and the folder unless it is held."""
+        with contextlib.suppress(OSError):
+            for path in self.folder.iterdir():
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path, ignore_errors=True)
+                elif path.name != leftovers.LOCK:
+                    path.unlink()
+            self.folder.rmdir()
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Be the only process that trains here while the block runs.
+
+        Raises OutputError if another one does, or if the folder cannot be written.
+        """
+        with folder_for(self.folder), leftovers.held(self.folder) as is_ours:
+            if not is_ours:
+                raise OutputError(
+                    f"another process trains {self.folder.parent}; wait until it is over, or choose another place with "
+                    f"{ELSEWHERE}"
+                )
+            try:
+                yield
+            finally:
+                if not self._files():
+                    shutil.rmtree(self.folder, ignore_errors=True)
 
     def _files(self) -> list[Path]:
         """Newest first."""

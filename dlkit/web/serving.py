@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import socket
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,6 +24,10 @@ LARGEST_BYTES = 2**31
 """Of one file, or of one answer."""
 IDLE_S = 30.0
 """After which a connection is closed on which nothing comes."""
+ASKING_S = 60.0
+"""After which nothing more is read from whoever has not asked to the end, however steadily it drips in."""
+MOST_CONNECTIONS = 64
+"""At once; a browser opens 6 to one server."""
 TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -40,6 +46,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-cache",
 }
+LONGEST_NUMBER = 20
 Content = Callable[[str], "bytes | None"]
 """From a path without its first / to what is there; None where nothing is."""
 Receive = Callable[[str, bytes], None]
@@ -54,6 +61,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self, content: Content, port: int = 0, receive: Receive | None = None) -> None:
         self.content, self.receive = content, receive
+        self._free = threading.BoundedSemaphore(MOST_CONNECTIONS)
         try:
             super().__init__((LOOPBACK, port), _Handler)
         except (OSError, OverflowError) as error:
@@ -68,6 +76,20 @@ class Server(ThreadingHTTPServer):
     @property
     def url(self) -> str:
         return f"http://{LOOPBACK}:{self.server_port}/"
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer in a thread, or hang up at once where there are very many already."""
+        if self._free.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Answer; then another connection may have the place."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A browser that hangs up is no error."""
@@ -104,6 +126,16 @@ def content_of(folder: Path) -> Content:
     return content
 
 
+def vouched_for(content: Content, sha256: Mapping[str, str]) -> Content:
+    """Of `content` only what `sha256` names, and only as long as it is what was meant by that."""
+
+    def vouched(path: str) -> bytes | None:
+        found = content(path) if path in sha256 else None
+        return found if found is not None and hashlib.sha256(found).hexdigest() == sha256[path] else None
+
+    return vouched
+
+
 class _Handler(BaseHTTPRequestHandler):
     """GET and HEAD of the server's content, and POST where it receives something."""
 
@@ -111,6 +143,20 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "dlkit", ""
     timeout = IDLE_S
+
+    def handle_one_request(self) -> None:
+        """As the base class, but for so long only."""
+        over = threading.Timer(ASKING_S, self._stop_reading)
+        over.daemon = True
+        over.start()
+        try:
+            super().handle_one_request()
+        finally:
+            over.cancel()
+
+    def _stop_reading(self) -> None:
+        with contextlib.suppress(OSError):  # it has hung up
+            self.connection.shutdown(socket.SHUT_RD)
 
     def do_GET(self) -> None:
         if self._is_for_us():
@@ -139,6 +185,10 @@ class _Handler(BaseHTTPRequestHandler):
             return self._not_allowed
         raise AttributeError(name)
 
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """What the base class refuses is refused as everything else is."""
+        self._refuse(HTTPStatus(code))
+
     def log_message(self, format: str, *arguments: Any) -> None:
         """Only the command line prints."""
 
@@ -147,11 +197,16 @@ class _Handler(BaseHTTPRequestHandler):
         good = self.headers.get_all("Host", []) in [[host] for host in self.server.hosts]
         if not good:
             self._refuse(HTTPStatus.MISDIRECTED_REQUEST)
+        if "Content-Length" in self.headers or "Transfer-Encoding" in self.headers:
+            self.close_connection = True  # nobody shall take what comes with it for another request
         return good
 
     @property
     def _path(self) -> str:
-        path = unquote(urlsplit(self.path).path).removeprefix("/")
+        try:
+            path = unquote(urlsplit(self.path).path).removeprefix("/")
+        except ValueError:  # brackets that are no address
+            return ""
         return f"{path}index.html" if path == "" or path.endswith("/") else path
 
     def _answer(self, *, with_body: bool) -> None:
@@ -164,7 +219,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _take(self, receive: Receive) -> None:
         length = self.headers.get("Content-Length", "")
-        if not length.isdigit() or int(length) > LARGEST_BYTES:
+        if (
+            not (length.isascii() and length.isdecimal() and len(length) < LONGEST_NUMBER)
+            or int(length) > LARGEST_BYTES
+        ):
             self._refuse(HTTPStatus.BAD_REQUEST)
             return
         receive(self._path, self.rfile.read(int(length)))

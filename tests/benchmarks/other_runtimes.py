@@ -107,7 +107,7 @@ def in_onnxruntime(file: Path, sample: np.ndarray[Any, Any]) -> Callable[[], obj
     try:
         session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors have no common class
-        raise Failed(f"does not load it: {str(error).splitlines()[0][:120]}") from None
+        raise Failed(f"does not load it: {last_line(error)}") from None
     given = {session.get_inputs()[0].name: sample[np.newaxis]}
     return lambda: session.run(None, given)
 
@@ -120,9 +120,16 @@ def in_openvino(file: Path, sample: np.ndarray[Any, Any]) -> Callable[[], object
     try:
         request = openvino.Core().compile_model(str(file), "CPU", settings).create_infer_request()
     except RuntimeError as error:
-        raise Failed(f"does not load it: {str(error).splitlines()[0][:120]}") from None
+        raise Failed(f"does not load it: {last_line(error)}") from None
     request.set_input_tensor(openvino.Tensor(np.ascontiguousarray(sample[np.newaxis])))
     return request.infer
+
+
+def last_line(error: Exception) -> str:
+    """Where a runtime's long text comes to the point."""
+    return next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)[
+        :120
+    ]
 
 
 def write_inputs(folder: Path, name: str, inputs: np.ndarray[Any, Any]) -> None:

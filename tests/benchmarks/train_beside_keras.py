@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import json
 import statistics
 import tempfile
 import time
@@ -30,6 +31,7 @@ from dlkit.recipe import AugmentationPart, Recipe, read_recipe
 EPOCHS = 8
 NOT_AUGMENTED = [f"augmentation.{field.name}" for field in dataclasses.fields(AugmentationPart)]
 PLAIN = """
+import json
 import keras, numpy as np
 from dlkit.networks import NETWORKS
 
@@ -37,7 +39,7 @@ data = np.load("data.npz")
 keras.utils.set_random_seed(0)
 model = NETWORKS[{network!r}].build({options!r}, "plain")
 loss = keras.losses.CategoricalCrossentropy(label_smoothing={smoothing})
-model.compile(keras.optimizers.Adam({rate}), loss, metrics=["accuracy"])
+model.compile(keras.optimizers.deserialize(json.loads({optimizer!r})), loss, metrics=["accuracy"])
 model.fit(data["x"], data["y"], {batch_size}, {epochs}, verbose=0, validation_data=(data["x1"], data["y1"]))
 print(model.evaluate(data["x2"], data["y2"], verbose=0))
 model.save("model.keras")
@@ -52,16 +54,20 @@ def measure(subject: str, rounds: int) -> list[Measurement]:
 
 
 def _command(path: Path, recipe: Recipe, rounds: int) -> Measurement:
+    from dlkit.frameworks import keras
     from dlkit.recipe_data import data_preprocessing, splits_of
+    from dlkit.training.input_pipeline import steps_of
+    from dlkit.training.optimizing import optimizer_for
 
     splits, preprocessing = splits_of(recipe), data_preprocessing(recipe)
+    optimizer = optimizer_for(recipe.training, steps_of(splits.train, recipe) * recipe.training.epochs)
     classes, arrays = recipe.network.options["classes"], {}
     for mark, split in (("", splits.train), ("1", splits.validation), ("2", splits.test)):
         arrays |= {f"x{mark}": preprocessing.apply(split.samples), f"y{mark}": np.eye(classes)[split.labels]}
     part = recipe.training
     plain = PLAIN.format(
         network=recipe.network.name, options=dict(recipe.network.options), smoothing=part.label_smoothing,
-        rate=part.learning_rate, batch_size=part.batch_size, epochs=part.epochs,
+        optimizer=json.dumps(keras.optimizers.serialize(optimizer)), batch_size=part.batch_size, epochs=part.epochs,
     )  # fmt: skip
     default = AugmentationPart()
     off = [f"{name}={_toml(getattr(default, name.partition('.')[2]))}" for name in NOT_AUGMENTED]

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from as_files import npy
-from emulated import CORES, emulated
+from emulated import CORES, emulated, need_emulated
 
+from dlkit.digest import sha256_of
 from dlkit.runtime.litert import Session
 
 FRAMEWORKS = ("tensorflow", "keras", "PIL", "rich", "matplotlib")
@@ -18,6 +19,7 @@ OUTPUTS = """
 import sys
 from pathlib import Path
 import numpy as np
+from dlkit.digest import sha256_of
 from dlkit.runtime.litert import Session
 
 model, inputs, outputs = sys.argv[1:]
@@ -40,6 +42,59 @@ def test_a_bundles_own_runner(core: str, tiny_bundle: Path, tmp_path: Path) -> N
     code, out, err = emulated(core, bundle / "predict.py", "--check", cwd=tmp_path, with_dlkit=False)
     assert (code, err) == (0, "")
     assert out == "check passed: 10 samples, largest gap 0, allowed 0.00977\n"
+
+
+def test_check_emulated(tiny_bundle: Path, dlkit) -> None:
+    """`dlkit predict --check --emulate` has the bundle's own runner say it, and adds where."""
+    need_emulated("cortex-a53")
+    said = dlkit("predict", tiny_bundle, "--check", "--emulate", "cortex-a53")
+    assert (said.code, said.out.partition(" (")[0]) == (0, "check passed: 10 samples, largest gap 0, allowed 0.00977")
+    assert "(emulated cortex-a53, as in a Raspberry Pi 3)" in said.out
+
+
+def test_a_failed_check_emulated(tiny_bundle: Path, tmp_path: Path, vouch, dlkit) -> None:
+    """It is exit code 3, with where it failed."""
+    need_emulated("cortex-a76")
+    bundle = shutil.copytree(tiny_bundle, tmp_path / "bundle")
+    with np.load(bundle / "samples.npz") as stored:
+        samples = {name: stored[name].copy() for name in stored}
+    for name in samples:
+        if not name.startswith("raw "):
+            samples[name] = samples[name] + 0.5
+    np.savez(bundle / "samples.npz", **samples)
+    vouch(bundle)
+    said = dlkit("predict", bundle, "--check", "--emulate", "cortex-a76")
+    assert said.code == 3
+    assert said.err.splitlines()[-1].startswith("error: on the emulated cortex-a76: check FAILED: ")
+
+
+def test_without_the_emulation(tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dlkit) -> None:
+    """The line that sets it up."""
+    monkeypatch.setenv("DLKIT_DEVICE_TOOLS", str(tmp_path))
+    said = dlkit("predict", tiny_bundle, "--check", "--emulate", "cortex-a53")
+    assert said.code == 1
+    assert said.err.rstrip().endswith("in a clone of dlkit on Debian 12 this sets it up: bash .ci/devices.d/cpu")
+
+
+@pytest.mark.parametrize("more", [(), ("--check", "--json"), ("--check", "x.png")])
+def test_emulate_is_of_a_check(tiny_bundle: Path, more: tuple[str, ...], dlkit) -> None:
+    """Alone, for an emulated board has no more than a check needs."""
+    said = dlkit("predict", tiny_bundle, "--emulate", "cortex-a53", *more)
+    assert said.code == 2
+    assert "--emulate goes with --check alone" in said.err
+
+
+def test_a_microcontroller_is_no_such_board(tiny_bundle: Path, tmp_path: Path, dlkit) -> None:
+    """What runs its bundle is named."""
+    bundle = shutil.copytree(tiny_bundle, tmp_path / "bundle")
+    (bundle / "c" / "qemu").mkdir(parents=True)
+    (bundle / "c" / "qemu" / "Makefile").write_text("")
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    manifest["sha256"]["c/qemu/Makefile"] = sha256_of(bundle / "c" / "qemu" / "Makefile")
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    said = dlkit("predict", bundle, "--check", "--emulate", "cortex-a53")
+    assert said.code == 1
+    assert f"run it on an emulated one: make -C {bundle}/c qemu" in said.err
 
 
 def test_predict(tiny_bundle: Path, tmp_path: Path, digit: np.ndarray, dlkit) -> None:

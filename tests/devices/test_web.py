@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import http.server
 import json
+import os
 import shutil
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +24,15 @@ from dlkit.devices import RUNTIMES
 from dlkit.devices.checking import check_bundle
 from dlkit.devices.reference import reference_answers
 from dlkit.errors import ConversionError, ExtraMissing
+from dlkit.leftovers import sweep
 from dlkit.progress import ignore
 from dlkit.targets import TARGETS
-from dlkit.web.chromium import VARIABLE
+from dlkit.web.chromium import VARIABLE, _environment
 from dlkit.web.packages import CORE, litert_js
 from dlkit.web.running import run_in_browser
 
-TINY = Path(__file__).parents[2] / "exported" / "digits-tiny" / "cpu-int8" / "model.tflite"
+ROOT = Path(__file__).parents[2]
+TINY = ROOT / "exported" / "digits-tiny" / "cpu-int8" / "model.tflite"
 WEB = TARGETS["web"]
 PASSED = "() => document.getElementById('checked').textContent.startsWith('Passed')"
 
@@ -280,6 +287,61 @@ def test_a_browser_that_ends_early(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.setenv(VARIABLE, str(program))
     with pytest.raises(ConversionError, match="Chromium ended early; it said: no display"):
         run_in_browser(TINY, {"image": np.zeros((1, 8, 8, 1), np.float32)})
+
+
+# Shows a page, says where its profile is, and waits to be killed.
+SHOWING = """
+import time
+from dlkit.web.chromium import chromium
+from dlkit.writing import temporary_folder
+with temporary_folder() as folder, chromium("about:blank", folder) as browser:
+    while not (folder / "profile" / "SingletonLock").is_symlink():
+        assert browser.poll() is None
+        time.sleep(0.05)
+    print(folder, flush=True)
+    time.sleep(60)
+"""
+
+
+def processes_of(folder: str) -> list[str]:
+    """Numbers of those with the name of a folder in their command lines."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if folder.encode() in path.read_bytes():
+                found.append(path.parent.name)
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system has no such step")
+@pytest.mark.usefixtures("browser_tools")
+def test_a_browser_does_not_outlive_a_killed_dlkit(tmp_path: Path) -> None:
+    """Nor its helpers; what it put into the temporary folder is in ours, which the next dlkit removes."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", SHOWING],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": "/tmp"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    folder = process.stdout.readline().strip()
+    assert len(processes_of(folder)) > 1
+    assert list(Path(folder).glob("org.chromium.*"))
+    process.kill()
+    process.communicate()
+    end = time.monotonic() + 10
+    while processes_of(folder) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert processes_of(folder) == []
+    sweep(Path("/tmp"), "dlkit-")
+    assert not Path(folder).exists()
+
+
+def test_a_long_name_of_the_temporary_folder_is_not_given_to_the_browser(tmp_path: Path) -> None:
+    """The name of its socket there could be longer than the system allows."""
+    long = tmp_path / ("x" * 100)
+    assert _environment(long).get("TMPDIR") == os.environ.get("TMPDIR")
+    assert _environment(Path("/tmp/x"))["TMPDIR"] == "/tmp/x"
 
 
 def test_no_chromium(monkeypatch: pytest.MonkeyPatch) -> None:

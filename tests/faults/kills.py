@@ -97,7 +97,7 @@ SCENARIOS: dict[str, tuple[Scenario, ...]] = {
     ),
     "export-devices": (
         Scenario(("export", "tiny", "--target", "cortex-m4"), (TRAINED,), bundles=("cortex-m4-int8",)),
-        Scenario(("export", "tiny", "--target", "web"), (TRAINED,), bundles=("web-int8",)),
+        Scenario(("export", "tiny", "--target", "web"), (TRAINED,), bundles=("web-int8_float_io",)),
         Scenario(("export", "tiny", "--target", "ethos-u55"), (TRAINED,), bundles=("ethos-u55-int8",)),
     ),
     "search": (

@@ -44,7 +44,7 @@ class Reader:
     """A command, and the file of a bundle that is spoiled before it runs.
 
     Attributes:
-        arguments: of the command; BUNDLE, MODEL and SAMPLE stand for paths.
+        arguments: of the command; BUNDLE, MODEL, SAMPLE, SAMPLES and OUT stand for paths.
         file: that is spoiled.
         spoil: how.
         suits: whether a bundle, told by its manifest, has to do with it.
@@ -75,6 +75,10 @@ def _any(manifest: dict) -> bool:
     return True
 
 
+def _web(manifest: dict) -> bool:
+    return manifest["target"] == "web"
+
+
 READERS = (
     Reader("inspect", ("inspect", "MODEL"), "model.tflite", spoiled_tflite, weight=3),
     Reader("inspect --json", ("inspect", "BUNDLE", "--json"), "model.tflite", spoiled_tflite),
@@ -99,7 +103,7 @@ READERS = (
     Reader("manifest: bench", ("bench", "BUNDLE", "--runs", "2", "-q"), "manifest.json", spoiled_json, weight=0.3),
     Reader("manifest: inspect", ("inspect", "BUNDLE"), "manifest.json", spoiled_json),
     Reader("manifest: check", ("check", "BUNDLE", "--target", "cpu"), "manifest.json", spoiled_json),
-    Reader("manifest: serve", ("serve", "BUNDLE", "--port", "0"), "manifest.json", spoiled_json, _any, 0.5),
+    Reader("manifest: serve", ("serve", "BUNDLE", "--port", "0"), "manifest.json", spoiled_json, _web, 0.5),
     Reader("reference: evaluate", ("evaluate", "BUNDLE", "-q"), "reference.json", spoiled_json, _labelled, 0.5),
     Reader("samples: --check", ("predict", "BUNDLE", "--check"), "samples.npz", spoiled_zip, weight=2),
     Reader("labels: predict", ("predict", "BUNDLE", "SAMPLE"), "labels.txt", spoiled_bytes),
@@ -113,7 +117,7 @@ READERS = (
            spoiled_bytes, _of("saved_model"), 0.05),
     Reader("saved model: values", ("predict", "BUNDLE", "SAMPLE"),
            "saved_model/variables/variables.data-00000-of-00001", spoiled_bytes, _of("saved_model"), 0.05),
-    Reader("export", ("export", "MODEL", "--out", "OUT", "--preprocessing", "unit", "--data", "SAMPLE", "-q"),
+    Reader("export", ("export", "MODEL", "--out", "OUT", "--preprocessing", "unit", "--data", "SAMPLES", "-q"),
            "model.tflite", spoiled_tflite, lambda manifest: manifest["scheme"] == "float32", 0.05),
 )  # fmt: skip
 
@@ -169,9 +173,11 @@ def spoiled_bundle(reader: Reader, bundle: Path, chance: Random, folder: Path) -
     if reader.file != "manifest.json" and chance.randrange(10):
         vouch(copy)
     manifest = json.loads((bundle / "manifest.json").read_text())
-    sample = _sample(bundle, folder)
+    sample = _samples(bundle, folder, "sample", 1)
     model = copy / (reader.file if reader.file.startswith("step") else manifest["model"])
     places = {"BUNDLE": copy, "MODEL": model, "SAMPLE": sample, "OUT": folder / "out"}
+    if "SAMPLES" in reader.arguments:
+        places["SAMPLES"] = _samples(bundle, folder, "samples", 10)
     return copy, [str(places.get(word, word)) for word in reader.arguments]
 
 
@@ -185,17 +191,18 @@ def vouch(folder: Path) -> None:
     path.write_text(json.dumps(manifest))
 
 
-def _sample(bundle: Path, folder: Path) -> Path:
-    """One of the bundle's own samples, as a .npz file; of one input as .npy."""
+def _samples(bundle: Path, folder: Path, name: str, count: int) -> Path:
+    """Some of the bundle's own samples, as a .npz file; of one input as .npy."""
     import numpy as np
 
     with np.load(bundle / "samples.npz") as arrays:
-        raw = {name.removeprefix("raw "): arrays[name][:1] for name in arrays.files if name.startswith("raw ")}
+        raw = {key.removeprefix("raw "): arrays[key][:count] for key in arrays.files if key.startswith("raw ")}
+    file = folder / f"{name}{'.npy' if len(raw) == 1 else '.npz'}"
     if len(raw) == 1:
-        np.save(folder / "sample.npy", next(iter(raw.values())))
-        return folder / "sample.npy"
-    np.savez(folder / "sample.npz", **raw)
-    return folder / "sample.npz"
+        np.save(file, next(iter(raw.values())))
+    else:
+        np.savez(file, **raw)
+    return file
 
 
 def ran(arguments: list[str], folder: Path) -> Outcome:

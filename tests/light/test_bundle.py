@@ -118,7 +118,34 @@ def test_a_device_in_place_of_a_file_is_refused(bundle: Path) -> None:
     """And not read."""
     (bundle / "model.tflite").unlink()
     (bundle / "model.tflite").symlink_to("/dev/zero")
+    assert "model.tflite: is a link" in refused(bundle)
+    (bundle / "model.tflite").unlink()
+    os.mkfifo(bundle / "model.tflite")
     assert "model.tflite is missing" in refused(bundle)
+
+
+@pytest.mark.parametrize("place", ["more.txt", "labels.txt", "manifest.json", "web/more.txt", "web"])
+@pytest.mark.parametrize("within", [True, False])
+def test_a_link_is_refused(bundle: Path, place: str, within: bool) -> None:
+    """Wherever it leads: what is behind it can become another thing when it has been looked at."""
+    link = bundle / place
+    link.parent.mkdir(exist_ok=True)
+    kept = bundle / "kept"
+    if link.exists():
+        link.rename(kept)
+    link.symlink_to(kept if within else "/etc")
+    wanted = "is a link, and a bundle holds its files itself; copy it with cp -rL"
+    if place == "manifest.json" and not within:
+        wanted = "is not a bundle (no manifest.json); 'dlkit export' makes one"
+    assert refused(bundle).endswith(wanted)
+
+
+def test_a_file_that_was_put_into_a_saved_model_is_refused(bundle: Path) -> None:
+    """TensorFlow reads what it finds there."""
+    (bundle / "saved_model").mkdir()
+    (bundle / "saved_model" / "fingerprint.pb").write_bytes(b"x")
+    wanted = f"{bundle}: saved_model/fingerprint.pb is in the SavedModel, but not in the manifest; export it again"
+    assert refused(bundle) == wanted
 
 
 # --- no bundle at all ---
@@ -214,6 +241,51 @@ def test_a_tolerance_that_would_let_anything_pass(bundle: Path, vouch: Callable,
     outputs["output"]["tolerance"] = tolerance
     vouch(bundle, outputs=outputs)
     assert "is not a dlkit manifest, or is corrupt" in refused(bundle)
+
+
+@pytest.mark.parametrize("before", ['"name": "x", ', '"sha256": {}, ', '"x": NaN, ', '"x": -Infinity, '])
+def test_a_manifest_that_readers_read_differently(bundle: Path, before: str) -> None:
+    """A key twice, or what JSON does not have: one would take what another has checked for something else."""
+    text = (bundle / "manifest.json").read_text()
+    (bundle / "manifest.json").write_text(text.replace("{", "{" + before, 1))
+    assert "is not a dlkit manifest, or is corrupt" in refused(bundle)
+
+
+@pytest.mark.parametrize("key", ["name", "target", "scheme"])
+@pytest.mark.parametrize("value", ["", "..", "../x", "/tmp/x", "a/b", "a\0b"])
+def test_a_model_that_is_called_like_a_place(bundle: Path, vouch: Callable, key: str, value: str) -> None:
+    """Pictures are written under its name."""
+    vouch(bundle, **{key: value})
+    assert "is not a dlkit manifest, or is corrupt" in refused(bundle)
+
+
+def test_an_image_of_any_size_is_refused(bundle: Path, vouch: Callable) -> None:
+    """A manifest of a kilobyte does not ask for terabytes."""
+    inputs = manifest(bundle)["inputs"]
+    inputs["image"]["preprocessing"] |= {"shape": [10**6, 10**6, 3], "image": [10**6, 10**6, 3]}
+    vouch(bundle, inputs=inputs)
+    assert "is not a dlkit manifest, or is corrupt" in refused(bundle)
+
+
+@pytest.mark.parametrize("what", ["inputs", "outputs", "shape"])
+def test_a_manifest_of_another_model(bundle: Path, vouch: Callable, what: str) -> None:
+    """It is noticed before anything is made for the inputs that it describes."""
+    described = manifest(bundle)
+    if what == "shape":
+        described["inputs"]["image"]["preprocessing"] |= {"shape": [9, 9, 1], "image": [9, 9, 1]}
+    else:
+        described[what] = {"other": next(iter(described[what].values()))}
+    vouch(bundle, inputs=described["inputs"], outputs=described["outputs"])
+    with pytest.raises(ModelFileError, match="is not the model that the manifest describes"):
+        load_bundle(bundle).session()
+
+
+def test_labels_without_end_are_refused(bundle: Path, vouch: Callable) -> None:
+    """Of a file that takes no room on the disk."""
+    with (bundle / "labels.txt").open("r+b") as file:
+        file.truncate(2**28)
+    vouch(bundle)
+    assert "File too large" in refused(bundle)
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "./model.tflite", "..", "saved_model/../../x"])

@@ -25,6 +25,8 @@ child.stdout.readline()
 print(child.pid, flush=True)
 time.sleep(60)
 """
+# The same of another program, which knows nothing of its parent.
+BOUND = PARENT.replace('[sys.executable, "-c", sys.argv[1]]', "children.bound(['sh', '-c', sys.argv[1]])")
 CHILD = "import time; from dlkit import children; children.end_with_parent(); print('up', flush=True); time.sleep(60)"
 
 
@@ -42,10 +44,11 @@ def ended(pid: int) -> bool:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the system has no such step")
-def test_a_child_does_not_outlive_a_killed_parent() -> None:
-    """kill -9, which the parent cannot answer."""
+@pytest.mark.parametrize(("program", "child"), [(PARENT, CHILD), (BOUND, "echo up; exec sleep 60")])
+def test_a_child_does_not_outlive_a_killed_parent(program: str, child: str) -> None:
+    """kill -9, which the parent cannot answer; be the child our own or another program."""
     parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT, CHILD],
+        [sys.executable, "-c", program, child],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         text=True,
@@ -61,6 +64,13 @@ def test_a_child_whose_parent_ended_before_it_looked_ends_at_once() -> None:
     """The time between its start and its first step."""
     environment = {**children.environment(), "DLKIT_PARENT": "1"}
     assert subprocess.run([sys.executable, "-c", CHILD], env=environment).returncode == 1
+
+
+def test_another_program_gets_its_own_arguments() -> None:
+    """And its exit code comes back; nothing of ours is in its environment."""
+    program = children.bound(["sh", "-c", 'echo "$1" "${DLKIT_PARENT-none}"; exit 7', "sh", "--help"])
+    done = subprocess.run(program, env=children.environment(), capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (7, "--help none\n")
 
 
 def test_this_dlkit_comes_first_and_nothing_empty_is_added(monkeypatch: pytest.MonkeyPatch) -> None:

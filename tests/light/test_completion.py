@@ -54,7 +54,7 @@ def test_the_one_that_begins_like_it_is_offered(words: str, expected: str) -> No
 def test_a_bundle_below_a_path_is_offered(tmp_path: Path) -> None:
     """Absolute or with a dot, up to two folders below; one that is still being written is not."""
     place = tmp_path / "exported" / "digits"
-    for name in ("cpu-int8", ".cpu-int8.writing-x"):
+    for name in ("cpu-int8", ".dlkit-writing-x"):
         (place / name).mkdir(parents=True)
         (place / name / "manifest.json").touch()
     for typed in (f"{tmp_path}/exported/", f"{tmp_path}/exported/di", f"{place}/", "./exported/d"):

@@ -227,3 +227,17 @@ def test_inspect_of_plain_weights_lists_none(dlkit, tiny_bundle: Path) -> None:
     said = dlkit("inspect", tiny_bundle).out
     assert "different in a channel" not in said
     assert " in gzip), " in said.splitlines()[0]
+
+
+def test_zero_points_without_end_are_refused(content: bytes) -> None:
+    """As many as there are bytes in a file: the values would be repeated for each of them."""
+
+    def change(model: Any) -> None:
+        tensor = hidden_layer(model)
+        tensor.shape = np.array([1, 24 * 96], np.int32)
+        tensor.quantization.zeroPoint = np.ones(2**20, np.int64)
+        tensor.quantization.scale = np.ones(1, np.float32)
+        tensor.quantization.quantizedDimension = 0
+
+    with pytest.raises(ModelFileError, match="cut short or corrupt"):
+        stored_weights(edited(content, change), "a.tflite")

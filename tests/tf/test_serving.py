@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,21 @@ def test_a_bundle_for_servers_checks_itself(bundles: dict[str, tuple[Bundle, Rep
     count, gap, allowed = load_bundle(bundles[scheme][0].folder).check()
     assert count == 10
     assert gap <= allowed
+
+
+@pytest.mark.parametrize("scheme", SERVED)
+def test_inspect_describes_it(bundles: dict[str, tuple[Bundle, Report]], scheme: str, dlkit) -> None:
+    """Kind, size, what its export counted, and both ends with their open batch; the memory of a board it has none."""
+    bundle, report = bundles[scheme]
+    said = dlkit("inspect", bundle.folder)
+    assert said.code == 0
+    assert ("ONNX file" if scheme == "onnx" else "SavedModel") in said.out.splitlines()[0]
+    assert f"run by {report.runtime}" in said.out
+    assert re.search(r"^output +\S+ +N×\d+ +float32$", said.out, re.M)
+    told = json.loads(dlkit("inspect", bundle.folder, "--json").out)
+    assert (told["ops"], told["tensors"]) == (report.ops, report.tensors)
+    assert [end["shape"][0] for end in (*told["inputs"], *told["outputs"])] == [None, None]
+    assert "--arena is of .tflite files" in dlkit("inspect", bundle.folder, "--arena").err
 
 
 @pytest.mark.parametrize("scheme", SERVED)

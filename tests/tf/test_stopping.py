@@ -135,7 +135,7 @@ def test_killed_at_any_step_leaves_whole_bundles(with_a_bundle: Path, tmp_path: 
     )
     assert process.stderr is not None
     if step == "writing":
-        while not list(place.glob(".cpu-int8*")) and process.poll() is None:
+        while not list(place.glob(".dlkit-writing-*")) and process.poll() is None:
             time.sleep(0.001)
     else:
         assert any(line.startswith(step) for line in process.stderr)  # reads on until the step begins

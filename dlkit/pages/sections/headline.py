@@ -49,33 +49,24 @@ def _under(facts: Facts) -> str:
     what = f"{network}, " if isinstance(network, str) and network else "from elsewhere, "
     dataset = data.get("name") if isinstance(data, dict) else None
     trained = f"a {task} trained on {dataset}" if isinstance(dataset, str) and dataset else f"a {task}"
-    trained = trained.replace("a auto", "an auto")
+    trained = trained.replace("a auto", "an auto", 1)
     return name(f"{manifest['scheme']} for {manifest['target']} · {what}{trained}")
 
 
 def _verdict(facts: Facts) -> Child:
-    comparison = main_comparison(facts.report)
+    comparison, report = main_comparison(facts.report), facts.report
     metric = told(comparison.metric)
-    on = f"{comparison.samples:,} samples ({name(comparison.split)})"
+    value = metric.of(comparison.exported)
     if is_own(comparison):
-        text = (
-            f"On {on} the exported file has {metric.phrase} {metric.of(comparison.exported)}, "
-            f"the float model {metric.of(comparison.float)}"
-        )
-    else:
-        text = f"On {on} the exported file has {metric.phrase} {metric.of(comparison.exported)}"
-    report = facts.report
-    shrunk = f"; it is {_times_smaller(report)} the size of the float file." if report.float_bytes else "."
+        value = f"{metric.of(comparison.float)} float → {value} exported"
+    parts: list[Child] = [f" {metric.name} ", element("strong", value)]
+    parts.append(f" on {comparison.samples:,} samples ({name(comparison.split)}); {size(report.bytes)}")
+    parts.append(f", {report.bytes / report.float_bytes:.2f} of the float file." if report.float_bytes else ".")
     if not facts.bundle.manifest.get("trained", True):
-        shrunk += " Its weights are random: this proves the conversion, not what the network knows."
-    device = report.device
-    if device is not None and not device.verdict.fits:
-        return joined(element("span", "✗ Does not fit", class_="badge not"), f" {text}{shrunk}")
-    return joined(element("span", "✓ Proven", class_="badge"), f" {text}{shrunk}")
-
-
-def _times_smaller(report: Report) -> str:
-    return f"{report.bytes / report.float_bytes:.2f} times"
+        parts.append(" Its weights are random: this proves the conversion, not what the network knows.")
+    if report.device is not None and not report.device.verdict.fits:
+        return joined(element("span", "✗ Does not fit the device", class_="badge not"), *parts)
+    return joined(element("span", "✓ Proven", class_="badge"), *parts)
 
 
 def _tiles(facts: Facts) -> list[Html]:
@@ -85,8 +76,10 @@ def _tiles(facts: Facts) -> list[Html]:
         change = metric.change(comparison.float, comparison.exported)
         note = f"float {metric.of(comparison.float)}, {change}"
         tiles.append(_tile(f"{metric.name}, {name(comparison.split)}", metric.of(comparison.exported), note))
-    beside = f"float {size(report.float_bytes)}, {report.bytes / report.float_bytes:.2f} of it"
-    tiles.append(_tile("Size", size(report.bytes), beside if report.float_bytes else "of the model"))
+    beside = "of the model"
+    if report.float_bytes:
+        beside = f"float {size(report.float_bytes)}, {report.bytes / report.float_bytes:.2f} of it"
+    tiles.append(_tile("Size", size(report.bytes), beside))
     if facts.latencies.measured:
         first = facts.latencies.measured[0]
         note = f"median here, 95 % within {told_ms(first.timing.p95_ms)}"

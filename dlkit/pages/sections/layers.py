@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from dlkit.conversion.layer_errors import EXACT_DB, STANDS_OUT
 from dlkit.pages.charts import strip
 from dlkit.pages.html import Child, Html, element, joined
 from dlkit.pages.parts import Cell, Section, bar, name, table
@@ -86,20 +87,25 @@ def _rows(facts: Facts) -> list[_Row]:
 def _error_cells(error: LayerError | None, worst: bool) -> list[Child | Cell]:
     if error is None:
         return ["–", ""]
-    told = "exact" if error.sqnr_db >= 200 else f"{error.sqnr_db:.1f} dB"
-    mark = element("span", " ▼ adds most", class_="no") if worst else None
-    return [Cell(joined(told, mark)), Cell(bar(error.sqnr_db / HIGHEST_DB, "over" if worst else ""))]
+    told, stands_out = f"{error.sqnr_db:.1f} dB", error.added >= STANDS_OUT
+    if error.sqnr_db >= EXACT_DB:
+        told = "exact"
+    mark = element("span", "✗ stands out ", class_="no") if stands_out else None
+    if worst and not stands_out:
+        mark = element("span", "▼ adds most ", class_="soft")
+    return [Cell(joined(mark, told)), Cell(bar(error.sqnr_db / HIGHEST_DB, "over" if stands_out else ""))]
 
 
 def _picture(facts: Facts) -> Html:
     assert facts.sizes is not None
     ordered = sorted(facts.sizes.layers, key=lambda each: -each.bytes)
-    shown = [(each.layer, each.bytes) for each in ordered[:LARGEST] if each.bytes]
-    others = sum(each.bytes for each in ordered[LARGEST:])
-    if others:
-        shown.append((f"{len(ordered) - LARGEST} other layers", others))
+    whole = sum(each.bytes for each in ordered) + facts.sizes.rest
+    large = [each for each in ordered[:LARGEST] if each.bytes >= 0.01 * whole]
+    shown = [(each.layer, each.bytes) for each in large]
+    others = [each.bytes for each in ordered[len(large) :] if each.bytes]
+    if sum(others) >= 0.005 * whole:
+        shown.append((f"{len(others)} other layer{'s' if len(others) > 1 else ''}", sum(others)))
     if facts.sizes.rest:
         shown.append(("structure, names, labels", facts.sizes.rest))
-    whole = sum(count for _, count in shown)
     texts = [f"{size(count)}, {count / whole:.0%}" for _, count in shown]
     return strip("Where the bytes of the model are", [(n, float(count)) for n, count in shown], texts)

@@ -42,7 +42,7 @@ def _comparison(comparison: Comparison, before: str) -> Html:
         rows.append(["Same class first", "", f"{comparison.agreement:.4f}", ""])
         if comparison.score_agreement is not None and comparison.score_agreement != comparison.agreement:
             rows.append(["… by the scores", "", f"{comparison.score_agreement:.4f}", ""])
-    gap = f"of {comparison.largest_output:.3g} at the most"
+    gap = f"outputs up to {comparison.largest_output:.3g}"
     rows.append(["Largest difference", "", f"{comparison.largest_gap:.3g}", gap])
     rows.append(["Signal over noise", "", f"{comparison.sqnr_db:.1f} dB", Cell(bar(comparison.sqnr_db / 80))])
     output = f", output {name(comparison.output)}" if comparison.output else ""

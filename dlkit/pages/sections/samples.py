@@ -64,7 +64,7 @@ def _samples_of(facts: Facts) -> list[Shown]:
     arrays, bundle = facts.arrays, facts.bundle
     raw = {key: arrays[f"raw {key}"] for key in bundle.inputs if f"raw {key}" in arrays}
     exported = {key: arrays[f"output {key}"] for key in bundle.manifest["outputs"] if f"output {key}" in arrays}
-    counts = {len(values) for values in (*raw.values(), *exported.values()) if values.ndim}
+    counts = {len(values) if values.ndim else 0 for values in (*raw.values(), *exported.values())}
     if raw.keys() != bundle.inputs.keys() or not exported or len(counts) != 1:
         return []
     [count] = counts
@@ -125,11 +125,8 @@ def _class(which: str, outputs: NDArray[np.float32], labels: tuple[str, ...], la
     if label is not None:
         mark = element("span", " ✓", class_="ok") if first == label else element("span", " ✗ wrong", class_="no")
     value = float(outputs[first])
-    parts = [
-        element("span", which, class_="soft"),
-        element("b", name(labels[first]), mark),
-        element("span", f"{value:.4f}"),
-    ]
+    told = element("span", element("b", name(labels[first]), mark), " ", element("span", which, class_="soft"))
+    parts = [told, element("span", f"{value:.4f}")]
     if 0 <= value <= 1:
         parts.append(bar(value, "float" if which == "float" else ""))
     return element("div", *parts, class_="answer")
@@ -154,27 +151,28 @@ def _again(bundle: Bundle, sample: Shown) -> Html:
     pictures.append(("exported", made_picture(exported, inputs, f"what the exported file makes of {sample.number}")))
     for before in sample.float.values():
         pictures.append(("float", made_picture(before, inputs, f"what the float model makes of {sample.number}")))
-    figures = [element("figure", picture, element("figcaption", told)) for told, picture in pictures]
-    parts: list[Child] = [element("div", *figures, class_="thumbs")]
     aim = sample.wanted if sample.wanted is not None else raw
     prepared = inputs.apply(aim[np.newaxis])[0]
-    if prepared.shape == exported.shape:
-        errors = [("exported", exported), *(("float", before) for before in sample.float.values())]
-        for which, made in errors:
-            parts.append(_error(bundle, which, mean_squared_error(prepared, made)))
-    if sample.label is not None and bundle.detector and 0 <= sample.label < 10**6:
-        parts.append(element("p", f"Class {sample.label}"))
-    return joined(*parts)
+    answers = [("exported", exported), *(("float", before) for before in sample.float.values())]
+    errors = {which: _error(bundle, prepared, made) for which, made in answers}
+    figures = [
+        element("figure", picture, element("figcaption", told, element("br") if told in errors else None,
+                                           errors.get(told)))
+        for told, picture in pictures
+    ]  # fmt: skip
+    heading = element("p", f"Class {sample.label}") if sample.label is not None and bundle.detector else None
+    return joined(element("div", *figures, class_="thumbs"), heading)
 
 
-def _error(bundle: Bundle, which: str, error: float) -> Html:
+def _error(bundle: Bundle, wanted: NDArray[np.float32], made: NDArray[np.float32]) -> Child:
+    """How far off it is; of a detector, what follows from that."""
+    if wanted.shape != made.shape:
+        return None
+    error = mean_squared_error(wanted, made)
     verdict: Child = None
     if bundle.detector is not None:
-        beyond = error > bundle.detector.threshold
-        verdict = element("b", "anomaly" if beyond else "normal")
-    told = element("span", f"error {error:.5f}")
-    parts = [element("span", which, class_="soft"), verdict or told, told if verdict else None]
-    return element("div", *parts, class_="answer")
+        verdict = element("strong", "anomaly " if error > bundle.detector.threshold else "normal ")
+    return joined(verdict, f"error {error:.4f}")
 
 
 # --- forecasts ---

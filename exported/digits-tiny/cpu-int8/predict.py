@@ -58,6 +58,7 @@ from typing import BinaryIO
 from typing import Literal
 from typing import TYPE_CHECKING
 from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
@@ -68,13 +69,17 @@ if TYPE_CHECKING:
 
 # --- errors ---
 
+LONGEST_LINE = 1900
+"""Of an error, in characters: a name or value in a file of a stranger may have millions."""
+
+
 class DlkitError(Exception):
     """Base of all errors above; `str(error)` is one line for the user, whatever a file is called."""
 
     exit_code = 1
 
     def __str__(self) -> str:
-        return printable(super().__str__())
+        return shortened(printable(shortened(super().__str__(), 4 * LONGEST_LINE)), LONGEST_LINE)
 
 
 class UnknownName(DlkitError):
@@ -124,6 +129,18 @@ class VerificationRefused(DlkitError):
     exit_code = 3
 
 
+def shortened(text: str, longest: int) -> str:
+    """`text`, without its middle where it has more than `longest` characters.
+
+    >>> shortened("abcdefghij", 6)
+    'abcd…j'
+    """
+    if len(text) <= longest:
+        return text
+    end = longest // 4
+    return f"{text[: longest - end - 1]}…{text[-end:]}"
+
+
 def printable(text: str) -> str:
     r"""`text` on one line that a terminal shows as it is; control and undecodable characters are escaped.
 
@@ -139,6 +156,10 @@ def system_reason(error: OSError) -> str:
     return f"{error.filename}: {reason}" if error.filename else reason
 
 
+LONGEST_NAME, MOST_COMPARED, MOST_NAMED = 200, 5000, 200
+"""Of what names are compared with, and told: what is longer or more is of a stranger's file."""
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """A sentence with the nearest known names, or with all of them when none is near.
 
@@ -148,13 +169,17 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     "did you mean 'vgg16'?"
     """
     names = sorted(known)
-    lowered = {n.lower(): n for n in names}
+    lowered = {n.lower(): n for n in names[:MOST_COMPARED] if len(n) <= LONGEST_NAME}
+    name = name[:LONGEST_NAME]
     matches = difflib.get_close_matches(name.lower(), list(lowered), n=len(lowered) or 1, cutoff=0.6)
     swapped = [match for match in matches if sorted(match) == sorted(name.lower())]
     near = [lowered[match] for match in (swapped or matches)[:3]]
     if near:
         return "did you mean " + " or ".join(repr(n) for n in near) + "?"
-    return "known: " + ", ".join(names) if names else "there are none"
+    if not names:
+        return "there are none"
+    shown = [shortened(name, LONGEST_NAME) for name in names[:MOST_NAMED]]
+    return "known: " + ", ".join(shown) + (f" … and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
 
 
 # --- filing ---
@@ -165,14 +190,25 @@ LARGEST_STREAM_BYTES = 2**28
 
 
 def read_file(path: Path, at_most: int) -> bytes:
-    """The contents of `path`. Raises OSError, also if they are more than `at_most` bytes."""
-    with path.open("rb") as file:
+    """The contents of `path`. Raises OSError, also if they are more than `at_most` bytes, or a pipe has no writer."""
+    if "\0" in str(path):  # for which Python raises ValueError
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    with open(path, "rb", opener=_without_waiting) as file:
         state = os.fstat(file.fileno())
         if not stat.S_ISREG(state.st_mode):
-            return read_stream(file, min(at_most, LARGEST_STREAM_BYTES), str(path))
+            first = _begun(file.fileno(), str(path)) if stat.S_ISFIFO(state.st_mode) else b""
+            return first + read_stream(file, min(at_most, LARGEST_STREAM_BYTES) - len(first), str(path))
         if state.st_size > at_most:
             raise _too_large(str(path))
         return file.read()
+
+
+def first_bytes(path: Path, count: int) -> bytes:
+    """How a regular file begins, for one that is to be mapped. Raises OSError, also for what is no such file."""
+    with open(path, "rb", opener=_without_waiting) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        return file.read(count)
 
 
 def read_stream(stream: BinaryIO, at_most: int, name: str) -> bytes:
@@ -184,6 +220,24 @@ def read_stream(stream: BinaryIO, at_most: int, name: str) -> bytes:
         if count > at_most:
             raise _too_large(name)
     return b"".join(chunks)
+
+
+def _begun(pipe: int, name: str) -> bytes:
+    """What a pipe that does not wait holds already; from now on it waits. Raises OSError if nobody writes into it."""
+    first: bytes | None
+    try:
+        first = os.read(pipe, CHUNK_BYTES)
+    except BlockingIOError:  # somebody does, and has not begun
+        first = None
+    if first == b"":
+        raise OSError(errno.EPIPE, "it is a pipe that nobody writes into", name)
+    os.set_blocking(pipe, True)
+    return first or b""
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Opens a pipe at once, whether or not somebody writes into it."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def bytes_in(path: Path) -> int:
@@ -1165,8 +1219,7 @@ def _check_mark(model: Path | bytes, name: str) -> None:
         content = model
     else:
         try:
-            with model.open("rb") as file:
-                content = file.read(8)
+            content = first_bytes(model, 8)
         except OSError as error:
             raise ModelFileError(f"{name}: cannot be read: {error.strerror}") from None
     if content[4:8] != b"TFL3":
@@ -1615,43 +1668,81 @@ def _broken(name: str, error: Exception) -> ModelFileError:
 
 LARGEST_ARRAYS_BYTES = 2**32
 """Of all arrays of an archive together."""
+SMALL_BYTES, MOST_TIMES = 2**26, 100
+"""What an archive may always unpack to; what is more, and so many times its size, is a bomb."""
+MOST_DIMENSIONS = 32
+"""No array of samples has more than six, and numpy makes none of more than 64."""
 
 
 def read_npy(content: bytes, where: str) -> NDArray[Any]:
     """The one array of numbers in the bytes of a .npy file. Raises DataError if it is anything else."""
     if content.startswith(b"PK"):
         raise DataError(f"{where}: is an archive of arrays (.npz), not one array; save one with numpy.save")
-    if not content.startswith(np.lib.format.MAGIC_PREFIX):
-        raise DataError(f"{where}: is not a .npy array; save one with numpy.save")
     stream = io.BytesIO(content)
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    try:
-        shape, fortran, dtype = readers[np.lib.format.read_magic(stream)](stream)
-    except Exception:  # numpy raises what its parsers raise; each is about the header
-        raise DataError(f"{where}: the header of this .npy array is corrupt; save it again") from None
-    if dtype.hasobject or dtype.kind not in "uifb":
-        raise DataError(f"{where}: holds {dtype}, not numbers")
-    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(content) - stream.tell():
-        claim = f"{dtype} of shape {shape}"
-        raise DataError(f"{where}: its header says {claim}, but {len(content) - stream.tell()} bytes follow")
+    shape, fortran, dtype = _header(stream, len(content), where)
     return np.ndarray(shape, dtype, buffer=content, offset=stream.tell(), order="F" if fortran else "C")
 
 
-def read_npz(content: bytes, where: str, largest: int = LARGEST_ARRAYS_BYTES) -> dict[str, NDArray[Any]]:
-    """Name → array of numbers, of the bytes of a .npz file.
+def mapped_npy(path: Path, where: str) -> NDArray[Any]:
+    """The array of numbers of a .npy file, which stays there and may be larger than the memory.
 
-    Raises DataError if it is anything else, or unpacks to more than `largest` bytes.
+    Raises DataError if it is anything else, or holds no number.
     """
-    if not content.startswith(b"PK"):
-        raise DataError(f"{where}: is not an .npz archive; save one with numpy.savez")
+    if not path.is_file():
+        raise DataError(f"{where}: there is no such file")
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            entries = archive.infolist()
+        with path.open("rb") as stream:
+            shape, fortran, dtype = _header(stream, path.stat().st_size, where)
+            if not math.prod(shape):
+                raise DataError(f"{where}: has the shape {shape}, and so no number at all")
+            stored: NDArray[Any] = np.memmap(stream, dtype, "r", stream.tell(), shape, "F" if fortran else "C")
+    except OSError as error:
+        raise DataError(f"{where}: cannot be read: {error.strerror}") from None
+    return stored
+
+
+def _header(stream: BinaryIO, size: int, where: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether it is in the order of columns, and dtype of a .npy file of `size` bytes, read up to its numbers.
+
+    Raises DataError if it is none, holds something else than numbers, or not as many as it says.
+    """
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if stream.read(len(np.lib.format.MAGIC_PREFIX)) != np.lib.format.MAGIC_PREFIX:
+        raise DataError(f"{where}: is not a .npy array; save one with numpy.save")
+    stream.seek(0)
+    corrupt = DataError(f"{where}: the header of this .npy array is corrupt; save it again")
+    try:
+        with warnings.catch_warnings():  # of old headers, and of odd texts in them
+            warnings.simplefilter("ignore")
+            shape, fortran, dtype = readers[np.lib.format.read_magic(stream)](stream)
+    except Exception:  # numpy raises what its parsers raise; each is about the header
+        raise corrupt from None
+    if dtype.hasobject or dtype.kind not in "uifb":
+        raise DataError(f"{where}: holds {dtype}, not numbers")
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != size - stream.tell():
+        claim = f"{dtype} of shape {shape}"
+        raise DataError(f"{where}: its header says {claim}, but {size - stream.tell()} bytes follow")
+    if len(shape) > MOST_DIMENSIONS or max(shape, default=0) > 2**40:  # of which one is 0
+        raise corrupt
+    return shape, fortran, dtype
+
+
+def read_npz(archive: bytes | Path, where: str, largest: int = LARGEST_ARRAYS_BYTES) -> dict[str, NDArray[Any]]:
+    """Name → array of numbers, of a .npz file or its bytes.
+
+    Raises DataError if it is anything else, or unpacks to more than `largest` bytes or than honest arrays would.
+    """
+    source, packed = _source_of(archive, where)
+    try:
+        with zipfile.ZipFile(source) as opened:
+            entries = opened.infolist()
             if (size := sum(entry.file_size for entry in entries)) > largest:
                 raise DataError(f"{where}: unpacks to {size:,} bytes, more than the {largest:,} it may take")
+            if size > max(SMALL_BYTES, MOST_TIMES * packed):
+                raise DataError(f"{where}: has {packed:,} bytes and unpacks to {size:,}; save it with numpy.savez")
             return {
                 entry.filename.removesuffix(".npy"): read_npy(
-                    archive.read(entry), f"{where}, {entry.filename.removesuffix('.npy')}"
+                    opened.read(entry), f"{where}, {entry.filename.removesuffix('.npy')}"
                 )
                 for entry in entries
             }
@@ -1659,6 +1750,18 @@ def read_npz(content: bytes, where: str, largest: int = LARGEST_ARRAYS_BYTES) ->
         raise
     except Exception:  # zipfile raises what its parsers raise; each is about the file
         raise DataError(f"{where}: is not a whole archive of arrays (.npz); save one with numpy.savez") from None
+
+
+def _source_of(archive: bytes | Path, where: str) -> tuple[BinaryIO | Path, int]:
+    """What a ZipFile is made of, and its size in bytes. Raises DataError if it begins otherwise."""
+    try:
+        with archive.open("rb") if isinstance(archive, Path) else io.BytesIO(archive) as stream:
+            begins, size = stream.read(2), stream.seek(0, io.SEEK_END)
+    except OSError as error:
+        raise DataError(f"{where}: cannot be read: {error.strerror}") from None
+    if begins != b"PK":
+        raise DataError(f"{where}: is not an .npz archive; save one with numpy.savez")
+    return archive if isinstance(archive, Path) else io.BytesIO(archive), size
 
 
 def write_npz(path: Path | str, arrays: Mapping[str, NDArray[Any]], *, compress: bool = False) -> None:
@@ -1840,6 +1943,8 @@ PCM, FLOAT, EXTENSIBLE = 0x0001, 0x0003, 0xFFFE
 """Tags of formats; Microsoft & IBM 1991, "Multimedia Programming Interface and Data Specifications 1.0", mmreg.h."""
 UNTOLD = 0xFFFFFFFF
 """The length that a program writes which cannot go back to say how much it wrote."""
+LOUDEST = 1e30
+"""What is larger is no sound: floats of one are from -1 to 1, or at most as large as the integers of others."""
 CONVERT = "ffmpeg -i FILE sound.wav makes one that can be read"
 
 
@@ -1895,6 +2000,10 @@ def decoded_wav(content: bytes, where: str, seconds: float = math.inf) -> Wav:
     values = _numbers_of(data[: int(wanted) * frame], form).reshape(-1, form.channels)
     if not np.isfinite(values).all():
         raise DataError(f"{where}: holds NaN or infinity; save it again")
+    if np.abs(values).max() > LOUDEST:
+        raise DataError(
+            f"{where}: holds numbers beyond {LOUDEST:g}, and those of a sound are from -1 to 1; save it again"
+        )
     return Wav(form.rate, values.mean(axis=1))
 
 
@@ -1948,7 +2057,8 @@ def _format_of(chunk: bytes, where: str) -> _Format:
 def _numbers_of(data: memoryview, form: _Format) -> NDArray[np.float64]:
     """Bytes of 8 bits are unsigned, all others signed; the least number becomes -1."""
     if form.kind == FLOAT:
-        return np.frombuffer(data, f"<f{form.width}").astype(np.float64)
+        with np.errstate(invalid="ignore"):  # a NaN that signals
+            return np.frombuffer(data, f"<f{form.width}").astype(np.float64)
     if form.width == 1:
         return (np.frombuffer(data, np.uint8).astype(np.float64) - 128.0) / 128.0
     if form.width == 3:
@@ -2081,6 +2191,8 @@ _CAFFE_MEAN = (103.939, 116.779, 123.68)
 
 # Pillow would also start programs for some formats (EPS); these are decoded by Pillow itself.
 IMAGE_FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM")
+HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+"""Brands of the photos that telephones make, ISO/IEC 23008-12, for which Pillow has no decoder."""
 
 
 MOST_NUMBERS = 2**26
@@ -2212,14 +2324,15 @@ class Preprocessing:
             raise DataError(f"{where}: shape {_times(values.shape)}, but this model takes {_times(self.shape)}")
         if values.dtype.kind not in "uifb":
             raise DataError(f"{where}: holds {values.dtype}, not numbers")
-        with np.errstate(over="ignore"):  # 80-bit numbers become infinite
-            bad = np.argwhere(~np.isfinite(values.astype(np.float64)))
+        with np.errstate(over="ignore", invalid="ignore"):  # 80-bit numbers become infinite
+            exact = values.astype(np.float64)  # float16 could not be compared with the ends of the range
+        bad = np.argwhere(~np.isfinite(exact))
         if len(bad):
             spot = ", ".join(str(i) for i in bad[0])
             raise DataError(f"{where}: {len(bad)} values are NaN or infinite, the first at [{spot}]")
         low, high = self.raw_range
-        if values.min() < low or values.max() > high:
-            found = f"{float(values.min()):g} to {float(values.max()):g}"
+        if exact.min() < low or exact.max() > high:
+            found = f"{exact.min():g} to {exact.max():g}"
             raise DataError(f"{where}: values from {found}, but this model takes raw values from {low:g} to {high:g}")
         if not self.is_bounded:
             return values.reshape(self.raw_shape)
@@ -2407,6 +2520,8 @@ def decoded_image(content: bytes, where: str) -> Image:
         picture.load()
         return ImageOps.exif_transpose(picture)
     except UnidentifiedImageError:
+        if content[4:8] == b"ftyp" and content[8:12] in HEIF:
+            raise DataError(f"{where}: is a HEIC photo, which is not read here; make a JPEG or PNG of it") from None
         raise DataError(f"{where}: is not an image that can be read (PNG, JPEG, BMP, GIF, TIFF, WebP …)") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise DataError(f"{where}: has more pixels than an honest image; make it smaller first") from None
@@ -2430,6 +2545,8 @@ def count_of(shape: tuple[int, ...]) -> int:
 # --- runtime/inputs ---
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
+PHOTO_SUFFIXES = frozenset({".heic", ".heif"})
+"""Of photos that cannot be read here: met in a folder they are named, not passed over."""
 
 SOUND_SUFFIXES = frozenset({".wav", ".wave"})
 
@@ -2514,11 +2631,13 @@ class FileKind:
     Attributes:
         one, many: what they are called.
         suffixes: in small letters.
+        unread: those of files that are such, and that no one here can read; reading them tells so.
     """
 
     one: str
     many: str
     suffixes: frozenset[str]
+    unread: frozenset[str] = frozenset()
 
     def inside(self, folder: Path) -> list[Path]:
         """Such files in `folder` and below, sorted; links to folders are not followed.
@@ -2527,7 +2646,8 @@ class FileKind:
         none, or if a folder cannot be looked into.
         """
         below = [Path(place, name) for place, _, names in os.walk(folder, onerror=_cannot_look) for name in names]
-        found = sorted(p for p in below if p.suffix.lower() in self.suffixes and (p.is_file() or p.is_symlink()))
+        wanted = self.suffixes | self.unread
+        found = sorted(p for p in below if p.suffix.lower() in wanted and (p.is_file() or p.is_symlink()))
         if not found:
             looked_for = ", ".join(sorted(self.suffixes))
             raise DataError(f"{folder}: no {self.many} in this folder (looked for {looked_for})")
@@ -2538,7 +2658,7 @@ class FileKind:
         return sorted(p for p in folder.iterdir() if p.suffix.lower() in self.suffixes and not p.is_dir())
 
 
-IMAGES = FileKind("image", "images", IMAGE_SUFFIXES)
+IMAGES = FileKind("image", "images", IMAGE_SUFFIXES, PHOTO_SUFFIXES)
 SOUNDS = FileKind("sound", "WAV files", SOUND_SUFFIXES)
 
 
