@@ -103,7 +103,7 @@ def test_a_page_is_formatted_on_a_terminal() -> None:
         commands = {line for kind, part in PAGES["own-data"].parts() if kind == "code" for line in part.splitlines()}
         assert {line.strip() for line in long} <= {line.strip() for line in commands}
         flat = "\n".join(line.strip() for line in lines)
-        assert "dlkit run recipes/digits.toml --set name=photos --set data.name=folder" in flat.replace("\n", " ")
+        assert "dlkit run recipes/digits.toml --set name=arrays --set data.name=npz" in flat.replace("\n", " ")
 
 
 def test_nothing_of_a_table_is_lost_on_a_terminal() -> None:
