@@ -247,6 +247,18 @@ def test_files_of_the_repository_are_there(name: str) -> None:
     assert not {path for path in paths - mine if not (ROOT / path).exists()}
 
 
+def test_the_prediction_of_the_readme_is_what_is_printed(
+    dlkit: Callable, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the bundle and the picture that come with the repository."""
+    monkeypatch.chdir(root)
+    command, printed = re.findall(
+        r"```sh\ndlkit (predict .*recipes/pictures/digit.png.*)\n```\n\n```\n(.*\n)```",
+        DOCUMENTS["README.md"].read_text(),
+    )[0]
+    assert dlkit(*command.split()).out == printed
+
+
 def test_the_readme_leads_to_every_page() -> None:
     """By a link each."""
     linked = {address.partition("#")[0] for address in LINK.findall(DOCUMENTS["README.md"].read_text())}
