@@ -101,8 +101,9 @@ class Bundle:
         return str(self.manifest.get("task", ""))
 
     def session(self, threads: int | None = None) -> NamedEnds:
-        """A loaded model, ready to run. Raises ModelFileError if it is another than the manifest says."""
+        """A loaded model, ready to run. Raises ModelFileError if it is another than the manifest says or said."""
         session = open_model(self.model, threads)
+        self._check_same()
         wanted = {name: preprocessing.shape for name, preprocessing in self.inputs.items()}
         found = {name: end.shape[1:] for name, end in session.inputs.items()}
         if wanted != found or self.manifest["outputs"].keys() != session.outputs.keys():
