@@ -41,6 +41,8 @@ def _offered(words: str, cwd: Path = ROOT) -> list[str]:
         ("export --target cp", "cpu"),
         ("list net", "networks"),
         ("list networks resnet8", "resnet8"),
+        ("help mic", "microcontroller"),
+        ("help doc", "doctor"),
         ("list schemes dyn", "dynamic_int8"),
         ("list recipes digits-l", "digits-lstm"),
         ("predict exported/digits-t", "exported/digits-tiny/cpu-int8"),

@@ -29,6 +29,9 @@ LIGHT = [
     *(["list", kind] for kind in KINDS),
     *(["list", kind, "--json"] for kind in KINDS),
     ["list", "networks", "vgg"],
+    ["help"],
+    ["help", "recipe"],
+    ["help", "export"],
     *(["completion", shell] for shell in ("bash", "zsh", "fish")),
 ]
 
