@@ -589,7 +589,7 @@ class TensorFormat:
     Attributes:
         name: as in the file.
         shape: with the batch, which is 1.
-        dtype: numpy's name, for instance "int8".
+        dtype: numpy's name, for instance "int8"; what numpy does not have, as the schema calls it.
         scale, zero_point: per tensor; 0.0 and 0 where the tensor is not quantized.
     """
 
@@ -602,12 +602,16 @@ class TensorFormat:
     @property
     def quantized(self) -> bool:
         # Some converters leave the range of a float tensor beside it.
-        return self.scale != 0.0 and np.issubdtype(self.dtype, np.integer)
+        return self.scale != 0.0 and self._whole
 
     @property
     def counts(self) -> bool:
         """Whether it holds whole numbers that stand for themselves, as the words of a text do."""
-        return not self.quantized and np.issubdtype(self.dtype, np.integer)
+        return not self.quantized and self._whole
+
+    @property
+    def _whole(self) -> bool:
+        return self.dtype.startswith(("int", "uint"))  # numpy has no int4 and no float8
 
     def quantize(self, real: NDArray[np.float32]) -> NDArray[Any]:
         """Real numbers → the tensor's dtype; rounded half to even, saturated at the ends."""
@@ -2286,7 +2290,8 @@ class Preprocessing:
         x = self.raw_batch(raw)
         if self.color == "bgr":
             x = x[..., ::-1]
-        x = x * np.asarray(self.scale, np.float32) + np.asarray(self.offset, np.float32)
+        with np.errstate(all="ignore"):  # becomes infinite, which Session refuses
+            x = x * np.asarray(self.scale, np.float32) + np.asarray(self.offset, np.float32)
         return np.ascontiguousarray(x.reshape(len(x), *self.shape), dtype=np.float32)
 
     def raw_of(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -2841,6 +2846,8 @@ VOUCHED_FOR = ("labels.txt", "samples.npz")
 """Files, beside the model, without whose sha256 a manifest says nothing."""
 Run = Callable[[Mapping[str, "NDArray[Any]"]], "dict[str, NDArray[np.float32]]"]
 """From network inputs by name to outputs by name, (N, ...) each."""
+ATTEMPTS = 10
+"""To read a bundle that is replaced meanwhile."""
 LARGEST_MANIFEST_BYTES = 2**24
 LARGEST_SAMPLES_BYTES = 2**28
 
@@ -2876,6 +2883,7 @@ class Bundle:
         forecast: from raw values to the range of what a forecaster gives; None of other models.
         conditions: names of the classes that a generator is told, in the order of the last numbers of its input;
             empty of other models.
+        state: of the folder when it was read; tells whether it has been replaced.
     """
 
     folder: Path
@@ -2886,6 +2894,7 @@ class Bundle:
     detector: Detector | None = None
     forecast: Preprocessing | None = None
     conditions: tuple[str, ...] = ()
+    state: tuple[int, ...] = dataclasses.field(default=(), compare=False, repr=False)
 
     @property
     def model(self) -> Path:
@@ -2919,6 +2928,7 @@ class Bundle:
         if not described:
             raise DataError(f"{self.folder}: has no file of one step; export the model with --streaming")
         stream = Stream(Session(self.folder / STEP, threads), described)
+        self._check_same()
         if stream.shape != self.preprocessing.shape[1:]:
             raise ModelFileError(
                 f"{self.folder / STEP}: takes steps of {stream.shape}, but the manifest describes sequences of "
@@ -3029,6 +3039,11 @@ class Bundle:
         except KeyError as error:
             raise self._without_array(error) from None
 
+    def _check_same(self) -> None:
+        """Raise ModelFileError if the folder has been replaced by another bundle since this one was read."""
+        if self.state and _state_of(self.folder) != self.state and _load(self.folder).manifest != self.manifest:
+            raise ModelFileError(f"{self.folder}: was replaced by another bundle while it was read; run it again")
+
     def _own_arrays(self) -> dict[str, NDArray[Any]]:
         path = self.folder / "samples.npz"
         try:
@@ -3050,10 +3065,36 @@ class Bundle:
 def load_bundle(folder: Path | str) -> Bundle:
     """The bundle in `folder`, every file held against its sha256.
 
+    One that another process replaces meanwhile is read again: what is returned is the old one or the new one.
+
     Raises:
         ModelFileError: it is no bundle, a file is missing, or a file is not as it was written.
     """
     folder = Path(folder)
+    for attempts_left in reversed(range(ATTEMPTS)):
+        before = _state_of(folder)
+        try:
+            bundle = _load(folder)
+        except ModelFileError:
+            if not attempts_left or _state_of(folder) == before:
+                raise
+            continue
+        if _state_of(folder) == before:
+            return dataclasses.replace(bundle, state=before)
+    raise ModelFileError(f"{folder}: is replaced again and again; wait until that is over")
+
+
+def _state_of(folder: Path) -> tuple[int, ...]:
+    """What tells whether a folder and its manifest are those of before; () where there are none."""
+    try:
+        found = (folder.stat(), (folder / "manifest.json").stat())
+    except OSError:
+        return ()
+    return tuple(number for state in found for number in (state.st_dev, state.st_ino, state.st_ctime_ns))
+
+
+def _load(folder: Path) -> Bundle:
+    """What is in the folder now. Raises as `load_bundle` does."""
     path = folder / "manifest.json"
     if not path.is_file():
         raise ModelFileError(_no_bundle(folder))
@@ -3088,6 +3129,8 @@ def _check_types(manifest: dict[str, Any]) -> None:
     """Raise ValueError unless what is read from a manifest later on is there and of its type."""
     kinds: dict[str, Any] = {"name": str, "target": str, "scheme": str, "sha256": dict, "recipe": (dict, type(None))}
     if not all(isinstance(manifest[key], kind) for key, kind in kinds.items()):
+        raise ValueError
+    if not isinstance(manifest.get("device", {}), (dict, type(None))):
         raise ValueError
     if not all(_is_file_name(manifest[key]) for key in ("name", "target", "scheme")):
         raise ValueError
