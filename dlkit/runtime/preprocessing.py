@@ -132,7 +132,7 @@ class Preprocessing:
         x = self.raw_batch(raw)
         if self.color == "bgr":
             x = x[..., ::-1]
-        with np.errstate(over="ignore", invalid="ignore"):  # becomes infinite, which Session refuses
+        with np.errstate(all="ignore"):  # becomes infinite, which Session refuses
             x = x * np.asarray(self.scale, np.float32) + np.asarray(self.offset, np.float32)
         return np.ascontiguousarray(x.reshape(len(x), *self.shape), dtype=np.float32)
 

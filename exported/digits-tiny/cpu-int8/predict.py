@@ -589,7 +589,7 @@ class TensorFormat:
     Attributes:
         name: as in the file.
         shape: with the batch, which is 1.
-        dtype: numpy's name, for instance "int8".
+        dtype: numpy's name, for instance "int8"; what numpy does not have, as the schema calls it.
         scale, zero_point: per tensor; 0.0 and 0 where the tensor is not quantized.
     """
 
@@ -602,12 +602,16 @@ class TensorFormat:
     @property
     def quantized(self) -> bool:
         # Some converters leave the range of a float tensor beside it.
-        return self.scale != 0.0 and np.issubdtype(self.dtype, np.integer)
+        return self.scale != 0.0 and self._whole
 
     @property
     def counts(self) -> bool:
         """Whether it holds whole numbers that stand for themselves, as the words of a text do."""
-        return not self.quantized and np.issubdtype(self.dtype, np.integer)
+        return not self.quantized and self._whole
+
+    @property
+    def _whole(self) -> bool:
+        return self.dtype.startswith(("int", "uint"))  # numpy has no int4 and no float8
 
     def quantize(self, real: NDArray[np.float32]) -> NDArray[Any]:
         """Real numbers → the tensor's dtype; rounded half to even, saturated at the ends."""
@@ -2286,7 +2290,8 @@ class Preprocessing:
         x = self.raw_batch(raw)
         if self.color == "bgr":
             x = x[..., ::-1]
-        x = x * np.asarray(self.scale, np.float32) + np.asarray(self.offset, np.float32)
+        with np.errstate(all="ignore"):  # becomes infinite, which Session refuses
+            x = x * np.asarray(self.scale, np.float32) + np.asarray(self.offset, np.float32)
         return np.ascontiguousarray(x.reshape(len(x), *self.shape), dtype=np.float32)
 
     def raw_of(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -3124,6 +3129,8 @@ def _check_types(manifest: dict[str, Any]) -> None:
     """Raise ValueError unless what is read from a manifest later on is there and of its type."""
     kinds: dict[str, Any] = {"name": str, "target": str, "scheme": str, "sha256": dict, "recipe": (dict, type(None))}
     if not all(isinstance(manifest[key], kind) for key, kind in kinds.items()):
+        raise ValueError
+    if not isinstance(manifest.get("device", {}), (dict, type(None))):
         raise ValueError
     if not all(_is_file_name(manifest[key]) for key in ("name", "target", "scheme")):
         raise ValueError
