@@ -109,7 +109,7 @@ SCENARIOS: dict[str, tuple[Scenario, ...]] = {
                  after_kill=("--resume",), bundles=("cpu-best",)),
     ),
     "compare": (
-        Scenario(("compare", "tiny", "--scheme", "int8", "--scheme", "float16", "--plot"), (TRAINED,),
+        Scenario(("compare", "tiny", "--scheme", "int8", "--plot"), (TRAINED,),
                  pictures=("pareto.png",)),
     ),
     "sensitivity": (
