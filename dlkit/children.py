@@ -1,7 +1,4 @@
-"""Processes that end with the one that started them: of our own, which import this dlkit, and other programs.
-
-As a program this runs another one in its place, which so is watched from its start.
-"""
+"""Processes that end with the one that started them: of our own, which import this dlkit, and other programs."""
 
 from __future__ import annotations
 
@@ -15,6 +12,15 @@ from pathlib import Path
 import dlkit.errors
 
 _PARENT = "DLKIT_PARENT"
+# Python that becomes the program; see `end_with_parent`.
+_BIND = """
+import ctypes, os, signal, sys
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+if os.getppid() != int(sys.argv[1]):
+    sys.exit(1)
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
 
 
 def command(module: str, *arguments: str) -> list[str]:
@@ -23,8 +29,8 @@ def command(module: str, *arguments: str) -> list[str]:
 
 
 def bound(program: Sequence[str]) -> list[str]:
-    """What starts another program so that it ends with this process; to be run in the `environment`."""
-    return command("dlkit.children", *program)
+    """What starts another program, in whatever environment, so that it ends with this process (Linux only)."""
+    return [sys.executable, "-I", "-S", "-c", _BIND, str(os.getpid()), *program]
 
 
 def environment() -> dict[str, str]:
@@ -46,9 +52,3 @@ def end_with_parent(parent: int | None = None) -> None:
     expected = os.environ.get(_PARENT, str(os.getppid())) if parent is None else str(parent)
     if expected != str(os.getppid()):
         sys.exit(1)  # it ended before it could be watched
-
-
-if __name__ == "__main__":
-    end_with_parent()
-    os.environ.pop(_PARENT)
-    os.execvp(sys.argv[1], sys.argv[1:])

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from dlkit.conversion.child import run_task
+from dlkit.conversion.contents import bounded_memory
 from dlkit.conversion.custom_code import as_argument
 from dlkit.conversion.given_tflite import check_float
 from dlkit.conversion.kinds import kind_of
-from dlkit.errors import ConversionError
+from dlkit.errors import ConversionError, DlkitError, ModelFileError
+from dlkit.progress import Advance, ignore
 from dlkit.runtime.litert import Session
+from dlkit.writing import temporary_folder
+
+TIME_LIMIT_S = 600.0
+"""Loading takes seconds."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,34 +41,62 @@ class Ends:
 
 
 def described(path: Path, custom: Sequence[str] = ()) -> Ends:
-    """The ends of the model at `path`; TensorFlow is imported unless that is a .tflite file.
+    """The ends of the model at `path`, which a child process reads unless it is a .tflite file.
 
     Args:
         custom: modules of the user's own code, imported for a Keras file.
 
     Raises:
         ModelFileError, ConversionError: as `tflite.load_model`, `saved_models.ends_of` and
-            `given_tflite.check_float` do.
+            `given_tflite.check_float` do; or native code crashed on it.
     """
-    kind = kind_of(path)
-    if kind == "tflite":
+    if kind_of(path) == "tflite":
         check_float(path)
         session = Session(path)
         return Ends(
             {name: end.shape[1:] for name, end in session.inputs.items()},
             {name: end.shape[1:] for name, end in session.outputs.items()},
         )
-    if kind == "saved_model":
-        from dlkit.conversion.saved_models import ends_of
+    with temporary_folder() as folder:
+        told = folder / "ends.json"
+        try:
+            run_task(
+                f"{__name__}:read", ignore, TIME_LIMIT_S, model=str(path), ends=str(told), custom=as_argument(custom)
+            )
+        except ConversionError as error:
+            if str(error).startswith("describing read "):  # it did not say it itself
+                raise ModelFileError(f"{path}: cannot be read: {error}") from None
+            raise
+        table = json.loads(told.read_text(encoding="utf-8"))
+    return Ends(*({name: tuple(shape) for name, shape in table[end].items()} for end in ("inputs", "outputs")))
 
-        inputs, outputs = ends_of(path)
-        return Ends(
-            {name: end.shape for name, end in inputs.items()}, {name: end.shape for name, end in outputs.items()}
-        )
+
+def read(model: str, ends: str, custom: str, advance: Advance) -> None:
+    """The child's side: the ends of a model that is no .tflite file, as JSON."""
+    path = Path(model)
+    try:
+        with bounded_memory(path):
+            found = _of_saved_model(path) if kind_of(path) == "saved_model" else _of_keras(path, custom)
+    except DlkitError:
+        raise
+    except Exception as error:  # protobuf, Keras and TensorFlow raise what they raise; each is about the file
+        reason = next(iter(str(error).strip().splitlines()), "")[:300] or type(error).__name__
+        raise ModelFileError(f"{path}: cannot be read: {reason}") from None
+    Path(ends).write_text(json.dumps(dataclasses.asdict(found)), encoding="utf-8")
+
+
+def _of_saved_model(path: Path) -> Ends:
+    from dlkit.conversion.saved_models import ends_of
+
+    inputs, outputs = ends_of(path)
+    return Ends({name: end.shape for name, end in inputs.items()}, {name: end.shape for name, end in outputs.items()})
+
+
+def _of_keras(path: Path, custom: str) -> Ends:
     from dlkit.conversion.named_ends import input_names, output_names
     from dlkit.conversion.tflite import load_model
 
-    model = load_model(path, as_argument(custom))
+    model = load_model(path, custom)
     for name, tensor in zip(output_names(model), model.outputs, strict=True):
         if None in tensor.shape[1:]:
             raise ConversionError(

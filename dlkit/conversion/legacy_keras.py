@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from dlkit.conversion.contents import LARGEST_CONFIG_BYTES, check_levels, configuration_in, refuse_foreign_code
 from dlkit.conversion.kinds import weights_only
 from dlkit.errors import ConversionError, ModelFileError
 from dlkit.extras import require
@@ -28,7 +29,6 @@ from dlkit.writing import temporary_folder
 SAYS_NOTHING = {"time_major": False, "groups": 1}
 """Keys that Keras 3 does not know on the layers that have them, with the value that changes nothing."""
 SAYS_SOMETHING_ELSEWHERE = {"groups": {"Conv1D", "Conv2D", "Conv3D", "GroupNormalization"}}
-ABOUT = "metadata.json"
 LARGEST_GAP = 1e-4
 """Between the answers of tf_keras and of Keras 3, in units of the largest."""
 
@@ -40,35 +40,29 @@ def config_of(path: Path) -> tuple[dict[str, Any], str]:
         ModelFileError: it is no such file, or has weights only.
     """
     if path.suffix.lower() == ".keras":
-        return _config_of_archive(path)
+        config, about = configuration_in(path)
+        return config, str(about.get("keras_version", ""))
     h5py = require("h5py")
     try:
         with h5py.File(path, "r") as file:
             stored, version = file.attrs.get("model_config"), file.attrs.get("keras_version", "")
             names = set(file)
-    except OSError:
+    except Exception:  # h5py raises what HDF5 says, of many types
         raise ModelFileError(f"{path}: is not an HDF5 file (or cut short)") from None
-    if stored is None:
-        if "layer_names" in names or names:
+    if not isinstance(stored, str | bytes):
+        if stored is None and names:
             raise weights_only(path)
         raise ModelFileError(f"{path}: is an HDF5 file without a Keras model")
+    if len(stored) > LARGEST_CONFIG_BYTES:
+        raise ModelFileError(f"{path}: its configuration has {len(stored):,} bytes, and no model needs so many")
     try:
-        return json.loads(stored), _text(version)
-    except (ValueError, RecursionError):
+        config = json.loads(stored)
+    except (ValueError, RecursionError, TypeError):
         raise ModelFileError(f"{path}: its configuration is corrupt; save the model again") from None
-
-
-def _config_of_archive(path: Path) -> tuple[dict[str, Any], str]:
-    if not zipfile.is_zipfile(path):
-        raise ModelFileError(f"{path}: is not a .keras file (no archive, or cut short)")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            config = json.loads(archive.read("config.json"))
-            about = json.loads(archive.read(ABOUT)) if ABOUT in archive.namelist() else {}
-        return config, str(about.get("keras_version", ""))
-    except (KeyError, ValueError, AttributeError, RecursionError, OSError, zipfile.BadZipFile) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ModelFileError(f"{path}: Keras cannot load this file: {reason}") from None
+    check_levels(path, config)
+    if not isinstance(config, dict):
+        raise ModelFileError(f"{path}: its configuration is corrupt; save the model again")
+    return config, _text(version)
 
 
 def is_of_keras_2(version: str) -> bool:
@@ -142,8 +136,10 @@ def check_against_keras_2(path: Path, inputs: list[np.ndarray[Any, Any]], answer
 
     Files of Keras 3 pass.
     """
-    if not is_of_keras_2(config_of(path)[1]):
+    config, version = config_of(path)
+    if not is_of_keras_2(version):
         return
+    refuse_foreign_code(path, config)
     with native_noise_aside():
         original = require("tf_keras").models.load_model(path, compile=False, safe_mode=True)
     found = original(inputs[0] if len(inputs) == 1 else inputs, training=False)

@@ -10,6 +10,7 @@ from typing import Any
 from dlkit.errors import ModelFileError
 
 _LAMBDA = "whose `function` is a Python lambda"
+_NO_MEMORY = "OOM when allocating"
 _MISSING_CLASS = (
     r"Could not locate (?:class|function) '([^']+)'",
     r"Unknown (?:\w+): '?([\w>]+)'?",
@@ -39,6 +40,11 @@ def cannot_load(path: Path, error: Exception, config: dict[str, Any], version: s
         return ModelFileError(
             f"{path}: {what}; its Python code is in the file, and code in files is never run: write it as a layer "
             "class or function in a module of yours, build and save the model with that, and add --custom MODULE"
+        )
+    if isinstance(error, MemoryError) or _NO_MEMORY in text:
+        return ModelFileError(
+            f"{path}: its layers need far more memory than the weights in it, {path.stat().st_size:,} bytes; save the "
+            "whole model again: model.save(...)"
         )
     if any(re.search(mark, text) for mark in _WEIGHTS):
         return ModelFileError(

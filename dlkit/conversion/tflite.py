@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from dlkit.conversion.batches import count_of_samples, mapped_batch, read_batch
+from dlkit.conversion.contents import bounded_memory
 from dlkit.conversion.custom_code import custom_objects
 from dlkit.conversion.given_tflite import take
 from dlkit.conversion.integer_forms import use_integer_forms
@@ -30,6 +31,7 @@ from dlkit.conversion.saved_models import ends_of, one_at_a_time
 from dlkit.conversion.thin import Kernel, float_file, given, specifications
 from dlkit.conversion.without_loops import without_loops
 from dlkit.digest import sha256_of, sha256_of_arrays
+from dlkit.errors import DlkitError
 from dlkit.frameworks import keras
 from dlkit.frameworks import tensorflow as tf
 from dlkit.networks._layers import custom_layers
@@ -192,12 +194,14 @@ def loaded_model(path: Path, custom: str = "") -> tuple[keras.Model, list[str]]:
     objects = {**custom_layers(), **custom_objects(custom)}
     with readable(path) as file:
         try:
-            model = load(file, objects)
+            with bounded_memory(path):
+                model = with_inputs(load(file, objects), str(path))
+                check_inputs(model, str(path))
+                model, before = in_float32(model, objects)
+        except DlkitError:
+            raise
         except Exception as error:  # Keras raises what its layers raise; each is about the file
             raise cannot_load(path, error, *config_of(path)) from None
-    model = with_inputs(model, str(path))
-    check_inputs(model, str(path))
-    model, before = in_float32(model, objects)
     return model, [f"the model computes in {before}; the file, and what it was held against, in float32"] * bool(before)
 
 

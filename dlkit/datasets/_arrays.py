@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     Range = tuple[float, float]
 
 BYTES = (0.0, 255.0)
+MOST_DIGITS = 18
+"""Of a label that is a whole number; Python makes none of a text of thousands."""
 AT_ONCE = 1024
 """Samples that are looked at together."""
 
@@ -95,7 +98,7 @@ def dataset_of_arrays(given: Given) -> Dataset:
 
 def stamp(*paths: str) -> tuple[tuple[int, int, int], ...]:
     """What changes when a file does; () for one that is not there, which reading it will tell."""
-    found = [Path(path).stat() for path in paths if Path(path).exists()]
+    found = [Path(path).stat() for path in paths if os.path.exists(path)]  # noqa: PTH110 - false of a name too long
     return tuple((state.st_ino, state.st_mtime_ns, state.st_size) for state in found)
 
 
@@ -148,8 +151,9 @@ def _surveyed(labelled: Labelled, raw_range: Range, dtype: np.dtype[Any]) -> lis
         if bad.any():
             row = len(identities) + int(np.flatnonzero(bad)[0])
             raise DataError(f"{labelled.called}: sample {row} holds NaN or infinity; take it out or mend it")
-        if not (batch.min() >= low and batch.max() <= high):
-            found = f"{float(batch.min()):g} to {float(batch.max()):g}"
+        least, most = float(batch.min()), float(batch.max())  # the limits may be beyond the type of the samples
+        if not (least >= low and most <= high):
+            found = f"{least:g} to {most:g}"
             raise DataError(f"{labelled.called}: values from {found}, but data.options.raw_range = [{low:g}, {high:g}]")
         alike = batch.astype(dtype) + dtype.type(0)
         identities += [hashlib.blake2b(sample.tobytes(), digest_size=16).digest() for sample in alike]
@@ -197,7 +201,7 @@ def _numbered(given: Given, parts: Mapping[str, Labelled]) -> tuple[tuple[str, .
 
 
 def _is_whole(text: str) -> bool:
-    return text.isascii() and text.removeprefix("-").isdigit()
+    return len(text) <= MOST_DIGITS and text.isascii() and text.removeprefix("-").isdigit()
 
 
 def _divided(

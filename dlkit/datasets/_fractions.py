@@ -37,6 +37,11 @@ class Divided(Fractions):
 
     split_seed: int = 0
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.split_seed < 0:
+            raise ValueError(f"data.options.split_seed = {self.split_seed} must be at least 0")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class InSplits(Divided):

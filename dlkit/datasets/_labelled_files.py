@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -177,7 +178,7 @@ def labelled_files(options: Filed, reading: Reading) -> LabelledFiles:
 def root_of(options: Filed) -> Path:
     """The folder. Raises DataError if it is none."""
     root = Path(options.path).expanduser()  # shells leave the ~ of --set data.options.path=~/photos
-    if not root.is_dir():
+    if not os.path.isdir(root):  # noqa: PTH112 - false of a name that is too long
         raise DataError(
             f"data.options.path = {options.path!r}: there is no such folder (looked for {root.absolute()}); "
             "name yours: --set data.options.path=FOLDER"

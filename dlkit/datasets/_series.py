@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+SMALL_BYTES, MOST_TIMES = 2**28, 100
+"""What padding may always take; what is more, and so many times what the series have, is a mistake."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Series:
     """Of one file.
@@ -48,6 +52,12 @@ def stacked(files: tuple[str, ...], pad: bool) -> list[Labelled]:
     if len(features) > 1:
         raise DataError(f"{files[0]}: series of {min(features)} to {max(features)} features; each needs as many")
     longest = max(lengths)
+    padded = 4 * longest * max(features) * sum(len(series.values) for series in read)
+    if padded > max(SMALL_BYTES, MOST_TIMES * sum(values.nbytes for series in read for values in series.values)):
+        raise DataError(
+            f"{files[0]}: series of {min(lengths)} to {longest} steps would take {padded:,} bytes, nearly all of them "
+            "zeros before the shorter ones; cut the longest"
+        )
 
     def whole(values: NDArray[Any]) -> NDArray[Any]:
         return np.concatenate([np.zeros((longest - len(values), values.shape[1]), np.float32), values])

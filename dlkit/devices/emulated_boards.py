@@ -9,6 +9,7 @@ import os
 import subprocess
 from pathlib import Path
 
+from dlkit import children
 from dlkit.bundle.loading import Bundle
 from dlkit.devices.checking import target_of_bundle
 from dlkit.errors import ExtraMissing, ModelFileError, VerificationRefused
@@ -44,7 +45,7 @@ def check_emulated(bundle: Bundle, core: str, time_limit_s: float = TIME_LIMIT_S
     environment = {key: value for key, value in os.environ.items() if not key.startswith(WITHOUT)}
     try:
         done = subprocess.run(
-            [python, bundle.folder.resolve() / "predict.py", "--check"],
+            children.bound([str(python), str(bundle.folder.resolve() / "predict.py"), "--check"]),
             env=environment, capture_output=True, text=True, errors="replace", timeout=time_limit_s, check=False,
             stdin=subprocess.DEVNULL,
         )  # fmt: skip

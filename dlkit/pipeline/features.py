@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlkit.conversion.describing import described
 from dlkit.conversion.kinds import weights_only
 from dlkit.conversion.tflite import load_model
 from dlkit.errors import DataError, DlkitError, ModelFileError
@@ -139,6 +140,7 @@ def _in_file(part: MeasurePart, path: Path) -> tuple[keras.Model, Preprocessing]
         )
     try:
         own = load_trained(path.parent).inputs if ours else {}
+        described(path)  # in a child process: native code that crashes there has not crashed here
         model = load_model(path)
     except DlkitError as error:
         raise _named(path, error) from None

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from dlkit.conversion.hdf5 import check_hdf5
 from dlkit.errors import DataError, ModelFileError
 from dlkit.frameworks import keras
 from dlkit.networks import NETWORKS, Network
@@ -61,6 +62,7 @@ def _classes_in(path: Path, model: keras.Model) -> int:
     """How many classes the last layer in a file of weights is for; those of `model` where that cannot be said."""
     check_file(path, "transfer.weights")
     last = last_with_weights(model)
+    check_hdf5(path)
     stored = stored_layers(path, model)
     ours = [layer for layer in model.layers if layer.weights]
     here = stored[ours.index(last)].shapes if len(stored) == len(ours) else []
@@ -129,6 +131,7 @@ def _fetched(what: str, fetch: Any, *arguments: Any, **options: Any) -> Any:
 
 
 def _load_file(model: keras.Model, path: Path) -> None:
+    check_hdf5(path)
     refuse_difference(model, stored_layers(path, model), str(path))
     try:
         model.load_weights(str(path))

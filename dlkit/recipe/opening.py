@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from dlkit.datasets import DATASETS, Dataset, Source, Wanted
@@ -9,6 +10,9 @@ from dlkit.errors import RecipeError
 from dlkit.networks import NETWORKS
 from dlkit.reading import read_dataclass
 from dlkit.recipe.parts import DataPart, Recipe
+
+MOST_NUMBERS = 2**26
+"""Of an image, as `runtime.preprocessing` has it, which needs numpy."""
 
 
 def opened(recipe: Recipe, where: str = "") -> Dataset:
@@ -68,7 +72,7 @@ def _image(recipe: Recipe, where: str) -> tuple[int, int, int] | None:
         if image is None:
             raise RecipeError(
                 f"{where}: data.options.image_shape = {list(given)} must be "
-                "[HEIGHT, WIDTH, CHANNELS], of 1 or 3 channels"
+                f"[HEIGHT, WIDTH, CHANNELS], of 1 or 3 channels and at most {MOST_NUMBERS:,} numbers"
             )
         if stated is not None and tuple(stated) != shape_for(canonical, image):
             raise RecipeError(
@@ -81,6 +85,7 @@ def _image(recipe: Recipe, where: str) -> tuple[int, int, int] | None:
 
 
 def _image_of(shape: tuple[Any, ...]) -> tuple[int, int, int] | None:
-    if len(shape) == 3 and all(type(n) is int and n > 0 for n in shape) and shape[2] in (1, 3):
+    whole = len(shape) == 3 and all(type(n) is int and n > 0 for n in shape)
+    if whole and shape[2] in (1, 3) and math.prod(shape) <= MOST_NUMBERS:
         return shape[0], shape[1], shape[2]
     return None

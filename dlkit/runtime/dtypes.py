@@ -21,7 +21,7 @@ class TensorFormat:
     Attributes:
         name: as in the file.
         shape: with the batch, which is 1.
-        dtype: numpy's name, for instance "int8".
+        dtype: numpy's name, for instance "int8"; what numpy does not have, as the schema calls it.
         scale, zero_point: per tensor; 0.0 and 0 where the tensor is not quantized.
     """
 
@@ -34,12 +34,16 @@ class TensorFormat:
     @property
     def quantized(self) -> bool:
         # Some converters leave the range of a float tensor beside it.
-        return self.scale != 0.0 and np.issubdtype(self.dtype, np.integer)
+        return self.scale != 0.0 and self._whole
 
     @property
     def counts(self) -> bool:
         """Whether it holds whole numbers that stand for themselves, as the words of a text do."""
-        return not self.quantized and np.issubdtype(self.dtype, np.integer)
+        return not self.quantized and self._whole
+
+    @property
+    def _whole(self) -> bool:
+        return self.dtype.startswith(("int", "uint"))  # numpy has no int4 and no float8
 
     def quantize(self, real: NDArray[np.float32]) -> NDArray[Any]:
         """Real numbers → the tensor's dtype; rounded half to even, saturated at the ends."""

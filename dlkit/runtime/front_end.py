@@ -22,6 +22,8 @@ MOST_SOUND_SAMPLES = 2**24
 """Of a sound as the network hears it: 17 minutes at 16 kHz."""
 MOST_WINDOW_SAMPLES = 2**15
 MOST_MEL_BANDS = 1024
+MOST_SPECTRUM, MOST_WEIGHTS = 2**26, 2**22
+"""Points of the Fourier transforms of all frames of a sound together; numbers of the matrix that makes bands of one."""
 SLOWEST_RATE, FASTEST_RATE = 1_000, 384_000
 """Of a sound, in Hz."""
 
@@ -70,7 +72,14 @@ class FrontEnd:
         yield "hop_ms", _is_length(self.hop_ms) and self.hop >= 1, "at least a sample long"
         good = _is_length(self.seconds) and self.window <= self.length <= MOST_SOUND_SAMPLES
         yield "seconds", good, f"as long as a window at least, and at most {MOST_SOUND_SAMPLES:,} samples"
+        frames = 1 + (self.length - self.window) // self.hop
+        yield (
+            "hop_ms",
+            frames * self.fft <= MOST_SPECTRUM,
+            f"longer: the sound has {frames:,} frames of {self.fft:,} points",
+        )
         yield "mel_bands", type(bands) is int and 1 <= bands <= MOST_MEL_BANDS, f"from 1 to {MOST_MEL_BANDS}"
+        yield "mel_bands", bands * self.fft // 2 <= MOST_WEIGHTS, f"fewer, for a frame of {self.fft:,} points"
         yield "fmin", 0 <= self.fmin < math.inf, "at least 0 (Hz)"
         yield "fmax", self.fmin < self.fmax <= rate / 2, "above fmin, at most half of sample_rate (Hz)"
         good = type(coefficients) is int and 1 <= coefficients <= MOST_MEL_BANDS

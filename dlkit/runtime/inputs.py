@@ -130,7 +130,7 @@ class FileKind:
         """
         below = [Path(place, name) for place, _, names in os.walk(folder, onerror=_cannot_look) for name in names]
         wanted = self.suffixes | self.unread
-        found = sorted(p for p in below if p.suffix.lower() in wanted and (p.is_file() or p.is_symlink()))
+        found = sorted(p for p in below if p.suffix.lower() in wanted and (p.is_file() or _leads_nowhere(p)))
         if not found:
             looked_for = ", ".join(sorted(self.suffixes))
             raise DataError(f"{folder}: no {self.many} in this folder (looked for {looked_for})")
@@ -148,6 +148,11 @@ SOUNDS = FileKind("sound", "WAV files", SOUND_SUFFIXES)
 def files_for(preprocessing: Preprocessing) -> FileKind:
     """Of what files an input is made."""
     return SOUNDS if preprocessing.sound else IMAGES
+
+
+def _leads_nowhere(path: Path) -> bool:
+    """Whether it is a link to nothing; one to a pipe or a terminal would be waited for."""
+    return path.is_symlink() and not path.exists()
 
 
 def _cannot_look(error: OSError) -> None:

@@ -91,7 +91,7 @@ class Preprocessing:
     def _holds_an_image(self, image: tuple[int, ...]) -> bool:
         """Whether `image` is (height, width, 1 or 3) and has as many numbers as the input."""
         sound = len(image) == 3 and image[2] in (1, 3) and all(type(n) is int and n > 0 for n in image)
-        return sound and math.prod(image) == math.prod(self.shape)
+        return sound and math.prod(image) <= MOST_NUMBERS and math.prod(image) == math.prod(self.shape)
 
     def _holds_a_sound(self, sound: FrontEnd) -> bool:
         """Whether there is no image, and as many features as the input has numbers."""
@@ -132,7 +132,8 @@ class Preprocessing:
         x = self.raw_batch(raw)
         if self.color == "bgr":
             x = x[..., ::-1]
-        x = x * np.asarray(self.scale, np.float32) + np.asarray(self.offset, np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):  # becomes infinite, which Session refuses
+            x = x * np.asarray(self.scale, np.float32) + np.asarray(self.offset, np.float32)
         return np.ascontiguousarray(x.reshape(len(x), *self.shape), dtype=np.float32)
 
     def raw_of(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -284,6 +285,8 @@ def preprocessing_for(
         sound: the front-end of an input that is a sound.
     """
     low, high = raw_range
+    if not (low < high and math.isfinite(high - low) and _is_wide(high - low)):
+        raise DataError(f"the range of raw values is from {low:g} to {high:g}; give one of numbers that 32 bits hold")
     span = high - low
     channels = image[2] if image else 1
     color = "grey" if channels == 1 else "rgb"
@@ -308,7 +311,12 @@ def preprocessing_for(
     else:
         scale = (255 / span,) * 3
         offset, color = tuple(-low * 255 / span - m for m in _CAFFE_MEAN), "bgr"
-    return Preprocessing(shape, image, raw_range, color, resize, scale, offset, sound)
+    try:
+        return Preprocessing(shape, image, raw_range, color, resize, scale, offset, sound)
+    except ValueError as error:
+        raise DataError(
+            f"raw values from {low:g} to {high:g} of {_times(image or shape)} cannot be prepared by {mode!r}: {error}"
+        ) from None
 
 
 def preprocessing_from(table: dict[str, Any]) -> Preprocessing:
@@ -375,8 +383,13 @@ def decoded_image(content: bytes, where: str) -> Image:
         raise DataError(f"{where}: the image is broken: {error}") from None
 
 
+def _is_wide(span: float) -> bool:
+    return math.isfinite(1 / span) if span else False
+
+
 def _finite(numbers: tuple[float, ...]) -> bool:
-    return all(isinstance(n, (int, float)) and math.isfinite(n) for n in numbers)
+    """Whether all are numbers that 32 bits hold."""
+    return all(isinstance(n, (int, float)) and abs(n) <= ANY_NUMBER[1] for n in numbers)
 
 
 def _times(shape: tuple[int, ...]) -> str:

@@ -15,10 +15,13 @@ from typing import Any
 
 from dlkit.errors import ModelFileError
 from dlkit.extras import require
+from dlkit.filing import read_file
 from dlkit.noise import native_noise_aside
 
 SAVED_MODEL = "saved_model.pb"
 """The file that makes a folder one."""
+LARGEST_BYTES = 2**31 - 1
+"""What the format of protobuf takes."""
 SIGNATURE = "serving_default"
 RUNS_PYTHON = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
 TOUCHES_FILES = {
@@ -39,9 +42,12 @@ def checked_graph(folder: Path, signature: str = SIGNATURE) -> Any:
             touches files.
     """
     file = folder / SAVED_MODEL
+    _check_files(folder)
     saved = message("saved_model_pb2").SavedModel()
     try:
-        saved.ParseFromString(file.read_bytes())
+        saved.ParseFromString(read_file(file, LARGEST_BYTES))
+    except OSError as error:
+        raise ModelFileError(f"{file}: cannot be read: {error.strerror}") from None
     except Exception:  # protobuf's DecodeError, for anything that is not one of its messages
         raise ModelFileError(f"{file}: is not a SavedModel, or cut short") from None
     if not all(graph.HasField("object_graph_def") for graph in saved.meta_graphs):
@@ -51,6 +57,9 @@ def checked_graph(folder: Path, signature: str = SIGNATURE) -> Any:
         )
     graphs = [graph for graph in saved.meta_graphs if "serve" in graph.meta_info_def.tags] or list(saved.meta_graphs)
     for graph in saved.meta_graphs:
+        for asset in graph.asset_file_def:
+            if Path(asset.filename).is_absolute() or ".." in Path(asset.filename).parts:
+                raise ModelFileError(f"{folder}: has an asset called {asset.filename!r}, which lies outside of it")
         for op in _forbidden(graph):
             does = "runs Python code" if op in RUNS_PYTHON else "can read or write files"
             raise ModelFileError(
@@ -64,6 +73,13 @@ def checked_graph(folder: Path, signature: str = SIGNATURE) -> Any:
             f"tf.saved_model.save(model, folder, signatures={{'{signature}': function}})"
         )
     return graphs[0]
+
+
+def _check_files(folder: Path) -> None:
+    """Raise ModelFileError for what is no file: TensorFlow would wait for a pipe for ever."""
+    for path in folder.rglob("*"):
+        if not path.is_file() and not path.is_dir():
+            raise ModelFileError(f"{path}: is no file; copy the SavedModel as tf.saved_model.save wrote it")
 
 
 def message(module: str) -> Any:

@@ -14,8 +14,8 @@ from dlkit.runtime.wav import decoded_wav
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SOUNDS_AT_ONCE = 16
-"""Whose spectra are in memory together."""
+SOUNDS_AT_ONCE, POINTS_AT_ONCE = 16, 2**24
+"""Whose spectra are in memory together, but for one sound that has more points by itself."""
 
 
 def waveform_of(content: bytes, front_end: FrontEnd, where: str) -> NDArray[np.float32]:
@@ -45,8 +45,9 @@ def features_of(waveforms: NDArray[np.float32], front_end: FrontEnd) -> NDArray[
     `mel_weights`, those ln(x + 1e-6), and for "mfcc" those sums by `cosines`.
     """
     found = np.empty((len(waveforms), *front_end.shape), np.float32)
-    for start in range(0, len(waveforms), SOUNDS_AT_ONCE):
-        found[start : start + SOUNDS_AT_ONCE] = _features(waveforms[start : start + SOUNDS_AT_ONCE], front_end)
+    at_once = max(1, min(SOUNDS_AT_ONCE, POINTS_AT_ONCE // (front_end.shape[0] * front_end.fft)))
+    for start in range(0, len(waveforms), at_once):
+        found[start : start + at_once] = _features(waveforms[start : start + at_once], front_end)
     return found
 
 

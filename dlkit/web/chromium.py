@@ -77,4 +77,4 @@ def _environment(folder: Path) -> dict[str, str]:
     Where the name of its socket there would be longer than the system allows, it would not start.
     """
     socket = os.fsencode(folder / "org.chromium.Chromium.XXXXXX" / "SingletonSocket")
-    return children.environment() | ({"TMPDIR": str(folder)} if len(socket) <= LONGEST_SOCKET_BYTES else {})
+    return {**os.environ, **({"TMPDIR": str(folder)} if len(socket) <= LONGEST_SOCKET_BYTES else {})}

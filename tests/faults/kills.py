@@ -22,15 +22,19 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 import traceback
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+IMPORTING = False
+"""Whether fork servers import the frameworks, as they do in a run that is not forked; it takes most of an export."""
 TOKEN = "DLKIT_KILLS"
 """A variable of the environment of whatever a run starts."""
 ORPHANS_MAY_LIVE_S = 10.0
@@ -179,6 +183,55 @@ class Run:
         return self.output.read_text(errors="replace").strip()[-600:]
 
 
+class ForkedServer:
+    """The fork server of a run, as `subprocess.Popen` would start it, but with the frameworks imported already."""
+
+    def __init__(self, command: list[str], pass_fds: list[int], env: dict[str, str], **how: Any) -> None:
+        parent, self.code = os.getpid(), None
+        self.pid = os.fork()
+        if self.pid:
+            return
+        try:
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_DFL)
+            [control] = pass_fds
+            nothing = os.open(os.devnull, os.O_RDWR)
+            for number in range(3):
+                os.dup2(nothing, number)
+            os.closerange(3, control)
+            os.closerange(control + 1, 4096)  # as exec closes them
+            os.environ.clear()
+            os.environ.update(env)
+            from dlkit import children
+            from dlkit.conversion import fork_server
+
+            children.end_with_parent(parent)
+            fork_server.main(socket.socket(fileno=control))
+        finally:
+            os._exit(0)
+
+    def poll(self) -> int | None:
+        return self._waited(os.WNOHANG)
+
+    def wait(self) -> int | None:
+        return self._waited(0)
+
+    def _waited(self, how: int) -> int | None:
+        if self.code is None:
+            pid, status = os.waitpid(self.pid, how)
+            self.code = os.waitstatus_to_exitcode(status) if pid else None
+        return self.code
+
+    def kill(self) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGKILL)
+
+
+def popen(command: list[str], **how: Any) -> Any:
+    """In place of `subprocess.Popen` where the fork server is started."""
+    return (ForkedServer if "dlkit.conversion.fork_server" in command else subprocess.Popen)(command, **how)
+
+
 def start(place: Place, arguments: tuple[str, ...], hook: Callable[[str, tuple[Any, ...]], None] | None = None) -> Run:
     """Fork a run of dlkit in the place. `hook` is an audit hook of the main process."""
     token = os.urandom(8).hex()
@@ -196,7 +249,10 @@ def start(place: Place, arguments: tuple[str, ...], hook: Callable[[str, tuple[A
         for number in (1, 2):
             os.dup2(printed, number)
         from dlkit.cli import main
+        from dlkit.conversion import starting
 
+        if not IMPORTING:
+            starting.subprocess = types.SimpleNamespace(**{**vars(subprocess), "Popen": popen})  # type: ignore[assignment]
         sys.argv = ["dlkit", *arguments, "--out", "out"]
         if hook is not None:
             sys.addaudithook(hook)
@@ -212,12 +268,14 @@ def start(place: Place, arguments: tuple[str, ...], hook: Callable[[str, tuple[A
         os._exit(code)
 
 
-def of_token(token: str) -> list[int]:
-    """Processes with the token in their environment, zombies left out; the run itself has it only in its children."""
-    mark, found = f"{TOKEN}={token}".encode(), []
+def children_of(run: Run) -> list[int]:
+    """Processes of its session, or with its token in their environment; zombies and itself left out."""
+    mark, found = f"{TOKEN}={run.token}".encode(), []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if mark in (folder / "environ").read_bytes():
+            state, _, _, session, *_ = (folder / "stat").read_text().rpartition(")")[2].split()
+            is_of = int(session) == run.pid or mark in (folder / "environ").read_bytes()
+            if is_of and state != "Z" and int(folder.name) != run.pid:
                 found.append(int(folder.name))
     return found
 
@@ -228,8 +286,12 @@ class Counting:
     def __init__(self, place: Place, at: int = -1, then: Callable[[], None] = lambda: None):
         self.folders = (f"{place.root}/", "out")
         self.count, self.at, self.then = 0, at, then
+        self.process: int | None = None
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
+        self.process = self.process or os.getpid()
+        if os.getpid() != self.process:
+            return
         is_change = event in CHANGES
         if event == "open":
             mode, flags = arguments[1], arguments[2]
@@ -254,6 +316,8 @@ def digest(path: Path) -> str:
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
+UNLISTED = {"manifest.json", "report.html", "latency.json"}
+"""Of the files of a bundle."""
 MODEL_FILES = ("model.keras", "model.json", "history.csv", "confusion.csv")
 
 
@@ -287,8 +351,8 @@ def check_bundle(folder: Path) -> None:
     from dlkit.digest import sha256_of
 
     sums = json.loads((folder / "manifest.json").read_text())["sha256"]
-    files = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()} - {"manifest.json"}
-    if files != set(sums) or any(sha256_of(folder / name) != value for name, value in sums.items()):
+    files = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    if files - UNLISTED != set(sums) or any(sha256_of(folder / name) != value for name, value in sums.items()):
         raise Wrong(f"{folder}: files or sums are not those of the manifest")
     if (folder / "model.tflite").exists() and not folder.name.startswith("ethos"):
         _, gap, allowed = load_bundle(folder).check()
@@ -492,13 +556,13 @@ def _killed(
         time.sleep(dice.uniform(0, reference.seconds * 0.9))
         end, children = time.monotonic() + 5, []
         while not children and time.monotonic() < end and run.poll() is None:
-            children = of_token(run.token)
+            children = children_of(run)
             time.sleep(0.005)
         if children:
             run.kill(dice.choice(children), group=False)
     code = run.wait()
     began = time.monotonic()
-    while (left := of_token(run.token)) and time.monotonic() < began + ORPHANS_MAY_LIVE_S:
+    while (left := children_of(run)) and time.monotonic() < began + ORPHANS_MAY_LIVE_S:
         time.sleep(0.02)
     lived = time.monotonic() - began
     if left:
@@ -612,6 +676,9 @@ def imports(command: str) -> None:
                  "dlkit.pipeline.searching", "dlkit.bundle.loading", "dlkit.training.loop"):  # fmt: skip
         importlib.import_module(name)
     importlib.import_module(f"dlkit.cli.{command}")
+    from dlkit.conversion import worker
+
+    worker.prepare()
 
 
 def main() -> int:
@@ -620,8 +687,11 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--again", type=float, default=1.0, help="after how many of the kills it is run to its end")
+    parser.add_argument("--importing", action="store_true", help="fork servers import the frameworks anew")
     parser.add_argument("--scenario", type=int, help="only this one")
     given = parser.parse_args()
+    global IMPORTING
+    IMPORTING = given.importing
     imports({"export-devices": "export", "search": "export"}.get(given.command, given.command))
     scenarios = SCENARIOS[given.command]
     if given.scenario is not None:

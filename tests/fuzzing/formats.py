@@ -9,7 +9,7 @@ import json
 import struct
 import tomllib
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
@@ -97,6 +97,43 @@ def _changed(chance: Random, value: Any, old_key: str = "") -> Any:
             "[" * 50, '"', "\t", "\u202e", "nan",
         ))  # fmt: skip
     return other_value(chance, value)
+
+
+def tuned_toml(chance: Random, content: bytes) -> bytes:
+    """A TOML file with one to three numbers, words or switches that are others of the same type."""
+    table = tomllib.loads(content.decode())
+    leaves = list(_leaves(table))
+    for holder, key in chance.sample(leaves, min(len(leaves), chance.choice((1, 1, 2, 3)))):
+        value = holder[key]
+        if isinstance(value, bool):
+            holder[key] = not value
+        elif isinstance(value, int | float):
+            holder[key] = chance.choice((*EXTREMES, value + 1, -value, 10 * value, 10_000 * value))
+        elif isinstance(value, str):
+            words = [word for other, name in leaves if isinstance(word := other[name], str)]
+            holder[key] = chance.choice((*words, *WORDS))
+    return toml_of(table).encode()
+
+
+EXTREMES = (
+    0, 1, -1, 2, 3, 0.5, 1e-9, 1e-320, 1e-45, 1e39, 1e308, -1e308, 2**31, 2**32, 2**53, 2**62, 2**63 - 1, -(2**63),
+    float("nan"), float("inf"), float("-inf"),
+)  # fmt: skip
+WORDS = (
+    "none", "standard", "unit", "signed", "caffe", "torch", "lite", "crop", "stretch", "skip", "refuse", "mfcc",
+    "log_mel", "peak", "lstm", "gru", "cnn", "ds_cnn", "vgg16", "digits", "chirps", "csv", "best", "balanced", "both",
+    "sgd", "cpu", ".", "..", "/", "/dev/null", "/dev/zero", "t.csv", "d.npz", "photos", "\t", ";", "\n", '"', "*",
+    "a\0b", "x" * 300,
+)  # fmt: skip
+
+
+def _leaves(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Where values stand that are no tables or lists: what holds them, and their key or place in it."""
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(inner, dict | list):
+            yield from _leaves(inner)
+        else:
+            yield value, key
 
 
 def _wrong_key(chance: Random, key: str) -> str:

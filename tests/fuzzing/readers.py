@@ -29,6 +29,7 @@ from fuzzing.formats import (
     spoiled_table,
     spoiled_tiff,
     spoiled_toml,
+    tuned_toml,
 )
 from fuzzing.mutations import spoiled_bytes, spoiled_json, spoiled_npy, spoiled_zip
 
@@ -189,12 +190,14 @@ def _recipes() -> list[bytes]:
 
 def _read_recipe(path: Path) -> Any:
     from dlkit.recipe import read_recipe
-    from dlkit.recipe_data import preprocessing_of, splits_of
+    from dlkit.recipe_data import data_preprocessing, preprocessing_of, splits_of
 
     with contextlib.chdir(path.parent):
         recipe = read_recipe(path)
         if recipe.data.name in ("csv", "series", "npz", "npy", "ucr", "folder", "audio"):
-            splits_of(recipe).train.samples[:2]
+            found = data_preprocessing(recipe).apply(splits_of(recipe).train.samples[:2])
+            if not np.isfinite(found).all():
+                raise Wrong("NaN or infinity in what a network is to read")
         preprocessing_of(recipe)
     written = Path("exported", recipe.name)
     if written.parent.resolve() != written.resolve().parent:
@@ -661,9 +664,9 @@ _AUDIO = _opened("audio", "ds_cnn", path="{folder}/..", sample_rate=8000, second
 READERS: dict[str, Reader] = {
     reader.name: reader
     for reader in (
-        Reader("recipe", "recipe.toml", _recipes, (spoiled_toml,), _read_recipe, _all_data),
+        Reader("recipe", "recipe.toml", _recipes, (spoiled_toml, tuned_toml, tuned_toml), _read_recipe, _all_data),
         Reader("--set", "overrides.txt", lambda: [OVERRIDES.encode()], (spoiled_overrides,), _read_overrides, _given),
-        Reader("target", "board.toml", _targets, (spoiled_toml,), _read_target),
+        Reader("target", "board.toml", _targets, (spoiled_toml, tuned_toml), _read_target),
         Reader("png", "a.png", lambda: _pictures("PNG"), (spoiled_png,), _inputs_of("colour")),
         Reader("jpeg", "a.jpg", lambda: _pictures("JPEG"), (spoiled_bytes,), _inputs_of("colour")),
         Reader("gif, bmp, ppm", "a.gif", lambda: _pictures("GIF", "BMP", "PPM"), (spoiled_bytes,), _inputs_of("grey")),

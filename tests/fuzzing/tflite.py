@@ -27,7 +27,7 @@ def spoiled_tflite(chance: Random, content: bytes) -> bytes:
     if kind < 2:
         return spoiled_bytes(chance, content)
     if kind < 4:
-        return _word(chance, content)
+        return spoiled_words(chance, content)
     if kind == 4 and ARCHIVE in content:
         return _archive(chance, content)
     model = _unpacked(content)
@@ -55,7 +55,7 @@ def _packed(model: Any) -> bytes:
     return bytes(builder.Output())
 
 
-def _word(chance: Random, content: bytes) -> bytes:
+def spoiled_words(chance: Random, content: bytes) -> bytes:
     """Offsets, lengths and numbers of the head, where the tables are, each at its place."""
     found = bytearray(content)
     words = len(content) // 4

@@ -69,7 +69,7 @@ def test_a_child_whose_parent_ended_before_it_looked_ends_at_once() -> None:
 def test_another_program_gets_its_own_arguments() -> None:
     """And its exit code comes back; nothing of ours is in its environment."""
     program = children.bound(["sh", "-c", 'echo "$1" "${DLKIT_PARENT-none}"; exit 7', "sh", "--help"])
-    done = subprocess.run(program, env=children.environment(), capture_output=True, text=True)
+    done = subprocess.run(program, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (7, "--help none\n")
 
 

@@ -46,7 +46,7 @@ def check(words: Sequence[str]) -> None:
     assert name in COMMANDS
     assert {word for word in arguments if word.startswith("-") and word != "-"} <= options(name)
     assert name != "help" or all(word in PAGES or word in COMMANDS for word in arguments)
-    recipes = [word for word in arguments if word.startswith("recipes/")]
+    recipes = [word for word in arguments if word.startswith("recipes/") and word.endswith(".toml")]
     overrides = [value for flag, value in itertools.pairwise(arguments) if flag == "--set"]
     for recipe in recipes:
         read_recipe(ROOT / recipe, overrides)

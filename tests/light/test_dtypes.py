@@ -55,3 +55,12 @@ def test_float_tensors_pass_through(scale: float) -> None:
     assert not tensor.quantized
     np.testing.assert_array_equal(tensor.quantize(values), values)
     np.testing.assert_array_equal(tensor.dequantize(values), values)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "quantized"), [("int4", True), ("uint8", True), ("float8_e4m3fn", False), ("bool", False)]
+)
+def test_types_that_numpy_does_not_have(dtype: str, quantized: bool) -> None:
+    """A file may name them, and is only read."""
+    assert TensorFormat("t", (1, 2), dtype, 0.5, 0).quantized == quantized
+    assert TensorFormat("t", (1, 2), dtype, 0.0, 0).counts == quantized

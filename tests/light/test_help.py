@@ -103,7 +103,7 @@ def test_a_page_is_formatted_on_a_terminal() -> None:
         commands = {line for kind, part in PAGES["own-data"].parts() if kind == "code" for line in part.splitlines()}
         assert {line.strip() for line in long} <= {line.strip() for line in commands}
         flat = "\n".join(line.strip() for line in lines)
-        assert "dlkit run recipes/digits.toml --set name=photos --set data.name=folder" in flat.replace("\n", " ")
+        assert "dlkit run recipes/digits.toml --set name=arrays --set data.name=npz" in flat.replace("\n", " ")
 
 
 def test_nothing_of_a_table_is_lost_on_a_terminal() -> None:
@@ -245,6 +245,18 @@ def test_files_of_the_repository_are_there(name: str) -> None:
     paths = set(re.findall(r"(?<![\w./-])((?:tests|recipes|dlkit|\.ci)/[\w./-]*[\w/])", text))
     mine = {"dlkit/networks/mine.py", "dlkit/networks/perceptron.py"}
     assert not {path for path in paths - mine if not (ROOT / path).exists()}
+
+
+def test_the_prediction_of_the_readme_is_what_is_printed(
+    dlkit: Callable, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the bundle and the picture that come with the repository."""
+    monkeypatch.chdir(root)
+    command, printed = re.findall(
+        r"```sh\ndlkit (predict .*recipes/pictures/digit.png.*)\n```\n\n```\n(.*\n)```",
+        DOCUMENTS["README.md"].read_text(),
+    )[0]
+    assert dlkit(*command.split()).out == printed
 
 
 def test_the_readme_leads_to_every_page() -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from dlkit.bundle.devices import places
-from dlkit.pages.html import Child, Html, element, joined
+from dlkit.pages.html import Child, Html, element, joined, shortened
 from dlkit.pages.parts import Cell, Section, bar, facts, name, table
 from dlkit.pages.reading import Facts
 from dlkit.quantities import size
 from dlkit.report import DeviceProof
 from dlkit.verdict import Budget, Figure
 
-MOST_LAYERS = 200
+MOST_LAYERS, LONGEST_CELL = 200, 36
 
 
 def device(facts_: Facts) -> Section | None:
@@ -33,7 +33,9 @@ def device(facts_: Facts) -> Section | None:
         parts += _verdict(proof)
     else:
         parts.append(element("p", "The file was proven by this target's own runtime.", class_="hint"))
-    return Section("device", f"On the device: {target}", "Device", joined(*parts), half=True)
+    return Section(
+        "device", f"On the device: {target}", "Device", joined(*parts), half=not (proof and proof.verdict.layers)
+    )
 
 
 def _is_size(value: Any) -> bool:
@@ -83,13 +85,16 @@ def _budget(budget: Budget) -> list[Child | Cell]:
 
 
 def _figure(figure: Figure) -> str:
-    number = f"{figure.value:,.0f}" if figure.value == round(figure.value) else f"{figure.value:,.4g}"
+    whole = figure.value == round(figure.value) or abs(figure.value) >= 1000
+    number = f"{figure.value:,.0f}" if whole else f"{figure.value:.4g}"
     return f"{number} {figure.unit}".rstrip()
 
 
 def _layers(rows: tuple[dict[str, Any], ...]) -> Html:
     head = list(rows[0])[:8]
-    lines: list[list[Child | Cell]] = [[_told(row.get(column)) for column in head] for row in rows[:MOST_LAYERS]]
+    lines: list[list[Child | Cell]] = [
+        [shortened(_told(row.get(column)), LONGEST_CELL) for column in head] for row in rows[:MOST_LAYERS]
+    ]
     return table(
         "by layer, as the device's tool tells",
         [name(column) for column in head],

@@ -18,12 +18,15 @@ def timing(facts: Facts) -> Section | None:
     found = facts.latencies
     if not found.measured and not found.problem:
         return None
-    parts = [_one(latency, len(found.measured) > 1) for latency in found.measured]
+    several = len(found.measured) > 1
+    parts = [_one(latency, several) for latency in found.measured]
+    if several:
+        parts = [element("div", *(element("div", part) for part in parts), class_="pair")]
     if found.problem:
         parts.append(element("p", f"Not measured: {found.problem}", class_="hint"))
     elif facts.bundle.manifest["target"] not in ("cpu", "server"):
         parts.append(element("p", "These are times of this machine, not of the device.", class_="hint"))
-    return Section("latency", "Latency on this machine", "Latency", joined(*parts), half=True)
+    return Section("latency", "Latency on this machine", "Latency", joined(*parts), half=not several)
 
 
 def _one(latency: Latency, named: bool) -> Html:
