@@ -2841,6 +2841,8 @@ VOUCHED_FOR = ("labels.txt", "samples.npz")
 """Files, beside the model, without whose sha256 a manifest says nothing."""
 Run = Callable[[Mapping[str, "NDArray[Any]"]], "dict[str, NDArray[np.float32]]"]
 """From network inputs by name to outputs by name, (N, ...) each."""
+ATTEMPTS = 10
+"""To read a bundle that is replaced meanwhile."""
 LARGEST_MANIFEST_BYTES = 2**24
 LARGEST_SAMPLES_BYTES = 2**28
 
@@ -2876,6 +2878,7 @@ class Bundle:
         forecast: from raw values to the range of what a forecaster gives; None of other models.
         conditions: names of the classes that a generator is told, in the order of the last numbers of its input;
             empty of other models.
+        state: of the folder when it was read; tells whether it has been replaced.
     """
 
     folder: Path
@@ -2886,6 +2889,7 @@ class Bundle:
     detector: Detector | None = None
     forecast: Preprocessing | None = None
     conditions: tuple[str, ...] = ()
+    state: tuple[int, ...] = dataclasses.field(default=(), compare=False, repr=False)
 
     @property
     def model(self) -> Path:
@@ -2919,6 +2923,7 @@ class Bundle:
         if not described:
             raise DataError(f"{self.folder}: has no file of one step; export the model with --streaming")
         stream = Stream(Session(self.folder / STEP, threads), described)
+        self._check_same()
         if stream.shape != self.preprocessing.shape[1:]:
             raise ModelFileError(
                 f"{self.folder / STEP}: takes steps of {stream.shape}, but the manifest describes sequences of "
@@ -3029,6 +3034,11 @@ class Bundle:
         except KeyError as error:
             raise self._without_array(error) from None
 
+    def _check_same(self) -> None:
+        """Raise ModelFileError if the folder has been replaced by another bundle since this one was read."""
+        if self.state and _state_of(self.folder) != self.state and _load(self.folder).manifest != self.manifest:
+            raise ModelFileError(f"{self.folder}: was replaced by another bundle while it was read; run it again")
+
     def _own_arrays(self) -> dict[str, NDArray[Any]]:
         path = self.folder / "samples.npz"
         try:
@@ -3050,10 +3060,36 @@ class Bundle:
 def load_bundle(folder: Path | str) -> Bundle:
     """The bundle in `folder`, every file held against its sha256.
 
+    One that another process replaces meanwhile is read again: what is returned is the old one or the new one.
+
     Raises:
         ModelFileError: it is no bundle, a file is missing, or a file is not as it was written.
     """
     folder = Path(folder)
+    for attempts_left in reversed(range(ATTEMPTS)):
+        before = _state_of(folder)
+        try:
+            bundle = _load(folder)
+        except ModelFileError:
+            if not attempts_left or _state_of(folder) == before:
+                raise
+            continue
+        if _state_of(folder) == before:
+            return dataclasses.replace(bundle, state=before)
+    raise ModelFileError(f"{folder}: is replaced again and again; wait until that is over")
+
+
+def _state_of(folder: Path) -> tuple[int, ...]:
+    """What tells whether a folder and its manifest are those of before; () where there are none."""
+    try:
+        found = (folder.stat(), (folder / "manifest.json").stat())
+    except OSError:
+        return ()
+    return tuple(number for state in found for number in (state.st_dev, state.st_ino, state.st_ctime_ns))
+
+
+def _load(folder: Path) -> Bundle:
+    """What is in the folder now. Raises as `load_bundle` does."""
     path = folder / "manifest.json"
     if not path.is_file():
         raise ModelFileError(_no_bundle(folder))
