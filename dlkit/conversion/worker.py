@@ -14,7 +14,7 @@ from typing import Any
 
 from dlkit.children import end_with_parent
 from dlkit.errors import DlkitError
-from dlkit.frameworks import quieten
+from dlkit.frameworks import imported, quieten
 
 
 def _tasks() -> dict[str, Callable[..., None]]:
@@ -51,8 +51,8 @@ def prepare() -> None:
     """Import what most tasks need, and run nothing of it."""
     quieten()
     _tasks()
-    importlib.import_module("tensorflow")
-    importlib.import_module("keras")
+    imported("tensorflow")
+    imported("keras")
     importlib.import_module("litert_quantizer.quantizer")
 
 
