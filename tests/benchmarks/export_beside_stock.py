@@ -5,8 +5,8 @@
 The network at full size (random weights) and 125 samples are made first: images, or arrays for a network that takes
 no images. Then both run in turn, each in a fresh interpreter: the script loads the model and has TFLiteConverter
 quantize it with 100 of the samples; dlkit calibrates with 100 too, proves the file on the other 25 and writes the
-bundle; where it refuses a file for what random weights make of it (exit code 3), all but the writing was done. Memory is of
-all processes at once, what several share counted once.
+bundle; where it refuses a file for what random weights make of it (exit code 3), all but the writing was done. Memory
+is of all processes at once, what several share counted once.
 """
 
 from __future__ import annotations
