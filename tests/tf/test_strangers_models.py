@@ -1,4 +1,4 @@
-"""Model files that would take the machine's memory or time, or that name what lies outside them: refused in one line."""
+"""Model files that would take a machine's memory or time, or that name what lies outside them: refused in a line."""
 
 from __future__ import annotations
 
@@ -64,6 +64,7 @@ def _a_billion(config: dict[str, Any]) -> None:
     layer.pop("build_config", None)
 
 
+@pytest.mark.slow  # TensorFlow waits ten seconds for memory before it says that there is none
 def test_a_layer_larger_than_its_weights_is_refused(put: Put) -> None:
     """16 GB of weights in a file of a few thousand bytes are never there."""
     assert refused(put(_a_billion)).startswith("its layers need far more memory than the weights in it, ")
