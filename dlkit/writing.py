@@ -16,7 +16,7 @@ from pathlib import Path
 
 from dlkit import leftovers
 from dlkit.errors import OutputError
-from dlkit.room import TooLittleRoom, full_place, is_want_of_room, why_no_room
+from dlkit.room import TooLittleRoom, full_place, is_full, is_want_of_room, why_no_room
 
 # Flags of Linux' renameat2: what may happen to the second name.
 KEEP, EXCHANGE = 1, 2
@@ -320,9 +320,16 @@ def _room_explained(destination: Path, instead: str = ELSEWHERE) -> Iterator[Non
     try:
         yield
     except OSError as error:
-        if not is_want_of_room(error):
+        if not is_want_of_room(error) or not _is_of(error, destination):
             raise
         raise no_room(error, destination, instead) from None
+
+
+def _is_of(error: OSError, destination: Path) -> bool:
+    """Whether want of room is of files: standard output, whose error names no file either, may be full too."""
+    if error.filename or error.errno == errno.EFBIG:
+        return True
+    return any(map(is_full, (destination, Path(tempfile.gettempdir()))))
 
 
 def no_room(error: OSError, destination: Path, instead: str = ELSEWHERE) -> OutputError:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 TIME_LIMIT_S = 300.0
-LEFT = re.compile(r"\.writing-|^dlkit-[0-9a-f]{16}$|^tmp")
+LEFT = re.compile(r"^\.?dlkit-(writing-)?[0-9a-f]{16}$|^tmp|^\.dlkit-(old|whole|lock)$")
 """Names of what a writer leaves that does not clear up after itself."""
 
 

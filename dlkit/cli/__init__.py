@@ -6,6 +6,7 @@ A command is imported when it is asked for, and nothing heavier than click with 
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import re
 import sys
@@ -32,6 +33,8 @@ COMMANDS = (
 LIGHT = ("list", "doctor", "help", "completion")
 """Commands that make no temporary files."""
 NO_MEMORY = "not enough memory; close other programs or use a smaller input or network"
+NOT_LOADED = ("failed to map segment from shared object", "cannot allocate memory", "Cannot allocate memory")
+"""What is said of a library for which there is no memory."""
 
 
 class LazyGroup(click.Group):
@@ -101,7 +104,7 @@ class LazyGroup(click.Group):
             refusal_of_output(error)
             code = 1
         except OSError as error:
-            code = _refuse(_reason_of(error), 1)
+            code = _refuse(NO_MEMORY if _is_want_of_memory(error) else _reason_of(error), 1)
         except Exception as error:
             if not _is_want_of_memory(error):
                 raise
@@ -135,7 +138,14 @@ def _reason_of(error: OSError) -> str:
 
 
 def _is_want_of_memory(error: Exception) -> bool:
-    """Whether TensorFlow says that memory is exhausted; by name, for asking by class would import it."""
+    """Whether memory is exhausted, as the system, a library that cannot be loaded for it or TensorFlow says it.
+
+    By the name of TensorFlow's error, for asking by class would import it.
+    """
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return True
+    if isinstance(error, (OSError, ImportError)) and any(mark in str(error) for mark in NOT_LOADED):
+        return True
     return any(kind.__name__ == "ResourceExhaustedError" for kind in type(error).__mro__)
 
 

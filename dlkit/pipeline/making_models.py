@@ -106,7 +106,9 @@ def check_destination(folder: Path, force: bool) -> None:
     A model that was only built is replaced unasked (its weights are random, and the same again), and
     so is one without its facts: its writer was killed.
     """
-    refuse_existing(folder / "model.keras", replace=force or only_built(folder) or is_unfinished(folder))
+    with explained(folder):  # it may not even be looked into
+        may_go = force or only_built(folder) or is_unfinished(folder)
+    refuse_existing(folder / "model.keras", replace=may_go)
     check_writable(folder)
 
 

@@ -589,7 +589,7 @@ class TensorFormat:
     Attributes:
         name: as in the file.
         shape: with the batch, which is 1.
-        dtype: numpy's name, for instance "int8".
+        dtype: numpy's name, for instance "int8"; what numpy does not have, as the schema calls it.
         scale, zero_point: per tensor; 0.0 and 0 where the tensor is not quantized.
     """
 
@@ -602,12 +602,16 @@ class TensorFormat:
     @property
     def quantized(self) -> bool:
         # Some converters leave the range of a float tensor beside it.
-        return self.scale != 0.0 and np.issubdtype(self.dtype, np.integer)
+        return self.scale != 0.0 and self._whole
 
     @property
     def counts(self) -> bool:
         """Whether it holds whole numbers that stand for themselves, as the words of a text do."""
-        return not self.quantized and np.issubdtype(self.dtype, np.integer)
+        return not self.quantized and self._whole
+
+    @property
+    def _whole(self) -> bool:
+        return self.dtype.startswith(("int", "uint"))  # numpy has no int4 and no float8
 
     def quantize(self, real: NDArray[np.float32]) -> NDArray[Any]:
         """Real numbers → the tensor's dtype; rounded half to even, saturated at the ends."""
@@ -1346,6 +1350,8 @@ class Stream:
 
 SAVED_MODEL = "saved_model.pb"
 """The file that makes a folder one."""
+LARGEST_BYTES = 2**31 - 1
+"""What the format of protobuf takes."""
 SIGNATURE = "serving_default"
 RUNS_PYTHON = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
 TOUCHES_FILES = {
@@ -1366,9 +1372,12 @@ def checked_graph(folder: Path, signature: str = SIGNATURE) -> Any:
             touches files.
     """
     file = folder / SAVED_MODEL
+    _check_files(folder)
     saved = message("saved_model_pb2").SavedModel()
     try:
-        saved.ParseFromString(file.read_bytes())
+        saved.ParseFromString(read_file(file, LARGEST_BYTES))
+    except OSError as error:
+        raise ModelFileError(f"{file}: cannot be read: {error.strerror}") from None
     except Exception:  # protobuf's DecodeError, for anything that is not one of its messages
         raise ModelFileError(f"{file}: is not a SavedModel, or cut short") from None
     if not all(graph.HasField("object_graph_def") for graph in saved.meta_graphs):
@@ -1378,6 +1387,9 @@ def checked_graph(folder: Path, signature: str = SIGNATURE) -> Any:
         )
     graphs = [graph for graph in saved.meta_graphs if "serve" in graph.meta_info_def.tags] or list(saved.meta_graphs)
     for graph in saved.meta_graphs:
+        for asset in graph.asset_file_def:
+            if Path(asset.filename).is_absolute() or ".." in Path(asset.filename).parts:
+                raise ModelFileError(f"{folder}: has an asset called {asset.filename!r}, which lies outside of it")
         for op in _forbidden(graph):
             does = "runs Python code" if op in RUNS_PYTHON else "can read or write files"
             raise ModelFileError(
@@ -1391,6 +1403,13 @@ def checked_graph(folder: Path, signature: str = SIGNATURE) -> Any:
             f"tf.saved_model.save(model, folder, signatures={{'{signature}': function}})"
         )
     return graphs[0]
+
+
+def _check_files(folder: Path) -> None:
+    """Raise ModelFileError for what is no file: TensorFlow would wait for a pipe for ever."""
+    for path in folder.rglob("*"):
+        if not path.is_file() and not path.is_dir():
+            raise ModelFileError(f"{path}: is no file; copy the SavedModel as tf.saved_model.save wrote it")
 
 
 def message(module: str) -> Any:
@@ -1688,7 +1707,7 @@ def mapped_npy(path: Path, where: str) -> NDArray[Any]:
 
     Raises DataError if it is anything else, or holds no number.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113 - false of a name that is too long
         raise DataError(f"{where}: there is no such file")
     try:
         with path.open("rb") as stream:
@@ -1780,6 +1799,8 @@ MOST_SOUND_SAMPLES = 2**24
 """Of a sound as the network hears it: 17 minutes at 16 kHz."""
 MOST_WINDOW_SAMPLES = 2**15
 MOST_MEL_BANDS = 1024
+MOST_SPECTRUM, MOST_WEIGHTS = 2**26, 2**22
+"""Points of the Fourier transforms of all frames of a sound together; numbers of the matrix that makes bands of one."""
 SLOWEST_RATE, FASTEST_RATE = 1_000, 384_000
 """Of a sound, in Hz."""
 
@@ -1828,7 +1849,14 @@ class FrontEnd:
         yield "hop_ms", _is_length(self.hop_ms) and self.hop >= 1, "at least a sample long"
         good = _is_length(self.seconds) and self.window <= self.length <= MOST_SOUND_SAMPLES
         yield "seconds", good, f"as long as a window at least, and at most {MOST_SOUND_SAMPLES:,} samples"
+        frames = 1 + (self.length - self.window) // self.hop
+        yield (
+            "hop_ms",
+            frames * self.fft <= MOST_SPECTRUM,
+            f"longer: the sound has {frames:,} frames of {self.fft:,} points",
+        )
         yield "mel_bands", type(bands) is int and 1 <= bands <= MOST_MEL_BANDS, f"from 1 to {MOST_MEL_BANDS}"
+        yield "mel_bands", bands * self.fft // 2 <= MOST_WEIGHTS, f"fewer, for a frame of {self.fft:,} points"
         yield "fmin", 0 <= self.fmin < math.inf, "at least 0 (Hz)"
         yield "fmax", self.fmin < self.fmax <= rate / 2, "above fmin, at most half of sample_rate (Hz)"
         good = type(coefficients) is int and 1 <= coefficients <= MOST_MEL_BANDS
@@ -2129,8 +2157,8 @@ def _made_filters(phases: NDArray[np.int64], up: int, down: int) -> NDArray[np.f
 
 # --- runtime/spectra ---
 
-SOUNDS_AT_ONCE = 16
-"""Whose spectra are in memory together."""
+SOUNDS_AT_ONCE, POINTS_AT_ONCE = 16, 2**24
+"""Whose spectra are in memory together, but for one sound that has more points by itself."""
 
 
 def waveform_of(content: bytes, front_end: FrontEnd, where: str) -> NDArray[np.float32]:
@@ -2160,8 +2188,9 @@ def features_of(waveforms: NDArray[np.float32], front_end: FrontEnd) -> NDArray[
     `mel_weights`, those ln(x + 1e-6), and for "mfcc" those sums by `cosines`.
     """
     found = np.empty((len(waveforms), *front_end.shape), np.float32)
-    for start in range(0, len(waveforms), SOUNDS_AT_ONCE):
-        found[start : start + SOUNDS_AT_ONCE] = _features(waveforms[start : start + SOUNDS_AT_ONCE], front_end)
+    at_once = max(1, min(SOUNDS_AT_ONCE, POINTS_AT_ONCE // (front_end.shape[0] * front_end.fft)))
+    for start in range(0, len(waveforms), at_once):
+        found[start : start + at_once] = _features(waveforms[start : start + at_once], front_end)
     return found
 
 
@@ -2245,7 +2274,7 @@ class Preprocessing:
     def _holds_an_image(self, image: tuple[int, ...]) -> bool:
         """Whether `image` is (height, width, 1 or 3) and has as many numbers as the input."""
         sound = len(image) == 3 and image[2] in (1, 3) and all(type(n) is int and n > 0 for n in image)
-        return sound and math.prod(image) == math.prod(self.shape)
+        return sound and math.prod(image) <= MOST_NUMBERS and math.prod(image) == math.prod(self.shape)
 
     def _holds_a_sound(self, sound: FrontEnd) -> bool:
         """Whether there is no image, and as many features as the input has numbers."""
@@ -2286,7 +2315,8 @@ class Preprocessing:
         x = self.raw_batch(raw)
         if self.color == "bgr":
             x = x[..., ::-1]
-        x = x * np.asarray(self.scale, np.float32) + np.asarray(self.offset, np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):  # becomes infinite, which Session refuses
+            x = x * np.asarray(self.scale, np.float32) + np.asarray(self.offset, np.float32)
         return np.ascontiguousarray(x.reshape(len(x), *self.shape), dtype=np.float32)
 
     def raw_of(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -2438,6 +2468,8 @@ def preprocessing_for(
         sound: the front-end of an input that is a sound.
     """
     low, high = raw_range
+    if not (low < high and math.isfinite(high - low) and _is_wide(high - low)):
+        raise DataError(f"the range of raw values is from {low:g} to {high:g}; give one of numbers that 32 bits hold")
     span = high - low
     channels = image[2] if image else 1
     color = "grey" if channels == 1 else "rgb"
@@ -2462,7 +2494,12 @@ def preprocessing_for(
     else:
         scale = (255 / span,) * 3
         offset, color = tuple(-low * 255 / span - m for m in _CAFFE_MEAN), "bgr"
-    return Preprocessing(shape, image, raw_range, color, resize, scale, offset, sound)
+    try:
+        return Preprocessing(shape, image, raw_range, color, resize, scale, offset, sound)
+    except ValueError as error:
+        raise DataError(
+            f"raw values from {low:g} to {high:g} of {_times(image or shape)} cannot be prepared by {mode!r}: {error}"
+        ) from None
 
 
 def preprocessing_from(table: dict[str, Any]) -> Preprocessing:
@@ -2529,8 +2566,13 @@ def decoded_image(content: bytes, where: str) -> Image:
         raise DataError(f"{where}: the image is broken: {error}") from None
 
 
+def _is_wide(span: float) -> bool:
+    return math.isfinite(1 / span) if span else False
+
+
 def _finite(numbers: tuple[float, ...]) -> bool:
-    return all(isinstance(n, (int, float)) and math.isfinite(n) for n in numbers)
+    """Whether all are numbers that 32 bits hold."""
+    return all(isinstance(n, (int, float)) and abs(n) <= ANY_NUMBER[1] for n in numbers)
 
 
 def _times(shape: tuple[int, ...]) -> str:
@@ -2647,7 +2689,7 @@ class FileKind:
         """
         below = [Path(place, name) for place, _, names in os.walk(folder, onerror=_cannot_look) for name in names]
         wanted = self.suffixes | self.unread
-        found = sorted(p for p in below if p.suffix.lower() in wanted and (p.is_file() or p.is_symlink()))
+        found = sorted(p for p in below if p.suffix.lower() in wanted and (p.is_file() or _leads_nowhere(p)))
         if not found:
             looked_for = ", ".join(sorted(self.suffixes))
             raise DataError(f"{folder}: no {self.many} in this folder (looked for {looked_for})")
@@ -2665,6 +2707,11 @@ SOUNDS = FileKind("sound", "WAV files", SOUND_SUFFIXES)
 def files_for(preprocessing: Preprocessing) -> FileKind:
     """Of what files an input is made."""
     return SOUNDS if preprocessing.sound else IMAGES
+
+
+def _leads_nowhere(path: Path) -> bool:
+    """Whether it is a link to nothing; one to a pipe or a terminal would be waited for."""
+    return path.is_symlink() and not path.exists()
 
 
 def _cannot_look(error: OSError) -> None:
@@ -2906,8 +2953,9 @@ class Bundle:
         return str(self.manifest.get("task", ""))
 
     def session(self, threads: int | None = None) -> NamedEnds:
-        """A loaded model, ready to run. Raises ModelFileError if it is another than the manifest says."""
+        """A loaded model, ready to run. Raises ModelFileError if it is another than the manifest says or said."""
         session = open_model(self.model, threads)
+        self._check_same()
         wanted = {name: preprocessing.shape for name, preprocessing in self.inputs.items()}
         found = {name: end.shape[1:] for name, end in session.inputs.items()}
         if wanted != found or self.manifest["outputs"].keys() != session.outputs.keys():
