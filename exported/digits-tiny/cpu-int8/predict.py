@@ -2315,7 +2315,7 @@ class Preprocessing:
         x = self.raw_batch(raw)
         if self.color == "bgr":
             x = x[..., ::-1]
-        with np.errstate(over="ignore", invalid="ignore"):  # becomes infinite, which Session refuses
+        with np.errstate(all="ignore"):  # becomes infinite, which Session refuses
             x = x * np.asarray(self.scale, np.float32) + np.asarray(self.offset, np.float32)
         return np.ascontiguousarray(x.reshape(len(x), *self.shape), dtype=np.float32)
 
@@ -3172,6 +3172,8 @@ def _check_types(manifest: dict[str, Any]) -> None:
     """Raise ValueError unless what is read from a manifest later on is there and of its type."""
     kinds: dict[str, Any] = {"name": str, "target": str, "scheme": str, "sha256": dict, "recipe": (dict, type(None))}
     if not all(isinstance(manifest[key], kind) for key, kind in kinds.items()):
+        raise ValueError
+    if not isinstance(manifest.get("device", {}), (dict, type(None))):
         raise ValueError
     if not all(_is_file_name(manifest[key]) for key in ("name", "target", "scheme")):
         raise ValueError
