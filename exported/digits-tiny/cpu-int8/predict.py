@@ -50,6 +50,7 @@ from typing import BinaryIO
 from typing import Literal
 from typing import TYPE_CHECKING
 from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -59,13 +60,17 @@ if TYPE_CHECKING:
 
 # --- errors ---
 
+LONGEST_LINE = 1900
+"""Of an error, in characters: a name or value in a file of a stranger may have millions."""
+
+
 class DlkitError(Exception):
     """Base of all errors above; `str(error)` is one line for the user, whatever a file is called."""
 
     exit_code = 1
 
     def __str__(self) -> str:
-        return printable(super().__str__())
+        return shortened(printable(shortened(super().__str__(), 4 * LONGEST_LINE)), LONGEST_LINE)
 
 
 class UnknownName(DlkitError):
@@ -115,6 +120,18 @@ class VerificationRefused(DlkitError):
     exit_code = 3
 
 
+def shortened(text: str, longest: int) -> str:
+    """`text`, without its middle where it has more than `longest` characters.
+
+    >>> shortened("abcdefghij", 6)
+    'abcd…j'
+    """
+    if len(text) <= longest:
+        return text
+    end = longest // 4
+    return f"{text[: longest - end - 1]}…{text[-end:]}"
+
+
 def printable(text: str) -> str:
     r"""`text` on one line that a terminal shows as it is; control and undecodable characters are escaped.
 
@@ -130,6 +147,10 @@ def system_reason(error: OSError) -> str:
     return f"{error.filename}: {reason}" if error.filename else reason
 
 
+LONGEST_NAME, MOST_COMPARED, MOST_NAMED = 200, 5000, 200
+"""Of what names are compared with, and told: what is longer or more is of a stranger's file."""
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """A sentence with the nearest known names, or with all of them when none is near.
 
@@ -139,13 +160,17 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     "did you mean 'vgg16'?"
     """
     names = sorted(known)
-    lowered = {n.lower(): n for n in names}
+    lowered = {n.lower(): n for n in names[:MOST_COMPARED] if len(n) <= LONGEST_NAME}
+    name = name[:LONGEST_NAME]
     matches = difflib.get_close_matches(name.lower(), list(lowered), n=len(lowered) or 1, cutoff=0.6)
     swapped = [match for match in matches if sorted(match) == sorted(name.lower())]
     near = [lowered[match] for match in (swapped or matches)[:3]]
     if near:
         return "did you mean " + " or ".join(repr(n) for n in near) + "?"
-    return "known: " + ", ".join(names) if names else "there are none"
+    if not names:
+        return "there are none"
+    shown = [shortened(name, LONGEST_NAME) for name in names[:MOST_NAMED]]
+    return "known: " + ", ".join(shown) + (f" … and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
 
 
 # --- filing ---
@@ -157,6 +182,8 @@ LARGEST_STREAM_BYTES = 2**28
 
 def read_file(path: Path, at_most: int) -> bytes:
     """The contents of `path`. Raises OSError, also if they are more than `at_most` bytes."""
+    if "\0" in str(path):  # for which Python raises ValueError
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     with path.open("rb") as file:
         state = os.fstat(file.fileno())
         if not stat.S_ISREG(state.st_mode):
@@ -860,6 +887,8 @@ class Stream:
 
 SAVED_MODEL = "saved_model.pb"
 """The file that makes a folder one."""
+LARGEST_GRAPH_BYTES = 2**31 - 1
+"""What the format of protobuf takes."""
 SIGNATURE = "serving_default"
 RUNS_PYTHON = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
 TOUCHES_FILES = {
@@ -880,9 +909,12 @@ def checked_graph(folder: Path, signature: str = SIGNATURE) -> Any:
             touches files.
     """
     file = folder / SAVED_MODEL
+    _check_files(folder)
     saved = message("saved_model_pb2").SavedModel()
     try:
-        saved.ParseFromString(file.read_bytes())
+        saved.ParseFromString(read_file(file, LARGEST_GRAPH_BYTES))
+    except OSError as error:
+        raise ModelFileError(f"{file}: cannot be read: {error.strerror}") from None
     except Exception:  # protobuf's DecodeError, for anything that is not one of its messages
         raise ModelFileError(f"{file}: is not a SavedModel, or cut short") from None
     if not all(graph.HasField("object_graph_def") for graph in saved.meta_graphs):
@@ -892,6 +924,9 @@ def checked_graph(folder: Path, signature: str = SIGNATURE) -> Any:
         )
     graphs = [graph for graph in saved.meta_graphs if "serve" in graph.meta_info_def.tags] or list(saved.meta_graphs)
     for graph in saved.meta_graphs:
+        for asset in graph.asset_file_def:
+            if Path(asset.filename).is_absolute() or ".." in Path(asset.filename).parts:
+                raise ModelFileError(f"{folder}: has an asset called {asset.filename!r}, which lies outside of it")
         for op in _forbidden(graph):
             does = "runs Python code" if op in RUNS_PYTHON else "can read or write files"
             raise ModelFileError(
@@ -905,6 +940,13 @@ def checked_graph(folder: Path, signature: str = SIGNATURE) -> Any:
             f"tf.saved_model.save(model, folder, signatures={{'{signature}': function}})"
         )
     return graphs[0]
+
+
+def _check_files(folder: Path) -> None:
+    """Raise ModelFileError for what is no file: TensorFlow would wait for a pipe for ever."""
+    for path in folder.rglob("*"):
+        if not path.is_file() and not path.is_dir():
+            raise ModelFileError(f"{path}: is no file; copy the SavedModel as tf.saved_model.save wrote it")
 
 
 def message(module: str) -> Any:
@@ -1142,43 +1184,81 @@ def _broken(name: str, error: Exception) -> ModelFileError:
 
 LARGEST_ARRAYS_BYTES = 2**32
 """Of all arrays of an archive together."""
+SMALL_BYTES, MOST_TIMES = 2**26, 100
+"""What an archive may always unpack to; what is more, and so many times its size, is a bomb."""
+MOST_DIMENSIONS = 32
+"""No array of samples has more than six, and numpy makes none of more than 64."""
 
 
 def read_npy(content: bytes, where: str) -> NDArray[Any]:
     """The one array of numbers in the bytes of a .npy file. Raises DataError if it is anything else."""
     if content.startswith(b"PK"):
         raise DataError(f"{where}: is an archive of arrays (.npz), not one array; save one with numpy.save")
-    if not content.startswith(np.lib.format.MAGIC_PREFIX):
-        raise DataError(f"{where}: is not a .npy array; save one with numpy.save")
     stream = io.BytesIO(content)
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    try:
-        shape, fortran, dtype = readers[np.lib.format.read_magic(stream)](stream)
-    except Exception:  # numpy raises what its parsers raise; each is about the header
-        raise DataError(f"{where}: the header of this .npy array is corrupt; save it again") from None
-    if dtype.hasobject or dtype.kind not in "uifb":
-        raise DataError(f"{where}: holds {dtype}, not numbers")
-    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(content) - stream.tell():
-        claim = f"{dtype} of shape {shape}"
-        raise DataError(f"{where}: its header says {claim}, but {len(content) - stream.tell()} bytes follow")
+    shape, fortran, dtype = _header(stream, len(content), where)
     return np.ndarray(shape, dtype, buffer=content, offset=stream.tell(), order="F" if fortran else "C")
 
 
-def read_npz(content: bytes, where: str, largest: int = LARGEST_ARRAYS_BYTES) -> dict[str, NDArray[Any]]:
-    """Name → array of numbers, of the bytes of a .npz file.
+def mapped_npy(path: Path, where: str) -> NDArray[Any]:
+    """The array of numbers of a .npy file, which stays there and may be larger than the memory.
 
-    Raises DataError if it is anything else, or unpacks to more than `largest` bytes.
+    Raises DataError if it is anything else, or holds no number.
     """
-    if not content.startswith(b"PK"):
-        raise DataError(f"{where}: is not an .npz archive; save one with numpy.savez")
+    if not os.path.isfile(path):  # noqa: PTH113 - false of a name that is too long
+        raise DataError(f"{where}: there is no such file")
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            entries = archive.infolist()
+        with path.open("rb") as stream:
+            shape, fortran, dtype = _header(stream, path.stat().st_size, where)
+            if not math.prod(shape):
+                raise DataError(f"{where}: has the shape {shape}, and so no number at all")
+            stored: NDArray[Any] = np.memmap(stream, dtype, "r", stream.tell(), shape, "F" if fortran else "C")
+    except OSError as error:
+        raise DataError(f"{where}: cannot be read: {error.strerror}") from None
+    return stored
+
+
+def _header(stream: BinaryIO, size: int, where: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether it is in the order of columns, and dtype of a .npy file of `size` bytes, read up to its numbers.
+
+    Raises DataError if it is none, holds something else than numbers, or not as many as it says.
+    """
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if stream.read(len(np.lib.format.MAGIC_PREFIX)) != np.lib.format.MAGIC_PREFIX:
+        raise DataError(f"{where}: is not a .npy array; save one with numpy.save")
+    stream.seek(0)
+    corrupt = DataError(f"{where}: the header of this .npy array is corrupt; save it again")
+    try:
+        with warnings.catch_warnings():  # of old headers, and of odd texts in them
+            warnings.simplefilter("ignore")
+            shape, fortran, dtype = readers[np.lib.format.read_magic(stream)](stream)
+    except Exception:  # numpy raises what its parsers raise; each is about the header
+        raise corrupt from None
+    if dtype.hasobject or dtype.kind not in "uifb":
+        raise DataError(f"{where}: holds {dtype}, not numbers")
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != size - stream.tell():
+        claim = f"{dtype} of shape {shape}"
+        raise DataError(f"{where}: its header says {claim}, but {size - stream.tell()} bytes follow")
+    if len(shape) > MOST_DIMENSIONS or max(shape, default=0) > 2**40:  # of which one is 0
+        raise corrupt
+    return shape, fortran, dtype
+
+
+def read_npz(archive: bytes | Path, where: str, largest: int = LARGEST_ARRAYS_BYTES) -> dict[str, NDArray[Any]]:
+    """Name → array of numbers, of a .npz file or its bytes.
+
+    Raises DataError if it is anything else, or unpacks to more than `largest` bytes or than honest arrays would.
+    """
+    source, packed = _source_of(archive, where)
+    try:
+        with zipfile.ZipFile(source) as opened:
+            entries = opened.infolist()
             if (size := sum(entry.file_size for entry in entries)) > largest:
                 raise DataError(f"{where}: unpacks to {size:,} bytes, more than the {largest:,} it may take")
+            if size > max(SMALL_BYTES, MOST_TIMES * packed):
+                raise DataError(f"{where}: has {packed:,} bytes and unpacks to {size:,}; save it with numpy.savez")
             return {
                 entry.filename.removesuffix(".npy"): read_npy(
-                    archive.read(entry), f"{where}, {entry.filename.removesuffix('.npy')}"
+                    opened.read(entry), f"{where}, {entry.filename.removesuffix('.npy')}"
                 )
                 for entry in entries
             }
@@ -1186,6 +1266,18 @@ def read_npz(content: bytes, where: str, largest: int = LARGEST_ARRAYS_BYTES) ->
         raise
     except Exception:  # zipfile raises what its parsers raise; each is about the file
         raise DataError(f"{where}: is not a whole archive of arrays (.npz); save one with numpy.savez") from None
+
+
+def _source_of(archive: bytes | Path, where: str) -> tuple[BinaryIO | Path, int]:
+    """What a ZipFile is made of, and its size in bytes. Raises DataError if it begins otherwise."""
+    try:
+        with archive.open("rb") if isinstance(archive, Path) else io.BytesIO(archive) as stream:
+            begins, size = stream.read(2), stream.seek(0, io.SEEK_END)
+    except OSError as error:
+        raise DataError(f"{where}: cannot be read: {error.strerror}") from None
+    if begins != b"PK":
+        raise DataError(f"{where}: is not an .npz archive; save one with numpy.savez")
+    return archive if isinstance(archive, Path) else io.BytesIO(archive), size
 
 
 def write_npz(path: Path | str, arrays: Mapping[str, NDArray[Any]], *, compress: bool = False) -> None:
@@ -1204,6 +1296,8 @@ MOST_SOUND_SAMPLES = 2**24
 """Of a sound as the network hears it: 17 minutes at 16 kHz."""
 MOST_WINDOW_SAMPLES = 2**15
 MOST_MEL_BANDS = 1024
+MOST_SPECTRUM, MOST_WEIGHTS = 2**26, 2**22
+"""Points of the Fourier transforms of all frames of a sound together; numbers of the matrix that makes bands of one."""
 SLOWEST_RATE, FASTEST_RATE = 1_000, 384_000
 """Of a sound, in Hz."""
 
@@ -1252,7 +1346,14 @@ class FrontEnd:
         yield "hop_ms", _is_length(self.hop_ms) and self.hop >= 1, "at least a sample long"
         good = _is_length(self.seconds) and self.window <= self.length <= MOST_SOUND_SAMPLES
         yield "seconds", good, f"as long as a window at least, and at most {MOST_SOUND_SAMPLES:,} samples"
+        frames = 1 + (self.length - self.window) // self.hop
+        yield (
+            "hop_ms",
+            frames * self.fft <= MOST_SPECTRUM,
+            f"longer: the sound has {frames:,} frames of {self.fft:,} points",
+        )
         yield "mel_bands", type(bands) is int and 1 <= bands <= MOST_MEL_BANDS, f"from 1 to {MOST_MEL_BANDS}"
+        yield "mel_bands", bands * self.fft // 2 <= MOST_WEIGHTS, f"fewer, for a frame of {self.fft:,} points"
         yield "fmin", 0 <= self.fmin < math.inf, "at least 0 (Hz)"
         yield "fmax", self.fmin < self.fmax <= rate / 2, "above fmin, at most half of sample_rate (Hz)"
         good = type(coefficients) is int and 1 <= coefficients <= MOST_MEL_BANDS
@@ -1367,6 +1468,8 @@ PCM, FLOAT, EXTENSIBLE = 0x0001, 0x0003, 0xFFFE
 """Tags of formats; Microsoft & IBM 1991, "Multimedia Programming Interface and Data Specifications 1.0", mmreg.h."""
 UNTOLD = 0xFFFFFFFF
 """The length that a program writes which cannot go back to say how much it wrote."""
+LOUDEST = 1e30
+"""What is larger is no sound: floats of one are from -1 to 1, or at most as large as the integers of others."""
 CONVERT = "ffmpeg -i FILE sound.wav makes one that can be read"
 
 
@@ -1422,6 +1525,10 @@ def decoded_wav(content: bytes, where: str, seconds: float = math.inf) -> Wav:
     values = _numbers_of(data[: int(wanted) * frame], form).reshape(-1, form.channels)
     if not np.isfinite(values).all():
         raise DataError(f"{where}: holds NaN or infinity; save it again")
+    if np.abs(values).max() > LOUDEST:
+        raise DataError(
+            f"{where}: holds numbers beyond {LOUDEST:g}, and those of a sound are from -1 to 1; save it again"
+        )
     return Wav(form.rate, values.mean(axis=1))
 
 
@@ -1475,7 +1582,8 @@ def _format_of(chunk: bytes, where: str) -> _Format:
 def _numbers_of(data: memoryview, form: _Format) -> NDArray[np.float64]:
     """Bytes of 8 bits are unsigned, all others signed; the least number becomes -1."""
     if form.kind == FLOAT:
-        return np.frombuffer(data, f"<f{form.width}").astype(np.float64)
+        with np.errstate(invalid="ignore"):  # a NaN that signals
+            return np.frombuffer(data, f"<f{form.width}").astype(np.float64)
     if form.width == 1:
         return (np.frombuffer(data, np.uint8).astype(np.float64) - 128.0) / 128.0
     if form.width == 3:
@@ -1546,8 +1654,8 @@ def _made_filters(phases: NDArray[np.int64], up: int, down: int) -> NDArray[np.f
 
 # --- runtime/spectra ---
 
-SOUNDS_AT_ONCE = 16
-"""Whose spectra are in memory together."""
+SOUNDS_AT_ONCE, POINTS_AT_ONCE = 16, 2**24
+"""Whose spectra are in memory together, but for one sound that has more points by itself."""
 
 
 def waveform_of(content: bytes, front_end: FrontEnd, where: str) -> NDArray[np.float32]:
@@ -1577,8 +1685,9 @@ def features_of(waveforms: NDArray[np.float32], front_end: FrontEnd) -> NDArray[
     `mel_weights`, those ln(x + 1e-6), and for "mfcc" those sums by `cosines`.
     """
     found = np.empty((len(waveforms), *front_end.shape), np.float32)
-    for start in range(0, len(waveforms), SOUNDS_AT_ONCE):
-        found[start : start + SOUNDS_AT_ONCE] = _features(waveforms[start : start + SOUNDS_AT_ONCE], front_end)
+    at_once = max(1, min(SOUNDS_AT_ONCE, POINTS_AT_ONCE // (front_end.shape[0] * front_end.fft)))
+    for start in range(0, len(waveforms), at_once):
+        found[start : start + at_once] = _features(waveforms[start : start + at_once], front_end)
     return found
 
 
@@ -1610,6 +1719,8 @@ _CAFFE_MEAN = (103.939, 116.779, 123.68)
 IMAGE_FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM")
 
 
+MOST_IMAGE_NUMBERS = 2**26
+"""Of an image that a network reads: 4729×4729 in colour."""
 ANY_NUMBER = (float(np.finfo(np.float32).min), float(np.finfo(np.float32).max))
 """Range of raw values of which no one knows the range."""
 
@@ -1658,7 +1769,7 @@ class Preprocessing:
     def _holds_an_image(self, image: tuple[int, ...]) -> bool:
         """Whether `image` is (height, width, 1 or 3) and has as many numbers as the input."""
         sound = len(image) == 3 and image[2] in (1, 3) and all(type(n) is int and n > 0 for n in image)
-        return sound and math.prod(image) == math.prod(self.shape)
+        return sound and math.prod(image) <= MOST_IMAGE_NUMBERS and math.prod(image) == math.prod(self.shape)
 
     def _holds_a_sound(self, sound: FrontEnd) -> bool:
         """Whether there is no image, and as many features as the input has numbers."""
@@ -1699,7 +1810,8 @@ class Preprocessing:
         x = self.raw_batch(raw)
         if self.color == "bgr":
             x = x[..., ::-1]
-        x = x * np.asarray(self.scale, np.float32) + np.asarray(self.offset, np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):  # becomes infinite, which Session refuses
+            x = x * np.asarray(self.scale, np.float32) + np.asarray(self.offset, np.float32)
         return np.ascontiguousarray(x.reshape(len(x), *self.shape), dtype=np.float32)
 
     def raw_of(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -1736,14 +1848,15 @@ class Preprocessing:
             raise DataError(f"{where}: shape {_times(values.shape)}, but this model takes {_times(self.shape)}")
         if values.dtype.kind not in "uifb":
             raise DataError(f"{where}: holds {values.dtype}, not numbers")
-        with np.errstate(over="ignore"):  # 80-bit numbers become infinite
-            bad = np.argwhere(~np.isfinite(values.astype(np.float64)))
+        with np.errstate(over="ignore", invalid="ignore"):  # 80-bit numbers become infinite
+            exact = values.astype(np.float64)  # float16 could not be compared with the ends of the range
+        bad = np.argwhere(~np.isfinite(exact))
         if len(bad):
             spot = ", ".join(str(i) for i in bad[0])
             raise DataError(f"{where}: {len(bad)} values are NaN or infinite, the first at [{spot}]")
         low, high = self.raw_range
-        if values.min() < low or values.max() > high:
-            found = f"{float(values.min()):g} to {float(values.max()):g}"
+        if exact.min() < low or exact.max() > high:
+            found = f"{exact.min():g} to {exact.max():g}"
             raise DataError(f"{where}: values from {found}, but this model takes raw values from {low:g} to {high:g}")
         if not self.is_bounded:
             return values.reshape(self.raw_shape)
@@ -1849,6 +1962,8 @@ def preprocessing_for(
         sound: the front-end of an input that is a sound.
     """
     low, high = raw_range
+    if not (low < high and math.isfinite(high - low) and _is_wide(high - low)):
+        raise DataError(f"the range of raw values is from {low:g} to {high:g}; give one of numbers that 32 bits hold")
     span = high - low
     channels = image[2] if image else 1
     color = "grey" if channels == 1 else "rgb"
@@ -1873,7 +1988,12 @@ def preprocessing_for(
     else:
         scale = (255 / span,) * 3
         offset, color = tuple(-low * 255 / span - m for m in _CAFFE_MEAN), "bgr"
-    return Preprocessing(shape, image, raw_range, color, resize, scale, offset, sound)
+    try:
+        return Preprocessing(shape, image, raw_range, color, resize, scale, offset, sound)
+    except ValueError as error:
+        raise DataError(
+            f"raw values from {low:g} to {high:g} of {_times(image or shape)} cannot be prepared by {mode!r}: {error}"
+        ) from None
 
 
 def preprocessing_from(table: dict[str, Any]) -> Preprocessing:
@@ -1922,6 +2042,17 @@ def while_decoding() -> AbstractContextManager[None]:
     return _QUIET
 
 
+def pixel_count(content: bytes) -> int:
+    """How many pixels an image says it has; 0 if it is none, which decoding it tells."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(content), formats=IMAGE_FORMATS) as picture:
+            return picture.width * picture.height
+    except Exception:  # Pillow's parsers raise what they raise
+        return 0
+
+
 def decoded_image(content: bytes, where: str) -> Image:
     """`open_image` without what is around it."""
     from PIL import Image, ImageOps, UnidentifiedImageError
@@ -1933,13 +2064,21 @@ def decoded_image(content: bytes, where: str) -> Image:
     except UnidentifiedImageError:
         raise DataError(f"{where}: is not an image that can be read (PNG, JPEG, BMP, GIF, TIFF, WebP …)") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise DataError(f"{where}: has more pixels than an honest image; make it smaller first") from None
+        most = f"of at most {Image.MAX_IMAGE_PIXELS:,}" if Image.MAX_IMAGE_PIXELS else "of fewer"
+        raise DataError(
+            f"{where}: has more pixels than an honest image, which is {most}; make it smaller first"
+        ) from None
     except Exception as error:  # Pillow's decoders raise what they raise; each is about the file
         raise DataError(f"{where}: the image is broken: {error}") from None
 
 
+def _is_wide(span: float) -> bool:
+    return math.isfinite(1 / span) if span else False
+
+
 def _finite(numbers: tuple[float, ...]) -> bool:
-    return all(isinstance(n, (int, float)) and math.isfinite(n) for n in numbers)
+    """Whether all are numbers that 32 bits hold."""
+    return all(isinstance(n, (int, float)) and abs(n) <= ANY_NUMBER[1] for n in numbers)
 
 
 def _times(shape: tuple[int, ...]) -> str:
@@ -2051,7 +2190,7 @@ class FileKind:
         none, or if a folder cannot be looked into.
         """
         below = [Path(place, name) for place, _, names in os.walk(folder, onerror=_cannot_look) for name in names]
-        found = sorted(p for p in below if p.suffix.lower() in self.suffixes and (p.is_file() or p.is_symlink()))
+        found = sorted(p for p in below if p.suffix.lower() in self.suffixes and (p.is_file() or _leads_nowhere(p)))
         if not found:
             looked_for = ", ".join(sorted(self.suffixes))
             raise DataError(f"{folder}: no {self.many} in this folder (looked for {looked_for})")
@@ -2069,6 +2208,11 @@ SOUNDS = FileKind("sound", "WAV files", SOUND_SUFFIXES)
 def files_for(preprocessing: Preprocessing) -> FileKind:
     """Of what files an input is made."""
     return SOUNDS if preprocessing.sound else IMAGES
+
+
+def _leads_nowhere(path: Path) -> bool:
+    """Whether it is a link to nothing; one to a pipe or a terminal would be waited for."""
+    return path.is_symlink() and not path.exists()
 
 
 def _cannot_look(error: OSError) -> None:
