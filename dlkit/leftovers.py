@@ -59,6 +59,14 @@ def held(folder: Path) -> Iterator[bool]:
             os.close(lock)
 
 
+def let_go(folder: Path) -> None:
+    """Remove the lock file of a folder that this process holds, and the folder, unless there is more in it."""
+    with contextlib.suppress(OSError):
+        if {path.name for path in folder.iterdir()} <= {LOCK}:
+            (folder / LOCK).unlink(missing_ok=True)
+            folder.rmdir()
+
+
 def sweep(parent: Path, prefix: str, settle: Callable[[Path], None] = lambda folder: None) -> None:
     """Remove the workplaces in `parent` whose process has ended, and those that were only just begun.
 
@@ -85,9 +93,7 @@ def remove(folder: Path) -> None:
             else:
                 with contextlib.suppress(OSError):
                     path.unlink()
-        if {path.name for path in folder.iterdir()} <= {LOCK}:
-            (folder / LOCK).unlink(missing_ok=True)
-            folder.rmdir()
+    let_go(folder)
 
 
 def _locked(folder: Path, *, wait: bool = True) -> int | None:

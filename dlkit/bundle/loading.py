@@ -321,6 +321,8 @@ def _check_types(manifest: dict[str, Any]) -> None:
     kinds: dict[str, Any] = {"name": str, "target": str, "scheme": str, "sha256": dict, "recipe": (dict, type(None))}
     if not all(isinstance(manifest[key], kind) for key, kind in kinds.items()):
         raise ValueError
+    if not isinstance(manifest.get("device", {}), (dict, type(None))):
+        raise ValueError
     if not all(_is_file_name(manifest[key]) for key in ("name", "target", "scheme")):
         raise ValueError
     ends = manifest["outputs"].values()

@@ -203,15 +203,17 @@ class _Lines:
 
     @contextlib.contextmanager
     def step(self, label: str) -> Iterator[Advance]:
-        began = told = time.monotonic()
+        told = time.monotonic()
+        first: tuple[float, int] | None = None  # before it functions were compiled: it says nothing of what follows
         _told(f"{label} …")
 
         def advance(done: int, total: int) -> None:
-            nonlocal told
+            nonlocal told, first
             now = time.monotonic()
-            if now - told >= EVERY_S and 0 < done < total:
+            began, before = first = first or (now, done)
+            if now - told >= EVERY_S and before < done < total:
                 told = now
-                left = (now - began) / done * (total - done)
+                left = (now - began) / (done - before) * (total - done)
                 _told(f"{label}: {done} of {total}, about {duration(left)} left …")
 
         yield advance

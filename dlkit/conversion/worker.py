@@ -15,7 +15,7 @@ from typing import Any
 
 from dlkit.children import end_with_parent
 from dlkit.errors import DlkitError
-from dlkit.frameworks import quieten
+from dlkit.frameworks import imported, quieten
 from dlkit.room import is_want_of_room
 from dlkit.writing import TMPDIR, no_room
 
@@ -54,8 +54,8 @@ def prepare() -> None:
     """Import what most tasks need, and run nothing of it."""
     quieten()
     _tasks()
-    importlib.import_module("tensorflow")
-    importlib.import_module("keras")
+    imported("tensorflow")
+    imported("keras")
     importlib.import_module("litert_quantizer.quantizer")
 
 

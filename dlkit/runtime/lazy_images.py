@@ -12,14 +12,17 @@ import numpy as np
 from dlkit.errors import DataError
 from dlkit.extras import require
 from dlkit.runtime.inputs import content_of
-from dlkit.runtime.preprocessing import Preprocessing, decoded_image, while_decoding
+from dlkit.runtime.preprocessing import Preprocessing, decoded_image, pixels_of, while_decoding
 from dlkit.runtime.rows import LazyRows
-from dlkit.runtime.threads import mapped_in_threads
+from dlkit.runtime.threads import Share, mapped_in_threads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 T = TypeVar("T")
+
+_MEGAPIXELS = Share(128)
+"""That are decoded at once."""
 
 
 class LazyImages(LazyRows):
@@ -57,7 +60,13 @@ class LazyImages(LazyRows):
 def raw_image_of(path: Path, preprocessing: Preprocessing, where: str = "") -> NDArray[np.float32]:
     """(height, width, channels) raw values of one file. Raises DataError naming `where`, else the path."""
     where = where or str(path)
-    return preprocessing.raw_image(decoded_image(content_of(path), where), where)
+    return _raw_image(content_of(path), preprocessing, where)
+
+
+def _raw_image(content: bytes, preprocessing: Preprocessing, where: str) -> NDArray[np.float32]:
+    """Large images take turns: each may take 0.8 GB on the way, and there may be sixteen threads."""
+    with _MEGAPIXELS.taken(pixels_of(content) // 2**20 + 1):
+        return preprocessing.raw_image(decoded_image(content, where), where)
 
 
 def examined(path: Path, preprocessing: Preprocessing, where: str) -> tuple[str, str]:
@@ -65,7 +74,7 @@ def examined(path: Path, preprocessing: Preprocessing, where: str) -> tuple[str,
     try:
         content = content_of(path)
         digest = hashlib.sha256(content).hexdigest()
-        preprocessing.raw_image(decoded_image(content, where), where)
+        _raw_image(content, preprocessing, where)
     except DataError as error:
         return "", str(error)
     return digest, ""

@@ -132,7 +132,7 @@ class Preprocessing:
         x = self.raw_batch(raw)
         if self.color == "bgr":
             x = x[..., ::-1]
-        with np.errstate(over="ignore", invalid="ignore"):  # becomes infinite, which Session refuses
+        with np.errstate(all="ignore"):  # becomes infinite, which Session refuses
             x = x * np.asarray(self.scale, np.float32) + np.asarray(self.offset, np.float32)
         return np.ascontiguousarray(x.reshape(len(x), *self.shape), dtype=np.float32)
 
@@ -365,6 +365,17 @@ def while_decoding() -> AbstractContextManager[None]:
     return _QUIET
 
 
+def pixels_of(content: bytes) -> int:
+    """How many pixels an image says it has; 0 if it is none, which decoding it tells."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(content), formats=IMAGE_FORMATS) as picture:
+            return picture.width * picture.height
+    except Exception:  # Pillow's parsers raise what they raise
+        return 0
+
+
 def decoded_image(content: bytes, where: str) -> Image:
     """`open_image` without what is around it."""
     from PIL import Image, ImageOps, UnidentifiedImageError
@@ -378,7 +389,10 @@ def decoded_image(content: bytes, where: str) -> Image:
             raise DataError(f"{where}: is a HEIC photo, which is not read here; make a JPEG or PNG of it") from None
         raise DataError(f"{where}: is not an image that can be read (PNG, JPEG, BMP, GIF, TIFF, WebP …)") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise DataError(f"{where}: has more pixels than an honest image; make it smaller first") from None
+        most = f"of at most {Image.MAX_IMAGE_PIXELS:,}" if Image.MAX_IMAGE_PIXELS else "of fewer"
+        raise DataError(
+            f"{where}: has more pixels than an honest image, which is {most}; make it smaller first"
+        ) from None
     except Exception as error:  # Pillow's decoders raise what they raise; each is about the file
         raise DataError(f"{where}: the image is broken: {error}") from None
 

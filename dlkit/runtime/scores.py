@@ -66,7 +66,7 @@ def scores_in(model: Any, graph: Any) -> dict[int, float]:
             read[operator.Inputs(i)].add(_beta(operator) if softmax else None)
     for i in range(graph.OutputsLength()):
         read[graph.Outputs(i)].add(None)
-    alone = {tensor: next(iter(found)) for tensor, found in read.items() if len(found) == 1}
+    alone = {tensor: next(iter(found)) for tensor, found in read.items() if len(found) == 1 and tensor >= 0}
     return {tensor: beta for tensor, beta in alone.items() if beta is not None}
 
 

@@ -12,7 +12,6 @@ import itertools
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +23,7 @@ from dlkit.errors import DlkitError, OutputError
 from dlkit.recipe import Recipe, otherwise_trained, recipe_from
 from dlkit.runtime.arrays import read_npz
 from dlkit.trained import is_history
-from dlkit.writing import ELSEWHERE, explained, folder_for, new_file
+from dlkit.writing import ELSEWHERE, explained, folder_for, new_file, settle
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -107,13 +106,11 @@ class Checkpoints:
             )
 
     def clear(self) -> None:
-        """Remove them all, and the folder unless it is held."""
+        """Remove them all, and the folder unless it is held or somebody has put something else into it."""
         with contextlib.suppress(OSError):
-            for path in self.folder.iterdir():
-                if path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path, ignore_errors=True)
-                elif path.name != leftovers.LOCK:
-                    path.unlink()
+            settle(self.folder)
+            for path in self._files():
+                path.unlink()
             self.folder.rmdir()
 
     @contextlib.contextmanager
@@ -132,7 +129,7 @@ class Checkpoints:
                 yield
             finally:
                 if not self._files():
-                    shutil.rmtree(self.folder, ignore_errors=True)
+                    leftovers.let_go(self.folder)
 
     def _files(self) -> list[Path]:
         """Newest first."""

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 from pairing import Failed
@@ -43,8 +44,10 @@ def environment() -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "2"}
 
 
-def used_by(arguments: list[str], folder: Path, limit_s: float = 600, *, memory: bool = False) -> Used:
-    """Run a command in `folder`. Raises Failed if it ends with another code than 0, or not within the limit."""
+def used_by(
+    arguments: list[str], folder: Path, limit_s: float = 1200, *, memory: bool = False, codes: Collection[int] = (0,)
+) -> Used:
+    """Run a command in `folder`. Raises Failed if it ends with a code not of `codes`, or not within the limit."""
     before, start, most = _cpu_s(), time.perf_counter(), 0.0
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
@@ -69,7 +72,7 @@ def used_by(arguments: list[str], folder: Path, limit_s: float = 600, *, memory:
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
         clock = time.perf_counter() - start
-        if process.returncode:
+        if process.returncode not in codes:
             said.seek(0)
             raise Failed(ending(process.returncode, said.read().decode(errors="replace")))
     return Used(clock, _cpu_s() - before, most)

@@ -30,7 +30,7 @@ def measure(subject: str, rounds: int) -> list[Measurement]:
         command = [*DLKIT, "export", subject, *schemes, "--data", data, "--force"]
         ours = f"dlkit export {subject}, five schemes"
         run = {
-            "dlkit": functools.partial(used_by, command, folder, memory=True),
+            "dlkit": functools.partial(used_by, command, folder, memory=True, codes=(0, 3)),
             "TensorFlow converter, five times": functools.partial(_all, plain_script(subject), folder),
         }
         return [measurement_of("variants", ours, *in_turn(run, rounds))]
@@ -41,7 +41,8 @@ def _all(script: str, folder: Path) -> Used:
     return Used(sum(u.clock_s for u in each), sum(u.cpu_s for u in each), max(u.memory_mb for u in each))
 
 
-PART = Part("variants", Path(__file__), ("mobilenet_v2", "resnet50"), measure, rounds=2, quick=("mobilenet_v2",))
+NAMES = ("convolutional_autoencoder", "mobilenet_v2", "resnet50")
+PART = Part("variants", Path(__file__), NAMES, measure, rounds=2, quick=NAMES[:1])
 
 if __name__ == "__main__":
     PART.main(__doc__)

@@ -109,7 +109,7 @@ SCENARIOS: dict[str, tuple[Scenario, ...]] = {
                  after_kill=("--resume",), bundles=("cpu-best",)),
     ),
     "compare": (
-        Scenario(("compare", "tiny", "--scheme", "int8", "--scheme", "float16", "--plot"), (TRAINED,),
+        Scenario(("compare", "tiny", "--scheme", "int8", "--plot"), (TRAINED,),
                  pictures=("pareto.png",)),
     ),
     "sensitivity": (
@@ -646,7 +646,7 @@ def _run_again(scenario: Scenario, reference: Reference, place: Place, own: list
         raise Wrong(f"run again with {more}: {code}, {said}")
     if left := debris(place, own):
         raise Wrong(f"run again, it leaves {left}")
-    for decoy in DECOYS:
+    for decoy in DECOYS if own else ():
         if not (place.root / decoy).exists() or (place.root / decoy).read_text() != "own":
             raise Wrong(f"the user's {decoy} is gone")
     for folder in own:
@@ -664,6 +664,51 @@ def _run_again(scenario: Scenario, reference: Reference, place: Place, own: list
     )
     if shown != [name for name in reference.shown if not name.startswith(".")]:
         raise Wrong(f"run again, there is {shown} in place of {reference.shown}")
+
+
+def states(scenario: Scenario, reference: Reference, work: Path, dice: random.Random, again: int) -> list[str]:
+    """What is wrong with what a kill would leave on disk before each operation on files of one run.
+
+    Copies are taken as the run goes on: the locks in them are nobody's, as those of a killed process are.
+
+    Args:
+        again: from so many of them the command is run to its end.
+    """
+    place, copies = Place(work / "place"), work / "copies"
+    shutil.rmtree(place.root, ignore_errors=True)
+    shutil.copytree(reference.start, place.root)
+    copies.mkdir()
+    counting = Counting(place)
+    copying: list[bool] = []
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        before = counting.count
+        if copying:
+            return
+        counting(event, arguments)
+        if counting.count > before:
+            copying.append(True)
+            shutil.copytree(place.root, copies / str(counting.count), ignore=shutil.ignore_patterns("printed.txt"))
+            copying.clear()
+
+    run = start(place, (*scenario.arguments, "-q"), hook)
+    if run.wait():
+        raise Wrong(f"uninterrupted: {run.said()}")
+    wrong, found = [], sorted(copies.iterdir(), key=lambda path: int(path.name))
+    chosen = dice.sample(found, min(again, len(found)))
+    for copy in found:
+        shutil.rmtree(place.root)
+        copy.rename(place.root)
+        place.model.mkdir(exist_ok=True)
+        try:
+            _check_output(scenario, reference, place, set(), f"state {copy.name} of {len(found)}", -9)
+            if copy in chosen:
+                _run_again(scenario, reference, place, [])
+        except Wrong as error:
+            wrong.append(str(error))
+            print(f"WRONG  {error}", flush=True)
+    print(f"  {len(found)} states on disk, {len(chosen)} of them run again, {len(wrong)} wrong", flush=True)
+    return wrong
 
 
 def imports(command: str) -> None:
@@ -687,6 +732,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--again", type=float, default=1.0, help="after how many of the kills it is run to its end")
+    parser.add_argument("--states", type=int, help="look at all states on disk of a run, and run again from so many")
     parser.add_argument("--importing", action="store_true", help="fork servers import the frameworks anew")
     parser.add_argument("--scenario", type=int, help="only this one")
     given = parser.parse_args()
@@ -707,6 +753,9 @@ def main() -> int:
                 f"dlkit {' '.join(scenario.arguments)}: {reference.seconds:.1f} s, {reference.changes} changes",
                 flush=True,
             )
+            if given.states is not None:
+                wrong += states(scenario, reference, work, dice, given.states)
+                continue
             count = given.kills * (number + 1) // len(scenarios) - given.kills * number // len(scenarios)
             fresh, moments = True, list[int]()
             for left in reversed(range(count)):
@@ -718,9 +767,12 @@ def main() -> int:
                     fresh = True
                     wrong.append(str(error))
                     print(f"WRONG  {error}", flush=True)
+    except KeyboardInterrupt:
+        print("stopped")
     finally:
         shutil.rmtree(folder)
-    print(table(given.command, outcomes, wrong))
+    if given.states is None:
+        print(table(given.command, outcomes, wrong))
     return 1 if wrong else 0
 
 

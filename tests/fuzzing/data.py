@@ -24,6 +24,10 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fuzzing.readers import Reader
 
 MEMORY_BYTES = 3 * 2**30
 """That a reader may take beyond what its process has when it starts."""
@@ -72,7 +76,7 @@ def _followed(name: str, count: int, seed: int, kept: Path) -> _Told:
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
         ) as process:
             last = start - 1
-            for line in _lines(process, 3 * SECONDS + 120):
+            for line in _lines(process, 8 * SECONDS + 120):
                 what = json.loads(line)
                 if "begun" in what:
                     last = what["begun"]
@@ -117,11 +121,19 @@ def _lines(process: subprocess.Popen[bytes], limit_s: float) -> Iterator[bytes]:
         yield from lines
 
 
+def all_readers() -> dict[str, Reader]:
+    """Those of data and recipes, then those of Keras files."""
+    from fuzzing.keras_readers import KERAS_READERS
+    from fuzzing.readers import READERS
+
+    return READERS | KERAS_READERS
+
+
 def read_one(name: str, number: int, seed: int) -> bytes:
     """The file that a reader gets as its `number`-th."""
     from fuzzing import readers
 
-    reader = readers.READERS[name]
+    reader = all_readers()[name]
     return readers.spoiled(reader, Random(f"{seed} {name} {number}"))
 
 
@@ -129,18 +141,19 @@ def child(name: str, start: int, count: int, seed: int, kept: Path) -> None:
     """Read files one after the other, and print what came of each."""
     from fuzzing import readers
 
-    reader = readers.READERS[name]
+    reader = all_readers()[name]
     out = os.fdopen(os.dup(1), "w", buffering=1)
     signal.signal(signal.SIGALRM, _too_long)
     with tempfile.TemporaryDirectory() as temporary:
         folder = readers.prepared(reader, Path(temporary, "d"))
         os.chdir(temporary)
-        readers.seeds_of(name)
-        _limited()
+        readers.seeds_of(reader)
+        if not reader.apart:
+            _limited()
         for number in range(start, count):
             print(json.dumps({"begun": number}), file=out)
             content = read_one(name, number, seed)
-            signal.setitimer(signal.ITIMER_REAL, SECONDS)
+            signal.setitimer(signal.ITIMER_REAL, SECONDS * (6 if reader.apart else 1))
             try:
                 said = {"kind": readers.outcome(reader, content, folder)}
             except BaseException as error:
@@ -157,7 +170,11 @@ def child(name: str, start: int, count: int, seed: int, kept: Path) -> None:
                 kept.mkdir(parents=True, exist_ok=True)
                 (kept / f"{name.replace(' ', '-')}-{number}").write_bytes(content)
             print(json.dumps(said), file=out)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        if reader.apart:
+            from dlkit.conversion import starting
+
+            starting.end_all()
+        peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
         print(json.dumps({"peak_mb": peak}), file=out)
 
 
@@ -178,17 +195,16 @@ def main() -> None:
         name, start, count, seed, kept = sys.argv[2:]
         child(name, int(start), int(count), int(seed), Path(kept))
         return
-    from fuzzing.readers import READERS
-
+    known = all_readers()
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--count", type=int, default=1000, help="files for each reader")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--reader", action="append", choices=[*READERS], help="these alone")
+    parser.add_argument("--reader", action="append", choices=[*known], help="these alone")
     parser.add_argument(
         "--kept", type=Path, default=Path("fuzzed"), help="where files are put that a reader was wrong about"
     )
     given = parser.parse_args()
-    sys.exit(1 if run_all(given.reader or [*READERS], given.count, given.seed, given.kept.resolve()) else 0)
+    sys.exit(1 if run_all(given.reader or [*known], given.count, given.seed, given.kept.resolve()) else 0)
 
 
 if __name__ == "__main__":

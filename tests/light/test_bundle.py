@@ -15,7 +15,7 @@ from as_files import npy
 from dlkit.bundle.answers import answer_text, top_classes
 from dlkit.bundle.loading import load_bundle
 from dlkit.datasets import DATASETS
-from dlkit.errors import DlkitError, ModelFileError
+from dlkit.errors import DataError, DlkitError, ModelFileError
 from dlkit.runtime.preprocessing import preprocessing_for
 
 FILES = ("model.tflite", "labels.txt", "report.json", "report.txt", "samples.npz", "reference.json", "predict.py")
@@ -278,6 +278,22 @@ def test_a_manifest_of_another_model(bundle: Path, vouch: Callable, what: str) -
     vouch(bundle, inputs=described["inputs"], outputs=described["outputs"])
     with pytest.raises(ModelFileError, match="is not the model that the manifest describes"):
         load_bundle(bundle).session()
+
+
+@pytest.mark.parametrize("device", [[], [[]], "cpu", 1])
+def test_a_device_that_is_no_table(bundle: Path, vouch: Callable, device: object) -> None:
+    """It is described by names."""
+    vouch(bundle, device=device)
+    assert "is not a dlkit manifest, or is corrupt" in refused(bundle)
+
+
+def test_preprocessing_beyond_all_numbers_says_nothing(bundle: Path, vouch: Callable) -> None:
+    """But that what comes of it is infinite; numpy's warnings would be lines of their own."""
+    inputs = manifest(bundle)["inputs"]
+    inputs["image"]["preprocessing"]["scale"] = [3e38]
+    vouch(bundle, inputs=inputs)
+    with pytest.raises(DataError, match="NaN or infinite"):
+        load_bundle(bundle).check()
 
 
 def test_labels_without_end_are_refused(bundle: Path, vouch: Callable) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dlkit.errors import OutputError
+from dlkit.leftovers import LOCK
 from dlkit.recipe import Recipe, recipe_from
 from dlkit.training.checkpoints import Checkpoint, Checkpoints
 
@@ -128,3 +129,18 @@ def test_a_pickle_in_one_is_never_opened(kept: Checkpoints) -> None:
     kept.folder.mkdir()
     np.savez(kept.folder / "epoch-000001.npz", facts=np.asarray([{"a": 1}], object))
     assert kept.newest() is None
+
+
+def test_what_somebody_put_beside_them_stays(kept: Checkpoints) -> None:
+    """Checkpoints are removed, and the folder only if nothing else is in it."""
+    with kept.held():
+        kept.write(after(1))
+        kept.write(after(2))
+        (kept.folder / "notes").mkdir()
+        kept.clear()
+    assert [path.name for path in kept.folder.iterdir() if path.name != LOCK] == ["notes"]
+    (kept.folder / "notes").rmdir()
+    with kept.held():
+        kept.write(after(1))
+        kept.clear()
+    assert not kept.folder.exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -430,3 +431,39 @@ def test_data_that_cannot_be_used_are_refused(
     with pytest.raises(DlkitError, match=re.escape(message)) as caught:
         recipe_of(case, options)
     assert "\n" not in str(caught.value)
+
+
+def opened_of(source: str, options: dict[str, Any], network: str = "lstm") -> Dataset:
+    return opened(recipe_of(source, options, network=network))
+
+
+def test_a_negative_seed_of_the_split_is_refused(tmp_path: Path) -> None:
+    """Before numpy meets it."""
+    with pytest.raises(RecipeError, match=re.escape("data.options.split_seed = -1 must be at least 0")):
+        opened_of("npz", write_npz(tmp_path) | {"split_seed": -1})
+
+
+def test_a_table_of_many_columns_is_read_in_time(tmp_path: Path) -> None:
+    """A name that is there twice is found without comparing each with each."""
+    names = [f"n{number}" for number in range(50_000)]
+    (tmp_path / "wide.csv").write_text(",".join([*names, names[0]]) + "\n")
+    with pytest.raises(DataError, match="two columns are called 'n0'"):
+        opened_of("csv", {"path": str(tmp_path / "wide.csv"), "label": "n0"})
+
+
+def test_padding_that_is_nearly_all_there_would_be_is_refused(tmp_path: Path) -> None:
+    """A long series among many short ones."""
+    lines = [f"{number % 2}\t1.0" for number in range(3000)] + ["0\t" + "\t".join(["1.0"] * 50_000)]
+    for part in ("TRAIN", "TEST"):
+        (tmp_path / f"Ours_{part}.tsv").write_text("\n".join(lines))
+    with pytest.raises(DataError, match="nearly all of them zeros"):
+        opened_of("ucr", {"path": str(tmp_path), "pad": True})
+
+
+def test_a_link_to_a_pipe_is_no_image_of_a_folder(tmp_path: Path) -> None:
+    """It would be waited for."""
+    options = write_folder(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "photos" / "red" / "z.png").symlink_to(tmp_path / "pipe")
+    found = opened_of("folder", options, "cnn").load()
+    assert sum(len(split) for split in (found.train, found.validation, found.test)) == 60

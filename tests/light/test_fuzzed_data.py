@@ -31,7 +31,7 @@ def folder(reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 
 def test_a_good_file_is_read(reader: Reader, folder: Path) -> None:
     """Most of those that are spoiled below; some show what no model takes."""
-    found = [outcome(reader, content, folder) for content in seeds_of(reader.name)]
+    found = [outcome(reader, content, folder) for content in seeds_of(reader)]
     assert found.count("read") >= 0.7 * len(found)
 
 

@@ -21,6 +21,7 @@ import dlkit as package
 from dlkit.cli import COMMANDS
 from dlkit.cli.help import WIDEST
 from dlkit.help import PAGES, cells_of
+from dlkit.networks import NETWORKS
 from dlkit.recipe import read_recipe
 
 ROOT = Path(__file__).parents[2]
@@ -281,6 +282,12 @@ def test_the_short_tables_are_rows_of_the_long_ones(mark: str, page: str, whole:
     assert short[:2] == long[:2]
     assert set(short) <= set(long)
     assert len(short) > 5
+
+
+@pytest.mark.parametrize("name", ["README.md", "own-network.md"])
+def test_the_number_of_networks_is_right(name: str) -> None:
+    """Where it is said."""
+    assert f"{len(NETWORKS)} networks" in " ".join(DOCUMENTS[name].read_text().split())
 
 
 def test_the_picture_is_what_its_script_draws() -> None:

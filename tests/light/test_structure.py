@@ -8,9 +8,10 @@ from random import Random
 
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from edited import edited
+from edited import edited, operators_of
 from fuzzing.tflite import spoiled_words
 
+from dlkit.runtime.scores import scores_of
 from dlkit.runtime.structure import OPTIONS, TABLES, check_structure
 
 
@@ -83,3 +84,14 @@ def test_hardly_anything(content: bytes, length: int) -> None:
     """Of a file of some bytes."""
     with pytest.raises(ValueError, match=r"outside|without"):
         check_structure(content[:length])
+
+
+def test_an_input_that_is_not_given_is_no_tensor(tmp_path: Path, content: bytes) -> None:
+    """A softmax of nothing has no scores."""
+
+    def change(model) -> None:
+        for operator in operators_of(model, "SOFTMAX"):
+            operator.inputs = [-1]
+
+    (tmp_path / "a.tflite").write_bytes(edited(content, change))
+    assert scores_of(tmp_path / "a.tflite") == {}

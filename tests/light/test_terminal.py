@@ -218,8 +218,8 @@ def test_piped_progress_says_how_far_it_is(capsys, monkeypatch) -> None:
             advance(done * 10, 50)
     assert capsys.readouterr().err.splitlines() == [
         "Training it …",
-        "Training it: 20 of 50, about 60 s left …",
-        "Training it: 40 of 50, about 19 s left …",
+        "Training it: 20 of 50, about 90 s left …",
+        "Training it: 40 of 50, about 22 s left …",
     ]
 
 

@@ -46,11 +46,15 @@ def _under(facts: Facts) -> str:
     if not facts.bundle.task and facts.bundle.labels:
         task = "classifier"
     network, data = manifest.get("network"), recipe.get("data")
-    what = f"{network}, " if isinstance(network, str) and network else "from elsewhere, "
     dataset = data.get("name") if isinstance(data, dict) else None
-    trained = f"a {task} trained on {dataset}" if isinstance(dataset, str) and dataset else f"a {task}"
-    trained = trained.replace("a auto", "an auto", 1)
-    return name(f"{manifest['scheme']} for {manifest['target']} · {what}{trained}")
+    what = f"an {task}" if task[0] in "aeiou" else f"a {task}"
+    if not isinstance(network, str) or not network:
+        what += " from elsewhere"
+    else:
+        what = f"{network}, {what}"
+        if manifest.get("trained") and isinstance(dataset, str) and dataset:
+            what += f" trained on {dataset}"
+    return name(f"{manifest['scheme']} for {manifest['target']} · {what}")
 
 
 def _verdict(facts: Facts) -> Child:

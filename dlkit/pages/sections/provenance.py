@@ -80,14 +80,15 @@ def _commands(facts_: Facts) -> list[str]:
     file = shlex.quote(f"{manifest['name']}.toml")
     part = recipe_.get("export")
     asked = part if isinstance(part, dict) else {}
-    if (asked.get("scheme"), asked.get("target")) == (manifest["scheme"], manifest["target"]):
+    made = "train" if manifest.get("trained") else "build"
+    if made == "train" and (asked.get("scheme"), asked.get("target")) == (manifest["scheme"], manifest["target"]):
         return [*lines, "", "# with the recipe of this page in a file:", f"dlkit run {file}"]
     how = shlex.join(["--target", str(manifest["target"]), "--scheme", str(manifest["scheme"])])
     return [
         *lines,
         "",
         "# with the recipe of this page in a file:",
-        f"dlkit train {file}",
+        f"dlkit {made} {file}",
         f"dlkit export {file} {how}",
     ]
 

@@ -76,13 +76,18 @@ def _samples_of(facts: Facts) -> list[Shown]:
         Shown(
             place + 1,
             {key: values[place] for key, values in raw.items()},
-            {key: values[place].astype(np.float32) for key, values in exported.items()},
-            {key: values[place].astype(np.float32) for key, values in before.items()},
+            {key: _as_float32(values[place]) for key, values in exported.items()},
+            {key: _as_float32(values[place]) for key, values in before.items()},
             int(labels[place]) if labels is not None and labelled else None,
             wanted[place] if wanted is not None and known else None,
         )
         for place in range(min(count, MOST_SAMPLES))
     ]
+
+
+def _as_float32(values: NDArray[Any]) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):  # what is too large is infinite, and told as no number
+        return values.astype(np.float32)
 
 
 def _fits(found: NDArray[Any] | None, other: NDArray[Any]) -> bool:
