@@ -1350,7 +1350,7 @@ class Stream:
 
 SAVED_MODEL = "saved_model.pb"
 """The file that makes a folder one."""
-LARGEST_BYTES = 2**31 - 1
+LARGEST_GRAPH_BYTES = 2**31 - 1
 """What the format of protobuf takes."""
 SIGNATURE = "serving_default"
 RUNS_PYTHON = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
@@ -1375,7 +1375,7 @@ def checked_graph(folder: Path, signature: str = SIGNATURE) -> Any:
     _check_files(folder)
     saved = message("saved_model_pb2").SavedModel()
     try:
-        saved.ParseFromString(read_file(file, LARGEST_BYTES))
+        saved.ParseFromString(read_file(file, LARGEST_GRAPH_BYTES))
     except OSError as error:
         raise ModelFileError(f"{file}: cannot be read: {error.strerror}") from None
     except Exception:  # protobuf's DecodeError, for anything that is not one of its messages
@@ -2315,7 +2315,7 @@ class Preprocessing:
         x = self.raw_batch(raw)
         if self.color == "bgr":
             x = x[..., ::-1]
-        with np.errstate(over="ignore", invalid="ignore"):  # becomes infinite, which Session refuses
+        with np.errstate(all="ignore"):  # becomes infinite, which Session refuses
             x = x * np.asarray(self.scale, np.float32) + np.asarray(self.offset, np.float32)
         return np.ascontiguousarray(x.reshape(len(x), *self.shape), dtype=np.float32)
 
@@ -2548,6 +2548,17 @@ def while_decoding() -> AbstractContextManager[None]:
     return _QUIET
 
 
+def pixels_in(content: bytes) -> int:
+    """How many pixels an image says it has; 0 if it is none, which decoding it tells."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(content), formats=IMAGE_FORMATS) as picture:
+            return picture.width * picture.height
+    except Exception:  # Pillow's parsers raise what they raise
+        return 0
+
+
 def decoded_image(content: bytes, where: str) -> Image:
     """`open_image` without what is around it."""
     from PIL import Image, ImageOps, UnidentifiedImageError
@@ -2561,7 +2572,10 @@ def decoded_image(content: bytes, where: str) -> Image:
             raise DataError(f"{where}: is a HEIC photo, which is not read here; make a JPEG or PNG of it") from None
         raise DataError(f"{where}: is not an image that can be read (PNG, JPEG, BMP, GIF, TIFF, WebP …)") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise DataError(f"{where}: has more pixels than an honest image; make it smaller first") from None
+        most = f"of at most {Image.MAX_IMAGE_PIXELS:,}" if Image.MAX_IMAGE_PIXELS else "of fewer"
+        raise DataError(
+            f"{where}: has more pixels than an honest image, which is {most}; make it smaller first"
+        ) from None
     except Exception as error:  # Pillow's decoders raise what they raise; each is about the file
         raise DataError(f"{where}: the image is broken: {error}") from None
 
@@ -3172,6 +3186,8 @@ def _check_types(manifest: dict[str, Any]) -> None:
     """Raise ValueError unless what is read from a manifest later on is there and of its type."""
     kinds: dict[str, Any] = {"name": str, "target": str, "scheme": str, "sha256": dict, "recipe": (dict, type(None))}
     if not all(isinstance(manifest[key], kind) for key, kind in kinds.items()):
+        raise ValueError
+    if not isinstance(manifest.get("device", {}), (dict, type(None))):
         raise ValueError
     if not all(_is_file_name(manifest[key]) for key in ("name", "target", "scheme")):
         raise ValueError
