@@ -42,16 +42,19 @@ def full_place(error: OSError, places: Iterable[Path]) -> Path:
 
 
 def why_no_room(error: OSError, place: Path) -> str:
-    """The reason in words, for a place that `full_place` found: "the disk of /data is full (4.1 kB left)"."""
+    """The reason in words, for a place that `full_place` found: "the disk of /data is full (4.1 kB left)".
+
+    A disk is called by where it begins.
+    """
     if error.errno == errno.EFBIG:
         return f"a file may have at most {size(_largest_file() or 0)} here (ulimit -f)"
     bytes_left, files_left = _left(place)
     needed = f", {size(error.needed_bytes)} needed" if isinstance(error, TooLittleRoom) else ""
     if error.errno == errno.EDQUOT:
-        return f"your quota on the disk of {_existing(place)} is used up{needed and f' ({needed[2:]})'}"
+        return f"your quota on the disk of {_disk_of(place)} is used up{needed and f' ({needed[2:]})'}"
     if not files_left:
-        return f"the disk of {_existing(place)} has no room for another file, however small"
-    return f"the disk of {_existing(place)} is full ({size(bytes_left)} left{needed})"
+        return f"the disk of {_disk_of(place)} has no room for another file, however small"
+    return f"the disk of {_disk_of(place)} is full ({size(bytes_left)} left{needed})"
 
 
 def is_full(place: Path) -> bool:
@@ -71,6 +74,12 @@ def _left(place: Path) -> tuple[int, int]:
 def _existing(place: Path) -> Path:
     """The nearest folder above `place` that is there."""
     return next((folder for folder in (place, *place.absolute().parents) if folder.is_dir()), Path("/"))
+
+
+def _disk_of(place: Path) -> Path:
+    """Where the file system of `place` begins."""
+    place = _existing(place).absolute()
+    return next((folder for folder in (place, *place.parents) if folder.is_mount()), place)
 
 
 def _largest_file() -> int | None:

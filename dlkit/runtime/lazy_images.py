@@ -12,7 +12,7 @@ import numpy as np
 from dlkit.errors import DataError
 from dlkit.extras import require
 from dlkit.runtime.inputs import content_of
-from dlkit.runtime.preprocessing import Preprocessing, decoded_image, pixel_count, while_decoding
+from dlkit.runtime.preprocessing import Preprocessing, decoded_image, pixels_in, while_decoding
 from dlkit.runtime.rows import LazyRows
 from dlkit.runtime.threads import Share, mapped_in_threads
 
@@ -65,7 +65,7 @@ def raw_image_of(path: Path, preprocessing: Preprocessing, where: str = "") -> N
 
 def _raw_image(content: bytes, preprocessing: Preprocessing, where: str) -> NDArray[np.float32]:
     """Large images take turns: each may take 0.8 GB on the way, and there may be sixteen threads."""
-    with _MEGAPIXELS.taken(pixel_count(content) // 2**20 + 1):
+    with _MEGAPIXELS.taken(pixels_in(content) // 2**20 + 1):
         return preprocessing.raw_image(decoded_image(content, where), where)
 
 

@@ -365,7 +365,7 @@ def while_decoding() -> AbstractContextManager[None]:
     return _QUIET
 
 
-def pixel_count(content: bytes) -> int:
+def pixels_in(content: bytes) -> int:
     """How many pixels an image says it has; 0 if it is none, which decoding it tells."""
     from PIL import Image
 

@@ -15,10 +15,12 @@ import abc
 import argparse
 import collections
 import contextlib
+import ctypes
 import dataclasses
 import difflib
 import errno
 import functools
+import gc
 import hashlib
 import importlib
 import importlib.util
@@ -28,14 +30,20 @@ import math
 import numpy as np
 import os
 import re
+import resource
 import shlex
+import signal
+import socket
 import stat
 import struct
 import sys
 import threading
+import time
 import warnings
+import weakref
 import zipfile
 from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Callable, Mapping
 from collections.abc import Iterable
 from collections.abc import Iterable, Iterator, Sequence
@@ -51,6 +59,7 @@ from typing import Literal
 from typing import TYPE_CHECKING
 from typing import TYPE_CHECKING, Any
 from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -181,16 +190,25 @@ LARGEST_STREAM_BYTES = 2**28
 
 
 def read_file(path: Path, at_most: int) -> bytes:
-    """The contents of `path`. Raises OSError, also if they are more than `at_most` bytes."""
+    """The contents of `path`. Raises OSError, also if they are more than `at_most` bytes, or a pipe has no writer."""
     if "\0" in str(path):  # for which Python raises ValueError
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
-    with path.open("rb") as file:
+    with open(path, "rb", opener=_without_waiting) as file:
         state = os.fstat(file.fileno())
         if not stat.S_ISREG(state.st_mode):
-            return read_stream(file, min(at_most, LARGEST_STREAM_BYTES), str(path))
+            first = _begun(file.fileno(), str(path)) if stat.S_ISFIFO(state.st_mode) else b""
+            return first + read_stream(file, min(at_most, LARGEST_STREAM_BYTES) - len(first), str(path))
         if state.st_size > at_most:
             raise _too_large(str(path))
         return file.read()
+
+
+def first_bytes(path: Path, count: int) -> bytes:
+    """How a regular file begins, for one that is to be mapped. Raises OSError, also for what is no such file."""
+    with open(path, "rb", opener=_without_waiting) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        return file.read(count)
 
 
 def read_stream(stream: BinaryIO, at_most: int, name: str) -> bytes:
@@ -202,6 +220,24 @@ def read_stream(stream: BinaryIO, at_most: int, name: str) -> bytes:
         if count > at_most:
             raise _too_large(name)
     return b"".join(chunks)
+
+
+def _begun(pipe: int, name: str) -> bytes:
+    """What a pipe that does not wait holds already; from now on it waits. Raises OSError if nobody writes into it."""
+    first: bytes | None
+    try:
+        first = os.read(pipe, CHUNK_BYTES)
+    except BlockingIOError:  # somebody does, and has not begun
+        first = None
+    if first == b"":
+        raise OSError(errno.EPIPE, "it is a pipe that nobody writes into", name)
+    os.set_blocking(pipe, True)
+    return first or b""
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Opens a pipe at once, whether or not somebody writes into it."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def bytes_in(path: Path) -> int:
@@ -365,6 +401,12 @@ def confusion_matrix(outputs: NDArray[np.float32], labels: NDArray[np.int64]) ->
     classes = outputs.shape[1]
     counts = np.bincount(labels * classes + outputs.argmax(axis=1), minlength=classes**2)
     return tuple(tuple(int(count) for count in row) for row in counts.reshape(classes, classes))
+
+
+def confusion_pairs(outputs: NDArray[np.float32], labels: NDArray[np.int64]) -> tuple[tuple[int, int, int], ...]:
+    """The same as (class, class of the largest output, samples) in order, for those pairs alone that occur."""
+    pairs, counts = np.unique(np.stack([labels, outputs.argmax(axis=1)], axis=1), axis=0, return_counts=True)
+    return tuple((int(row), int(column), int(n)) for (row, column), n in zip(pairs, counts, strict=True))
 
 
 def top_accuracy(outputs: NDArray[np.float32], labels: NDArray[np.int64], places: int) -> float:
@@ -547,7 +589,7 @@ class TensorFormat:
     Attributes:
         name: as in the file.
         shape: with the batch, which is 1.
-        dtype: numpy's name, for instance "int8".
+        dtype: numpy's name, for instance "int8"; what numpy does not have, as the schema calls it.
         scale, zero_point: per tensor; 0.0 and 0 where the tensor is not quantized.
     """
 
@@ -560,12 +602,16 @@ class TensorFormat:
     @property
     def quantized(self) -> bool:
         # Some converters leave the range of a float tensor beside it.
-        return self.scale != 0.0 and np.issubdtype(self.dtype, np.integer)
+        return self.scale != 0.0 and self._whole
 
     @property
     def counts(self) -> bool:
         """Whether it holds whole numbers that stand for themselves, as the words of a text do."""
-        return not self.quantized and np.issubdtype(self.dtype, np.integer)
+        return not self.quantized and self._whole
+
+    @property
+    def _whole(self) -> bool:
+        return self.dtype.startswith(("int", "uint"))  # numpy has no int4 and no float8
 
     def quantize(self, real: NDArray[np.float32]) -> NDArray[Any]:
         """Real numbers → the tensor's dtype; rounded half to even, saturated at the ends."""
@@ -590,7 +636,10 @@ class NamedEnds(abc.ABC):
 
     Attributes:
         inputs, outputs: name → format, in the file's order; shapes are of one sample, with a batch of 1.
+        backend: what computes it, as people call it.
     """
+
+    backend: str
 
     inputs: dict[str, TensorFormat]
     outputs: dict[str, TensorFormat]
@@ -654,20 +703,375 @@ def _only_name(ends: Mapping[str, TensorFormat], where: str, kind: str) -> str:
     return next(iter(ends))
 
 
-# --- runtime/litert ---
+# --- runtime/limits ---
+
+MEMORY_BYTES = 2**32
+"""Beside what the process has already; see `limit_memory`."""
+TIMES_THE_FILE = 16
+"""Bytes for each of the file: 4-bit weights are unpacked to floats, and packed once more for the kernels."""
+FOR_A_THREAD = 2**24
+"""Bytes: its stack and what it works in."""
+LONGEST_INFERENCE_S = 300.0
+"""For one inference, or for loading: what takes longer is a loop for ever."""
+
+
+def limit_memory(file_bytes: int, threads: int) -> None:
+    """Let the process take 4 GiB, and more for a large file: a file of a kilobyte can say that it needs terabytes.
+
+    Of all processes, the system ends this one first where memory is short. Linux only.
+    """
+    if sys.platform != "linux":
+        return
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+    allowed = _data_bytes() + MEMORY_BYTES + TIMES_THE_FILE * file_bytes + FOR_A_THREAD * threads
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if hard != resource.RLIM_INFINITY:
+        allowed = min(allowed, hard)
+    with contextlib.suppress(ValueError, OSError, OverflowError):  # more than a 32-bit system can say
+        resource.setrlimit(resource.RLIMIT_DATA, (allowed, hard))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # nobody asks for the memory of a process that crashed
+
+
+def _data_bytes() -> int:
+    """What the process may write to by now."""
+    for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
+        if line.startswith("VmData:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+@contextlib.contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """The system ends the process, whatever native code is at, if the block takes longer. In the main thread only."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def ended_by(number: int) -> str:
+    """Why a process ended by the signal `number` did, in words that follow "the runtime"."""
+    if number == signal.SIGALRM:
+        return f"did not end in {LONGEST_INFERENCE_S:.0f} s and was stopped"
+    if number == signal.SIGKILL:
+        return "was ended by the system, which is out of memory"
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        name = str(number)
+    return f"crashed on this file (signal {name})"
+
+
+# --- runtime/forked ---
+
+SAMPLES_AT_ONCE = 32
+AT_ONCE_BYTES = 2**22
+"""A question holds so many samples, or fewer large ones."""
+SHORT_S = 0.05
+"""A question that is answered sooner is followed by one of twice as many samples; progress is told after each."""
+LARGEST_HEAD_BYTES = 2**26
+TOLD = {kind.__name__: kind for kind in (DataError, ExtraMissing, ModelFileError)}
+"""Errors that a child raises on purpose."""
+_Arrays = Mapping[str, "NDArray[Any]"]
+
+
+class Forked(NamedEnds):
+    """What a `NamedEnds` is, whose calls are answered by one in a process of its own.
+
+    Several threads may use it. The process ends with the object, and with the process that made it.
+
+    Attributes:
+        backend: what computes there, as who opened it says.
+    """
+
+    def __init__(self, name: str, started: Callable[[], tuple[socket.socket, int]], samples_at_once: int = 1) -> None:
+        """`started` gives the connection to a new process that answers, and its id: `forked` or `spawned`.
+
+        Args:
+            name: of the model, for messages.
+            samples_at_once: in the first question.
+
+        Raises:
+            ModelFileError: it crashes, does not end or is out of memory; and what loading the model raises on purpose.
+        """
+        self._name, self._samples_at_once = name, samples_at_once
+        self._lock, self._ended = threading.Lock(), ""
+        self._connection, self._child = started()
+        self._owner = os.getpid()
+        self._end = weakref.finalize(self, _end, self._connection, self._child, self._owner)
+        told = self._asked({"ask": "ends"}, {})
+        self.backend = str(told["backend"])
+        self.inputs, self.outputs = _formats(told["inputs"]), _formats(told["outputs"])
+
+    def run_named(
+        self, batch: Mapping[str, NDArray[Any]], advance: Callable[[int, int], None] | None = None
+    ) -> dict[str, NDArray[np.float32]]:
+        """Network inputs by name, (N, *shape) each → outputs by name, (N, *shape) float32.
+
+        Raises DataError for another name, shape or number of samples, for NaN, infinity, or a fraction where the file
+        takes whole numbers; ModelFileError if the runtime fails on the file, crashes, does not end or is out of memory.
+        """
+        count = self._checked(batch)
+        outputs = {name: np.empty((count, *end.shape[1:]), np.float32) for name, end in self.outputs.items()}
+        largest = max(values[:1].nbytes for values in (*batch.values(), *outputs.values()))
+        most = max(1, min(SAMPLES_AT_ONCE, AT_ONCE_BYTES // max(1, largest)))
+        start, step = 0, min(self._samples_at_once, most)
+        while start < count:
+            began, rows = time.monotonic(), slice(start, min(start + step, count))
+            given = {name: np.asarray(values)[rows] for name, values in batch.items()}
+            self._asked({"ask": "run"}, given, {name: values[rows] for name, values in outputs.items()})
+            start = rows.stop
+            if advance:
+                advance(start, count)
+            if time.monotonic() - began < SHORT_S:
+                step = min(2 * step, most)
+        return outputs
+
+    def set_inputs(self, sample: Mapping[str, NDArray[Any]]) -> None:
+        """Put one sample, (*shape) for each input, into the model's inputs."""
+        self._asked({"ask": "set"}, sample)
+
+    def invoke(self) -> None:
+        """One inference on whatever the input holds."""
+        self._asked({"ask": "invoke"}, {})
+
+    def close(self) -> None:
+        """End the process; what is asked later is refused."""
+        self._ended = self._ended or "was closed"
+        self._end()
+
+    def _asked(self, question: dict[str, Any], given: _Arrays, into: _Arrays | None = None) -> dict[str, Any]:
+        """The child's answer, but for arrays, which are read `into` those."""
+        if self._owner != os.getpid():
+            raise DataError(f"{self._name}: was loaded by another process; load it in each process that runs it")
+        with self._lock:
+            if not self._ended:
+                try:
+                    send(self._connection, question, given)
+                    answer, _ = received(self._connection, into or {})
+                except (OSError, EOFError):
+                    self._ended = self._why_it_ended()
+                except (ValueError, KeyError, TypeError, RecursionError, MemoryError):
+                    self._ended = "wrote over its own memory on this file and was stopped"
+                    self._end()
+                except BaseException:  # Ctrl-C: the answer that is yet to come would be taken for the next one's
+                    self._ended = "was stopped"
+                    self._end()
+                    raise
+            if self._ended:
+                raise ModelFileError(f"{self._name}: the runtime {self._ended}")
+        if "error" in answer:
+            raise TOLD.get(str(answer["kind"]), ModelFileError)(str(answer["error"]))
+        return answer
+
+    def _why_it_ended(self) -> str:
+        self._end.detach()
+        self._connection.close()
+        code = _waited(self._child)
+        return ended_by(-code) if code < 0 else f"ended on this file (code {code})"
+
+
+def forked(opened: Callable[[], tuple[NamedEnds, str]], file_bytes: int, threads: int) -> tuple[socket.socket, int]:
+    """A process forked from this one, in which `opened` loads the model and says what computes it.
+
+    Args:
+        file_bytes, threads: what decides how much memory it may take, see `limits.limit_memory`.
+    """
+    ours, theirs = socket.socketpair()
+    main = os.getpid() if threading.current_thread() is threading.main_thread() else None
+    with theirs, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of other threads: the child waits for none of their locks
+        try:
+            child = os.fork()
+        except OSError:
+            ours.close()
+            raise
+        if not child:
+            _be_the_child(theirs, opened, file_bytes, threads, main)
+    return ours, child
+
+
+def spawned(program: str, *arguments: str) -> tuple[socket.socket, int]:
+    """A new Python that runs `program`, which calls `serve` with the connection, descriptor 3.
+
+    For libraries that have started threads here already, and do not work in what is forked then.
+    """
+    ours, theirs = socket.socketpair()
+    root = str(Path(__file__).parents[2])
+    paths = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+    ends = [(os.POSIX_SPAWN_OPEN, standard, os.devnull, os.O_RDWR, 0) for standard in range(3)]
+    command = [sys.executable, "-P", "-c", program, *arguments]
+    with theirs:
+        child = os.posix_spawn(sys.executable, command, {**os.environ, "PYTHONPATH": paths},
+                               file_actions=[*ends, (os.POSIX_SPAWN_DUP2, theirs.fileno(), 3)])  # fmt: skip
+    return ours, child
+
+
+def _formats(table: Mapping[str, Any]) -> dict[str, TensorFormat]:
+    return {name: TensorFormat(**{**told, "shape": tuple(told["shape"])}) for name, told in table.items()}
+
+
+def _end(connection: socket.socket, child: int, owner: int) -> None:
+    """End a child, whatever it is at; not that of another process, of which this is a copy."""
+    connection.close()
+    if owner == os.getpid():
+        with contextlib.suppress(OSError):
+            os.kill(child, signal.SIGKILL)
+        _waited(child)
+
+
+def _waited(child: int) -> int:
+    """The child's exit code, negative if a signal ended it; 0 where somebody else was told."""
+    try:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    except ChildProcessError:
+        return 0
+
+
+# --- in the child ---
+
+
+def _be_the_child(
+    connection: socket.socket,
+    opened: Callable[[], tuple[NamedEnds, str]],
+    file_bytes: int,
+    threads: int,
+    parent: int | None,
+) -> NoReturn:
+    """Answer until the parent has ended.
+
+    Args:
+        parent: its id, where its main thread forked.
+    """
+    code = 1
+    with contextlib.suppress(BaseException):  # nothing of it may go up into what the parent was at
+        _leave_the_parents(connection.fileno(), parent)
+        limit_memory(file_bytes, threads)
+        serve(connection, opened)
+        code = 0
+    os._exit(code)
+
+
+def _leave_the_parents(connection: int, parent: int | None) -> None:
+    """Its open files, its handlers of signals and its objects, so that nothing of it is touched, now or at the end."""
+    gc.disable()  # what is collected may end things that are the parent's
+    signal.set_wakeup_fd(-1)
+    for handled in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE):
+        signal.signal(handled, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for standard in range(3):
+        os.dup2(nowhere, standard)
+    for descriptor in Path("/proc/self/fd" if sys.platform == "linux" else "/dev/fd").glob("[0-9]*"):
+        if (number := int(descriptor.name)) > 2 and number != connection:
+            with contextlib.suppress(OSError):
+                os.close(number)
+    if parent is not None and sys.platform == "linux":  # of another thread it would end with that thread
+        set_parent_death_signal = 1  # PR_SET_PDEATHSIG
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+
+
+def serve(connection: socket.socket, opened: Callable[[], tuple[NamedEnds, str]]) -> None:
+    """Answer what a `Forked` asks, until it asks no more."""
+    with contextlib.suppress(EOFError, OSError):
+        received(connection, {})
+        try:
+            with at_most(LONGEST_INFERENCE_S):
+                model, backend = opened()
+        except Exception as error:
+            send(connection, _told(error), {})
+            return
+        ends = ({name: dataclasses.asdict(end) for name, end in side.items()} for side in (model.inputs, model.outputs))
+        send(connection, dict(zip(("inputs", "outputs"), ends, strict=True)) | {"backend": backend}, {})
+        while True:
+            question, given = received(connection, {})
+            try:
+                answer = _answered(model, question["ask"], given)
+            except Exception as error:
+                send(connection, _told(error), {})
+            else:
+                send(connection, {}, answer)
+
+
+def _answered(model: NamedEnds, asked: str, given: _Arrays) -> _Arrays:
+    count = max((len(values) for values in given.values()), default=0) if asked == "run" else 1
+    with at_most(LONGEST_INFERENCE_S * count):
+        if asked == "run":
+            return model.run_named(given)
+        if asked == "set":
+            model.set_inputs(given)
+        else:
+            model.invoke()
+    return {}
+
+
+def _told(error: Exception) -> dict[str, Any]:
+    if isinstance(error, DlkitError):
+        return {"kind": type(error).__name__, "error": str(error)}
+    if isinstance(error, MemoryError):
+        return {"kind": "", "error": "the model needs more memory than a file of its size may take"}
+    return {"kind": "", "error": f"the runtime fails on this file: {type(error).__name__}: {str(error)[:200]}"}
+
+
+# --- a question or an answer: the length of its head, the head in JSON, and the numbers of its arrays ---
+
+
+def send(connection: socket.socket, head: dict[str, Any], arrays: _Arrays) -> None:
+    """A question or an answer."""
+    given = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
+    listed = [[name, values.dtype.str, [*np.shape(arrays[name])]] for name, values in given.items()]
+    text = json.dumps({**head, "arrays": listed}).encode()
+    connection.sendall(struct.pack("<I", len(text)) + text)
+    for values in given.values():
+        connection.sendall(values.reshape(-1).view(np.uint8).data)
+
+
+def received(connection: socket.socket, into: _Arrays) -> tuple[dict[str, Any], _Arrays]:
+    """What was sent. Raises EOFError at the end, and ValueError for what does not go `into` the arrays it is for."""
+    [length] = struct.unpack("<I", _read(connection, np.empty(4, np.uint8)).tobytes())
+    if length > LARGEST_HEAD_BYTES:
+        raise ValueError
+    head = json.loads(_read(connection, np.empty(length, np.uint8)).tobytes())
+    arrays = {}
+    for name, dtype, shape in head.pop("arrays"):
+        values = into[name] if into else np.empty(shape, np.dtype(dtype))
+        if (values.dtype.str, [*values.shape]) != (dtype, shape):
+            raise ValueError
+        _read(connection, values.reshape(-1).view(np.uint8))
+        arrays[name] = values
+    return head, arrays
+
+
+def _read(connection: socket.socket, into: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    left = memoryview(into.data)
+    while len(left):
+        count = connection.recv_into(left)
+        if not count:
+            raise EOFError
+        left = left[count:]
+    return into
+
+
+# --- runtime/local ---
 
 MOST_THREADS = 256
 """The runtime's native code crashes where the system has no more threads to give."""
+LARGEST_END_BYTES = 2**31
+"""Of an input or output; the runtime counts its numbers in 32 bits."""
+FAST, REFERENCE, PLAIN = "AUTO", "BUILTIN_REF", "BUILTIN_WITHOUT_DEFAULT_DELEGATES"
+"""Kernels: XNNPACK's where it has them, those that define what each operation gives, and LiteRT's own."""
 
 
-class Session(NamedEnds):
+class LocalSession(NamedEnds):
     """A loaded .tflite file.
 
     Attributes:
         inputs, outputs: name → format, in the file's order. Names are those of its signature; where it
             has none, those of its tensors.
-
-    `reference` has it computed by the plain kernels that define what each operation gives, slowly.
+        backend: "XNNPACK" if that took any operation over, else "LiteRT", whose own kernels then run.
 
     Raises:
         ModelFileError: the file is missing, is no .tflite file, is broken, or takes other than one sample at a time.
@@ -675,28 +1079,33 @@ class Session(NamedEnds):
         ExtraMissing: ai-edge-litert is not installed.
     """
 
-    def __init__(self, model: Path | bytes, threads: int | None = None, *, reference: bool = False) -> None:
-        name = str(model) if isinstance(model, Path) else "the model"
-        _check_mark(model, name)
+    def __init__(self, model: Path | bytes, threads: int, kernels: str = FAST, *, ready: bool = True) -> None:
+        """`kernels`: `FAST`, `REFERENCE` or `PLAIN`; with `ready` off it tells its formats alone, and is not set up."""
+        self._name = name_of(model)
+        check_file(model, threads)
         interpreter = require("ai_edge_litert.interpreter")
-        threads = min(4, os.cpu_count() or 1) if threads is None else threads
-        if not 1 <= threads <= MOST_THREADS:
-            raise DataError(f"{threads} threads; the runtime takes 1 to {MOST_THREADS}")
         try:
             with native_noise_aside():  # it announces its delegate
-                kernels = interpreter.OpResolverType["BUILTIN_REF" if reference else "AUTO"]
                 self._interpreter = interpreter.Interpreter(
-                    **_source(model), num_threads=threads, experimental_op_resolver_type=kernels
+                    **_source(model),
+                    num_threads=threads,
+                    experimental_op_resolver_type=interpreter.OpResolverType[kernels],
                 )
-                self._interpreter.allocate_tensors()
+                if ready:
+                    self._interpreter.allocate_tensors()
             inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
             given, computed = _signature_names(self._interpreter)
-        except (ValueError, RuntimeError) as error:
-            raise _refused(name, error) from None
-        self._name = name
-        self._places = _by_name(inputs, given), _by_name(outputs, computed)
-        self.inputs, self.outputs = ({key: _format(end) for key, end in ends.items()} for ends in self._places)
-        _check_one_sample(name, self.inputs, self.outputs)
+            self.backend = self._told_backend() if ready else ""
+            self._places = _by_name(inputs, given), _by_name(outputs, computed)
+            self.inputs, self.outputs = ({key: _format(end) for key, end in ends.items()} for ends in self._places)
+        except Exception as error:  # its bindings raise what they raise; each is about the file
+            raise _refused(self._name, error) from None
+        _check_ends(self._name, self.inputs, self.outputs)
+
+    def _told_backend(self) -> str:
+        # A delegate's part is listed among the operations; LiteRT has no other way to ask.
+        operations = self._interpreter._get_ops_details()
+        return "XNNPACK" if any(operation["op_name"] == "DELEGATE" for operation in operations) else "LiteRT"
 
     def run_named(
         self, batch: Mapping[str, NDArray[Any]], advance: Callable[[int, int], None] | None = None
@@ -710,46 +1119,58 @@ class Session(NamedEnds):
         count = self._checked(batch)
         outputs = {name: np.empty((count, *end.shape[1:]), np.float32) for name, end in self.outputs.items()}
         for row in range(count):
-            self._interpreter.reset_all_variables()
+            with self._about_the_file():
+                self._interpreter.reset_all_variables()
             self.set_inputs({name: samples[row] for name, samples in batch.items()})
             self.invoke()
             if advance:
                 advance(row + 1, count)
-            for name, end in self.outputs.items():
-                outputs[name][row] = end.dequantize(self._interpreter.get_tensor(self._places[1][name]["index"]))[0]
+            with self._about_the_file():
+                for name, end in self.outputs.items():
+                    outputs[name][row] = end.dequantize(self._interpreter.get_tensor(self._places[1][name]["index"]))[0]
         return outputs
 
     def set_inputs(self, sample: Mapping[str, NDArray[Any]]) -> None:
         """Put one sample, (*shape) for each input, into the model's inputs."""
-        for name, values in sample.items():
-            self._interpreter.set_tensor(self._places[0][name]["index"], self.inputs[name].quantize(values)[np.newaxis])
+        with self._about_the_file():
+            for name, values in sample.items():
+                stored = self.inputs[name].quantize(values)[np.newaxis]
+                self._interpreter.set_tensor(self._places[0][name]["index"], stored)
 
     def invoke(self) -> None:
         """One inference on whatever the input holds; for timing."""
-        try:
+        with self._about_the_file():
             self._interpreter.invoke()
-        except (ValueError, RuntimeError) as error:
+
+    @contextlib.contextmanager
+    def _about_the_file(self) -> Iterator[None]:
+        """What the runtime's bindings raise in the block says something of the file."""
+        try:
+            yield
+        except Exception as error:
             raise _refused(self._name, error) from None
 
 
-def formats_of(model: Path) -> tuple[dict[str, TensorFormat], dict[str, TensorFormat]]:
-    """Inputs and outputs of a file as a `Session` has them, without setting it up. Raises as that does."""
-    _check_mark(model, str(model))
-    interpreter = require("ai_edge_litert.interpreter")
-    try:
-        with native_noise_aside():
-            plain = interpreter.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-            read = interpreter.Interpreter(**_source(model), experimental_op_resolver_type=plain)
-            given, computed = _signature_names(read)
-            ends = _by_name(read.get_input_details(), given), _by_name(read.get_output_details(), computed)
-    except (ValueError, RuntimeError) as error:
-        raise _refused(str(model), error) from None
-    inputs, outputs = ({name: _format(end) for name, end in side.items()} for side in ends)
-    _check_one_sample(str(model), inputs, outputs)
-    return inputs, outputs
+def check_file(model: Path | bytes, threads: int) -> None:
+    """Raise ModelFileError for what is plainly no .tflite file, and DataError for a number of threads that cannot be.
+
+    Neither may reach native code.
+    """
+    _check_mark(model, name_of(model))
+    if not 1 <= threads <= MOST_THREADS:
+        raise DataError(f"{threads} threads; the runtime takes 1 to {MOST_THREADS}")
 
 
-def _check_one_sample(name: str, inputs: dict[str, TensorFormat], outputs: dict[str, TensorFormat]) -> None:
+def name_of(model: Path | bytes) -> str:
+    """What a model is called in messages."""
+    return str(model) if isinstance(model, Path) else "the model"
+
+
+def _check_ends(name: str, inputs: dict[str, TensorFormat], outputs: dict[str, TensorFormat]) -> None:
+    """Raise ModelFileError unless a sample at a time goes in and comes out, of a size that can be."""
+    for end in (*inputs.values(), *outputs.values()):
+        if min(end.shape, default=0) < 0 or math.prod(end.shape) * np.dtype(end.dtype).itemsize > LARGEST_END_BYTES:
+            raise ModelFileError(f"{name}: {end.name!r} has the shape {end.shape}, which no runtime computes")
     if any(end.shape[:1] != (1,) for end in (*inputs.values(), *outputs.values())):
         found = " → ".join(", ".join(str(e.shape) for e in ends.values()) for ends in (inputs, outputs))
         raise ModelFileError(f"{name}: computes {found}; only files that take one sample at a time can be run")
@@ -802,8 +1223,7 @@ def _check_mark(model: Path | bytes, name: str) -> None:
         content = model
     else:
         try:
-            with model.open("rb") as file:
-                content = file.read(8)
+            content = first_bytes(model, 8)
         except OSError as error:
             raise ModelFileError(f"{name}: cannot be read: {error.strerror}") from None
     if content[4:8] != b"TFL3":
@@ -814,6 +1234,49 @@ def _format(details: dict[str, Any]) -> TensorFormat:
     scale, zero_point = details["quantization"]
     shape = tuple(int(n) for n in details["shape"])
     return TensorFormat(details["name"], shape, np.dtype(details["dtype"]).name, float(scale), int(zero_point))
+
+
+# --- runtime/litert ---
+
+class Session(Forked):
+    """A loaded .tflite file, in a process of its own: whatever the file is, it cannot crash this one.
+
+    Attributes:
+        inputs, outputs: name → format, in the file's order. Names are those of its signature; where it
+            has none, those of its tensors.
+
+    `reference` has it computed by the plain kernels that define what each operation gives, slowly.
+
+    Raises:
+        ModelFileError: the file is missing, is no .tflite file, is broken, or takes other than one sample at a time;
+            or the runtime crashes on it, does not end, or needs more memory than a file of its size may take.
+        DataError: fewer than 1 or more than 256 threads.
+        ExtraMissing: ai-edge-litert is not installed.
+    """
+
+    def __init__(self, model: Path | bytes, threads: int | None = None, *, reference: bool = False) -> None:
+        threads = min(4, os.cpu_count() or 1) if threads is None else threads
+        check_file(model, threads)
+        require("ai_edge_litert.interpreter")  # once, and not in each process
+
+        def opened() -> tuple[NamedEnds, str]:
+            session = LocalSession(model, threads, REFERENCE if reference else FAST)
+            return session, session.backend
+
+        super().__init__(name_of(model), lambda: forked(opened, _size(model), threads))
+
+
+def formats_of(model: Path) -> tuple[dict[str, TensorFormat], dict[str, TensorFormat]]:
+    """Inputs and outputs of a file as a `Session` has them, without setting it up. Raises as that does."""
+    check_file(model, 1)
+    require("ai_edge_litert.interpreter")
+    read = Forked(str(model), lambda: forked(lambda: (LocalSession(model, 1, PLAIN, ready=False), ""), _size(model), 1))
+    read.close()
+    return read.inputs, read.outputs
+
+
+def _size(model: Path | bytes) -> int:
+    return len(model) if isinstance(model, bytes) else model.stat().st_size
 
 
 # --- runtime/streaming ---
@@ -1027,6 +1490,7 @@ def _is_forbidden(op: str) -> bool:
 
 AT_ONCE = 32
 """Samples in a batch."""
+SERVES = "from dlkit.runtime.served import serve_model; serve_model()"
 _ONNX_DTYPES = {"tensor(float)": "float32", "tensor(int32)": "int32", "tensor(int64)": "int64", "tensor(bool)": "bool"}
 
 
@@ -1071,6 +1535,8 @@ class SavedModelSession(_Served):
         ExtraMissing: tensorflow is not installed.
     """
 
+    backend = "TensorFlow"
+
     def __init__(self, folder: Path, threads: int | None = None, signature: str = SIGNATURE) -> None:
         self._name = str(folder)
         _check_threads(threads)
@@ -1105,6 +1571,8 @@ class OnnxSession(_Served):
         ExtraMissing: onnxruntime is not installed.
     """
 
+    backend = "ONNX Runtime"
+
     def __init__(self, file: Path, threads: int | None = None) -> None:
         self._name = str(file)
         _check_threads(threads)
@@ -1128,10 +1596,45 @@ class OnnxSession(_Served):
 
 
 def open_model(model: Path, threads: int | None = None) -> NamedEnds:
-    """A session of whatever `model` is: a .tflite file, an .onnx file or the folder of a SavedModel."""
+    """A session of whatever `model` is, in a process of its own: a .tflite or .onnx file, or a SavedModel's folder."""
+    if not model.is_dir() and model.suffix != ".onnx":
+        return Session(model, threads)
+    _check_threads(threads)
+    if (runtime := runtime_of(model)) in sys.modules:  # its threads would not be there in what is forked
+        return Forked(str(model), lambda: spawned(SERVES, str(model), str(threads or "")), AT_ONCE)
+    check_installed(runtime)
+    opened = functools.partial(_opened, model, threads)
+    return Forked(str(model), lambda: forked(opened, bytes_in(model), MOST_THREADS), AT_ONCE)
+
+
+def open_here(model: Path, threads: int | None = None) -> NamedEnds:
+    """The same in this process: for one that was started for it, or for a file of our own making."""
     if model.is_dir():
         return SavedModelSession(model, threads)
-    return OnnxSession(model, threads) if model.suffix == ".onnx" else Session(model, threads)
+    if model.suffix == ".onnx":
+        return OnnxSession(model, threads)
+    return LocalSession(model, min(4, os.cpu_count() or 1) if threads is None else threads)
+
+
+def runtime_of(model: Path) -> str:
+    """The module that runs what `model` is."""
+    if model.is_dir():
+        return "tensorflow"
+    return "onnxruntime" if model.suffix == ".onnx" else "ai_edge_litert.interpreter"
+
+
+def serve_model() -> None:
+    """The program of a process that `open_model` starts anew."""
+    model = Path(sys.argv[1])
+    threads = int(sys.argv[2]) if sys.argv[2] else None
+    limit_memory(bytes_in(model) if model.exists() else 0, MOST_THREADS)
+    with socket.socket(fileno=3) as connection:
+        serve(connection, functools.partial(_opened, model, threads))
+
+
+def _opened(model: Path, threads: int | None) -> tuple[NamedEnds, str]:
+    session = open_here(model, threads)
+    return session, session.backend
 
 
 def _check_threads(threads: int | None) -> None:
@@ -1717,10 +2220,12 @@ _CAFFE_MEAN = (103.939, 116.779, 123.68)
 
 # Pillow would also start programs for some formats (EPS); these are decoded by Pillow itself.
 IMAGE_FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM")
+HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+"""Brands of the photos that telephones make, ISO/IEC 23008-12, for which Pillow has no decoder."""
 
 
-MOST_IMAGE_NUMBERS = 2**26
-"""Of an image that a network reads: 4729×4729 in colour."""
+MOST_NUMBERS = 2**26
+"""Of an input: an image of 4,700 × 4,700 pixels in colour. A manifest of a kilobyte can ask for any size."""
 ANY_NUMBER = (float(np.finfo(np.float32).min), float(np.finfo(np.float32).max))
 """Range of raw values of which no one knows the range."""
 
@@ -1753,7 +2258,7 @@ class Preprocessing:
         *_, features = self.raw_shape or (1,)
         low, high = self.raw_range
         good = {
-            "shape": all(type(n) is int and n > 0 for n in self.shape),
+            "shape": all(type(n) is int and n > 0 for n in self.shape) and math.prod(self.shape) <= MOST_NUMBERS,
             "image": self.image is None or self._holds_an_image(self.image),
             "raw_range": low < high and _finite(self.raw_range),
             "color": self.color in (("grey",) if channels == 1 else ("rgb", "bgr")),
@@ -1769,7 +2274,7 @@ class Preprocessing:
     def _holds_an_image(self, image: tuple[int, ...]) -> bool:
         """Whether `image` is (height, width, 1 or 3) and has as many numbers as the input."""
         sound = len(image) == 3 and image[2] in (1, 3) and all(type(n) is int and n > 0 for n in image)
-        return sound and math.prod(image) <= MOST_IMAGE_NUMBERS and math.prod(image) == math.prod(self.shape)
+        return sound and math.prod(image) <= MOST_NUMBERS and math.prod(image) == math.prod(self.shape)
 
     def _holds_a_sound(self, sound: FrontEnd) -> bool:
         """Whether there is no image, and as many features as the input has numbers."""
@@ -1810,14 +2315,15 @@ class Preprocessing:
         x = self.raw_batch(raw)
         if self.color == "bgr":
             x = x[..., ::-1]
-        with np.errstate(over="ignore", invalid="ignore"):  # becomes infinite, which Session refuses
+        with np.errstate(all="ignore"):  # becomes infinite, which Session refuses
             x = x * np.asarray(self.scale, np.float32) + np.asarray(self.offset, np.float32)
         return np.ascontiguousarray(x.reshape(len(x), *self.shape), dtype=np.float32)
 
     def raw_of(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Values in the network's range (..., features) → raw values; undoes `apply` of what is no image."""
         scale, offset = np.asarray(self.scale), np.asarray(self.offset)
-        return np.asarray((values.astype(np.float64) - offset) / scale, np.float32)
+        with np.errstate(all="ignore"):  # becomes infinite or NaN, which is not told as an answer
+            return np.asarray((values.astype(np.float64) - offset) / scale, np.float32)
 
     def of_shape(self, shape: tuple[int, ...]) -> Preprocessing:
         """The same of values of another shape that are no image, with as many features."""
@@ -2042,7 +2548,7 @@ def while_decoding() -> AbstractContextManager[None]:
     return _QUIET
 
 
-def pixel_count(content: bytes) -> int:
+def pixels_in(content: bytes) -> int:
     """How many pixels an image says it has; 0 if it is none, which decoding it tells."""
     from PIL import Image
 
@@ -2062,6 +2568,8 @@ def decoded_image(content: bytes, where: str) -> Image:
         picture.load()
         return ImageOps.exif_transpose(picture)
     except UnidentifiedImageError:
+        if content[4:8] == b"ftyp" and content[8:12] in HEIF:
+            raise DataError(f"{where}: is a HEIC photo, which is not read here; make a JPEG or PNG of it") from None
         raise DataError(f"{where}: is not an image that can be read (PNG, JPEG, BMP, GIF, TIFF, WebP …)") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         most = f"of at most {Image.MAX_IMAGE_PIXELS:,}" if Image.MAX_IMAGE_PIXELS else "of fewer"
@@ -2093,6 +2601,8 @@ def count_of(shape: tuple[int, ...]) -> int:
 # --- runtime/inputs ---
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
+PHOTO_SUFFIXES = frozenset({".heic", ".heif"})
+"""Of photos that cannot be read here: met in a folder they are named, not passed over."""
 
 SOUND_SUFFIXES = frozenset({".wav", ".wave"})
 
@@ -2177,11 +2687,13 @@ class FileKind:
     Attributes:
         one, many: what they are called.
         suffixes: in small letters.
+        unread: those of files that are such, and that no one here can read; reading them tells so.
     """
 
     one: str
     many: str
     suffixes: frozenset[str]
+    unread: frozenset[str] = frozenset()
 
     def inside(self, folder: Path) -> list[Path]:
         """Such files in `folder` and below, sorted; links to folders are not followed.
@@ -2190,7 +2702,8 @@ class FileKind:
         none, or if a folder cannot be looked into.
         """
         below = [Path(place, name) for place, _, names in os.walk(folder, onerror=_cannot_look) for name in names]
-        found = sorted(p for p in below if p.suffix.lower() in self.suffixes and (p.is_file() or _leads_nowhere(p)))
+        wanted = self.suffixes | self.unread
+        found = sorted(p for p in below if p.suffix.lower() in wanted and (p.is_file() or _leads_nowhere(p)))
         if not found:
             looked_for = ", ".join(sorted(self.suffixes))
             raise DataError(f"{folder}: no {self.many} in this folder (looked for {looked_for})")
@@ -2201,7 +2714,7 @@ class FileKind:
         return sorted(p for p in folder.iterdir() if p.suffix.lower() in self.suffixes and not p.is_dir())
 
 
-IMAGES = FileKind("image", "images", IMAGE_SUFFIXES)
+IMAGES = FileKind("image", "images", IMAGE_SUFFIXES, PHOTO_SUFFIXES)
 SOUNDS = FileKind("sound", "WAV files", SOUND_SUFFIXES)
 
 
@@ -2389,6 +2902,8 @@ VOUCHED_FOR = ("labels.txt", "samples.npz")
 """Files, beside the model, without whose sha256 a manifest says nothing."""
 Run = Callable[[Mapping[str, "NDArray[Any]"]], "dict[str, NDArray[np.float32]]"]
 """From network inputs by name to outputs by name, (N, ...) each."""
+ATTEMPTS = 10
+"""To read a bundle that is replaced meanwhile."""
 LARGEST_MANIFEST_BYTES = 2**24
 LARGEST_SAMPLES_BYTES = 2**28
 
@@ -2424,6 +2939,7 @@ class Bundle:
         forecast: from raw values to the range of what a forecaster gives; None of other models.
         conditions: names of the classes that a generator is told, in the order of the last numbers of its input;
             empty of other models.
+        state: of the folder when it was read; tells whether it has been replaced.
     """
 
     folder: Path
@@ -2434,6 +2950,7 @@ class Bundle:
     detector: Detector | None = None
     forecast: Preprocessing | None = None
     conditions: tuple[str, ...] = ()
+    state: tuple[int, ...] = dataclasses.field(default=(), compare=False, repr=False)
 
     @property
     def model(self) -> Path:
@@ -2450,8 +2967,14 @@ class Bundle:
         return str(self.manifest.get("task", ""))
 
     def session(self, threads: int | None = None) -> NamedEnds:
-        """A loaded model, ready to run."""
-        return open_model(self.model, threads)
+        """A loaded model, ready to run. Raises ModelFileError if it is another than the manifest says or said."""
+        session = open_model(self.model, threads)
+        self._check_same()
+        wanted = {name: preprocessing.shape for name, preprocessing in self.inputs.items()}
+        found = {name: end.shape[1:] for name, end in session.inputs.items()}
+        if wanted != found or self.manifest["outputs"].keys() != session.outputs.keys():
+            raise ModelFileError(f"{self.model}: is not the model that the manifest describes; export the bundle again")
+        return session
 
     def stream(self, threads: int | None = None) -> Stream:
         """The network step by step, from states of zeros; fed with network input, see `step_preprocessing`.
@@ -2461,7 +2984,14 @@ class Bundle:
         described = self.manifest.get("streaming")
         if not described:
             raise DataError(f"{self.folder}: has no file of one step; export the model with --streaming")
-        return Stream(Session(self.folder / STEP, threads), described)
+        stream = Stream(Session(self.folder / STEP, threads), described)
+        self._check_same()
+        if stream.shape != self.preprocessing.shape[1:]:
+            raise ModelFileError(
+                f"{self.folder / STEP}: takes steps of {stream.shape}, but the manifest describes sequences of "
+                f"{self.preprocessing.shape}; export the bundle again"
+            )
+        return stream
 
     @property
     def step_preprocessing(self) -> Preprocessing:
@@ -2566,6 +3096,11 @@ class Bundle:
         except KeyError as error:
             raise self._without_array(error) from None
 
+    def _check_same(self) -> None:
+        """Raise ModelFileError if the folder has been replaced by another bundle since this one was read."""
+        if self.state and _state_of(self.folder) != self.state and _load(self.folder).manifest != self.manifest:
+            raise ModelFileError(f"{self.folder}: was replaced by another bundle while it was read; run it again")
+
     def _own_arrays(self) -> dict[str, NDArray[Any]]:
         path = self.folder / "samples.npz"
         try:
@@ -2587,20 +3122,49 @@ class Bundle:
 def load_bundle(folder: Path | str) -> Bundle:
     """The bundle in `folder`, every file held against its sha256.
 
+    One that another process replaces meanwhile is read again: what is returned is the old one or the new one.
+
     Raises:
         ModelFileError: it is no bundle, a file is missing, or a file is not as it was written.
     """
     folder = Path(folder)
+    for attempts_left in reversed(range(ATTEMPTS)):
+        before = _state_of(folder)
+        try:
+            bundle = _load(folder)
+        except ModelFileError:
+            if not attempts_left or _state_of(folder) == before:
+                raise
+            continue
+        if _state_of(folder) == before:
+            return dataclasses.replace(bundle, state=before)
+    raise ModelFileError(f"{folder}: is replaced again and again; wait until that is over")
+
+
+def _state_of(folder: Path) -> tuple[int, ...]:
+    """What tells whether a folder and its manifest are those of before; () where there are none."""
+    try:
+        found = (folder.stat(), (folder / "manifest.json").stat())
+    except OSError:
+        return ()
+    return tuple(number for state in found for number in (state.st_dev, state.st_ino, state.st_ctime_ns))
+
+
+def _load(folder: Path) -> Bundle:
+    """What is in the folder now. Raises as `load_bundle` does."""
     path = folder / "manifest.json"
     if not path.is_file():
         raise ModelFileError(_no_bundle(folder))
     try:
-        manifest = json.loads(read_file(path, LARGEST_MANIFEST_BYTES))
+        _check_own(folder)
+        manifest = json.loads(
+            read_file(path, LARGEST_MANIFEST_BYTES), object_pairs_hook=_without_twins, parse_constant=_no_number
+        )
         if manifest["format"] != FORMAT:
             raise ModelFileError(f"{path}: bundle format {manifest['format']}; this dlkit reads {FORMAT}")
         _check_types(manifest)
         check_files(folder, manifest["sha256"])
-        labels = (folder / "labels.txt").read_text(encoding="utf-8").split("\n")[:-1]
+        labels = read_file(folder / "labels.txt", LARGEST_MANIFEST_BYTES).decode("utf-8").split("\n")[:-1]
         inputs = {name: preprocessing_from(end["preprocessing"]) for name, end in manifest["inputs"].items()}
         picture = preprocessing_from(manifest["picture"]) if manifest.get("picture") else None
         anomaly = manifest.get("anomaly")
@@ -2623,6 +3187,10 @@ def _check_types(manifest: dict[str, Any]) -> None:
     kinds: dict[str, Any] = {"name": str, "target": str, "scheme": str, "sha256": dict, "recipe": (dict, type(None))}
     if not all(isinstance(manifest[key], kind) for key, kind in kinds.items()):
         raise ValueError
+    if not isinstance(manifest.get("device", {}), (dict, type(None))):
+        raise ValueError
+    if not all(_is_file_name(manifest[key]) for key in ("name", "target", "scheme")):
+        raise ValueError
     ends = manifest["outputs"].values()
     model = _model_of(manifest)
     vouched_for = {*VOUCHED_FOR, f"{model}/{SAVED_MODEL}" if model == MODELS["saved_model"] else model}
@@ -2633,7 +3201,12 @@ def _check_types(manifest: dict[str, Any]) -> None:
     if streaming := manifest.get("streaming"):
         names = [streaming["input"], *streaming["outputs"].values(), *(s["next"] for s in streaming["states"].values())]
         limits = [float(limit) for limit in streaming["tolerance"].values()]
-        if STEP not in manifest["sha256"] or not all(isinstance(name, str) for name in names) or not limits:
+        if (
+            len(manifest["inputs"]) != 1
+            or STEP not in manifest["sha256"]
+            or not all(isinstance(name, str) for name in names)
+            or not limits
+        ):
             raise ValueError
         if not isinstance(streaming["sequences"], list) or not all(0 <= limit < math.inf for limit in limits):
             raise ValueError
@@ -2659,11 +3232,39 @@ def _model_of(manifest: Mapping[str, Any]) -> str:
     return str(manifest.get("model", MODELS["tflite"]))
 
 
+def _is_file_name(text: str) -> bool:
+    """Whether it is the name of a file, and leads nowhere else: files are written that are called like a model."""
+    return text not in ("", "..") and Path(text).name == text and "\0" not in text
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Raises ValueError where a key is there twice: readers differ in which of them they take."""
+    if len(table := dict(pairs)) != len(pairs):
+        raise ValueError
+    return table
+
+
+def _no_number(text: str) -> NoReturn:
+    """JSON has no NaN and no infinity; Python would read them."""
+    raise ValueError(text)
+
+
+def _check_own(folder: Path) -> None:
+    """Raise ModelFileError for a link in a bundle: what it leads to is not the bundle's."""
+    for path in folder.rglob("*"):
+        if path.is_symlink():
+            raise ModelFileError(f"{path}: is a link, and a bundle holds its files itself; copy it with cp -rL")
+
+
 def check_files(folder: Path, sha256: dict[str, str]) -> None:
-    """Raise ModelFileError unless every named file is there and has its sha256."""
+    """Raise ModelFileError unless every named file is there and has its sha256, and a SavedModel has no others."""
+    served = folder / MODELS["saved_model"]
+    for path in served.rglob("*") if served.is_dir() else ():
+        if path.is_file() and (name := path.relative_to(folder).as_posix()) not in sha256:
+            raise ModelFileError(f"{folder}: {name} is in the SavedModel, but not in the manifest; export it again")
     for name, wanted in sha256.items():
-        path, (*folders, last) = folder / name, name.split("/")
-        if not all(part not in ("", "..") and Path(part).name == part for part in (*folders, last)):
+        path = folder / name
+        if not all(map(_is_file_name, name.split("/"))):
             raise ModelFileError(f"{folder}: the manifest names a file outside the bundle: {name!r}")
         if not path.is_file():
             raise ModelFileError(f"{folder}: {name} is missing; export the bundle again")
@@ -2830,6 +3431,7 @@ def images_made(
     if names and classes:
         raise DataError(f"--class is of noise that is drawn, but {names[0]} is given; leave one out")
     places = _places(bundle, classes) if not names else []
+    session = bundle.session(threads)
     count = (OF_EACH if places else IMAGES_MADE) if count is None else count
     if count * max(1, len(places)) > MOST_MADE:
         most, each = MOST_MADE // max(1, len(places)), f" of each of {len(places)} classes" if places else ""
@@ -2844,7 +3446,7 @@ def images_made(
         noise = {name: inputs.noise(count, seed or 0) for name, inputs in bundle.inputs.items()}
     if places:
         noise = {name: told_each(drawn, np.asarray(places), len(bundle.conditions)) for name, drawn in noise.items()}
-    [made] = bundle.session(threads).run_named(bundle.prepared(noise)).values()
+    made = next(iter(session.run_named(bundle.prepared(noise)).values()))
     check_numbers(made)
     return Made(made, tuple(bundle.conditions[place] for place in places))
 
@@ -2865,7 +3467,7 @@ def samples_again(bundle: Bundle, names: list[str], threads: int | None = None) 
     session, preprocessing = bundle.session(threads), bundle.preprocessing
     threshold = bundle.detector.threshold if bundle.detector else None
     for sample in read_samples(names, bundle.inputs):
-        [given] = bundle.prepared({name: raw[np.newaxis] for name, raw in sample.raw.items()}).values()
+        given = preprocessing.apply(next(iter(sample.raw.values()))[np.newaxis])
         made = session.run(given)
         check_numbers(made)
         error = mean_squared_error(given, made)
