@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from dlkit.bundle.devices import places
@@ -13,6 +14,7 @@ from dlkit.report import DeviceProof
 from dlkit.verdict import Budget, Figure
 
 MOST_LAYERS, LONGEST_CELL = 200, 36
+_DIGITS = re.compile(r"-?[0-9]{1,15}\.[0-9]{1,20}")
 
 
 def device(facts_: Facts) -> Section | None:
@@ -105,6 +107,9 @@ def _layers(rows: tuple[dict[str, Any], ...]) -> Html:
 
 
 def _told(value: Any) -> str:
+    """A cell of a device's tool, which may write its numbers as texts."""
+    if isinstance(value, str) and (found := _DIGITS.fullmatch(value)):
+        return f"{float(found[0]):.4g}"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return name(str(value)) if isinstance(value, str) else "–"
+        return name(value) if isinstance(value, str) else "–"
     return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"

@@ -47,7 +47,7 @@ def samples(facts: Facts) -> Section | None:
     bundle, shown = facts.bundle, _samples_of(facts)
     if not shown or bundle.task == "generation":
         return None
-    if bundle.task == "forecasting" and bundle.forecast is not None:
+    if _is_forecast(bundle, shown[0]):
         cards, wide = [_forecast(bundle, sample) for sample in shown], True
     elif bundle.task == "reconstruction" and len(bundle.inputs) == 1:
         cards, wide = [_again(bundle, sample) for sample in shown], True
@@ -57,6 +57,14 @@ def samples(facts: Facts) -> Section | None:
                    "exported file's answers against them.", class_="hint")  # fmt: skip
     gallery = element("ul", *(element("li", card) for card in cards), class_="gallery wide" if wide else "gallery")
     return Section("samples", "Samples", "Samples", joined(hint, gallery))
+
+
+def _is_forecast(bundle: Bundle, sample: Shown) -> bool:
+    """Whether what is answered continues what is given, as a forecaster's manifest says."""
+    if bundle.task != "forecasting" or bundle.forecast is None or len(sample.raw) != 1:
+        return False
+    shapes = {values.shape for values in (*sample.exported.values(), *sample.float.values())}
+    return shapes == {bundle.forecast.shape} and all(raw.ndim and raw.size for raw in sample.raw.values())
 
 
 def _samples_of(facts: Facts) -> list[Shown]:
