@@ -19,7 +19,7 @@ from dlkit.noise import native_noise_aside
 NOT_USED = ("matplotlib", "scipy")
 """Keras and TensorFlow import them if they are there: to draw galleries, and for sparse inputs of a Keras before 3.
 
-Of 3.8 s of the processor that `import keras` takes, they are 0.7.
+Of 3.8 s of the processor that `import keras` takes, they are 0.6.
 """
 DRAWING = {
     "keras.src.visualization.plot_image_gallery": ("plt", "matplotlib.pyplot"),
@@ -38,7 +38,7 @@ class LazyModule(ModuleType):
 
 
 def imported(name: str) -> ModuleType:
-    """The framework of that name, imported quietly, and without what costs a fifth of the time and is not used."""
+    """The framework of that name, imported quietly, and without what costs a sixth of the time and is not used."""
     if name in sys.modules:
         return sys.modules[name]
     quieten()

@@ -60,7 +60,7 @@ class Ratio:
     pairs: int
 
     def __str__(self) -> str:
-        return f"{self.median:.2f} ({self.low:.2f}–{self.high:.2f})"
+        return f"{self.median:.2f} ({self.low:.2f}–{self.high:.2f})" if self.pairs > 1 else f"{self.median:.2f}"
 
     @property
     def is_more(self) -> bool:

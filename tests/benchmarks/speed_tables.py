@@ -38,7 +38,7 @@ def _ratio_or_fact(each: Measurement, other: str) -> str:
     if ratio is None:
         theirs = each.taken[CPU].get(other)
         return f"{number(min(theirs))} ms" if theirs else ""
-    return str(ratio) if ratio.pairs > 1 else f"{ratio.median:.2f}"
+    return str(ratio)
 
 
 def _lines(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
