@@ -47,7 +47,8 @@ def read_through(path: str, advance: Advance) -> None:
         except ModelFileError:
             raise
         except Exception as error:  # h5py raises what HDF5 says, of many types
-            raise ModelFileError(f"{path}: is not an HDF5 file (or cut short): {_first_line(error)}") from None
+            reason = f"it is no HDF5 file, or cut short ({_first_line(error)})"
+            raise ModelFileError(f"{path}: cannot be read: {reason}") from None
 
 
 def _extract(archive: Path, destination: Path) -> None:

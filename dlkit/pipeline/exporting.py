@@ -102,7 +102,7 @@ def export(
         keep_float: names of layers that are not quantized, or patterns of names; defaults to the recipe's.
         preprocessing: how the inputs of a model from elsewhere are prepared, for all alike or by name, see `adopt`.
         custom: modules with the layers and functions of your own that a Keras model is made of. Each is imported
-            here and in the child process that converts. Code in a model's file is never run, even so.
+            in the child processes that read and convert it. Code in a model's file is never run, even so.
         streaming: whether a recurrent network's bundle also has the file of one step, see `Bundle.stream`.
         unroll: whether the steps of LSTMs are written out in place of one operation for all: in int8 many times as fast
             on a processor, and a larger file; where the recipe says so it is done without.

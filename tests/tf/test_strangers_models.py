@@ -150,5 +150,5 @@ def test_weights_that_are_cut_off_are_refused(tmp_path: Path) -> None:
     with h5py.File(path, "w") as file:
         file["x"] = np.ones(1000)
     path.write_bytes(path.read_bytes()[:3000])
-    with pytest.raises(ModelFileError, match=r"a\.weights\.h5: is not an HDF5 file \(or cut short\)"):
+    with pytest.raises(ModelFileError, match=r"a\.weights\.h5: cannot be read: it is no HDF5 file, or cut short"):
         check_hdf5(path)
