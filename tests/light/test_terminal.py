@@ -241,10 +241,10 @@ with progress_for(False).step("Measuring ranges on calibration samples") as adva
 def test_a_bar_fits_the_terminal(columns: int) -> None:
     """With count and time left, or the time taken where the extent is not known; no bar where there is no room."""
     counted = on_terminal(columns, "-c", STEP.format(work="[(time.sleep(0.2), advance(i, 9)) for i in range(1, 9)]"))
-    assert re.search(r"[1-8]/9  0:0\d left", plain(counted))
-    assert re.search(r"9/9  0:0\d", plain(counted))
+    assert re.search(r"[1-8]/9  \d:\d\d left", plain(counted))
+    assert re.search(r"9/9  \d:\d\d", plain(counted))
     silent = on_terminal(columns, "-c", STEP.format(work="time.sleep(1.3)"))
-    assert "0:01" in plain(silent)
+    assert re.search(r"\d:(0[1-9]|[1-5]\d)", plain(silent))
     for line in re.split(r"[\r\n]", plain(counted + silent)):
         assert width_of(re.sub(r"\x1b\[[?0-9;]*[A-Za-z]", "", line)) <= columns
 
