@@ -1350,7 +1350,7 @@ class Stream:
 
 SAVED_MODEL = "saved_model.pb"
 """The file that makes a folder one."""
-LARGEST_BYTES = 2**31 - 1
+LARGEST_GRAPH_BYTES = 2**31 - 1
 """What the format of protobuf takes."""
 SIGNATURE = "serving_default"
 RUNS_PYTHON = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
@@ -1375,7 +1375,7 @@ def checked_graph(folder: Path, signature: str = SIGNATURE) -> Any:
     _check_files(folder)
     saved = message("saved_model_pb2").SavedModel()
     try:
-        saved.ParseFromString(read_file(file, LARGEST_BYTES))
+        saved.ParseFromString(read_file(file, LARGEST_GRAPH_BYTES))
     except OSError as error:
         raise ModelFileError(f"{file}: cannot be read: {error.strerror}") from None
     except Exception:  # protobuf's DecodeError, for anything that is not one of its messages
