@@ -41,6 +41,8 @@ def configuration_in(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         with zipfile.ZipFile(path) as archive:
             _check_parts(path, archive)
             names = archive.namelist()
+            if "config.json" not in names:
+                raise ModelFileError(f"{path}: is an archive without a model of Keras (no config.json in it)")
             config = json.loads(_read(path, archive, "config.json"))
             about = json.loads(_read(path, archive, "metadata.json")) if "metadata.json" in names else {}
     except ModelFileError:

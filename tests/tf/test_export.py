@@ -126,7 +126,11 @@ def test_manifest_holds_the_recipe_in_full(trained, tmp_path: Path) -> None:
     bundle, _ = export(trained, "int8", out=tmp_path)
     assert bundle.manifest["recipe"] == json.loads(json.dumps(trained.recipe.as_dict()))
     assert bundle.manifest["recipe"]["export"]["calibration_samples"] == 300
-    assert set(bundle.manifest["sha256"]) == {p.name for p in bundle.folder.iterdir()} - {"manifest.json"}
+    assert set(bundle.manifest["sha256"]) == {p.name for p in bundle.folder.iterdir()} - {
+        "manifest.json",
+        "latency.json",
+        "report.html",
+    }
 
 
 def test_calibration_never_sees_validation_or_test() -> None:

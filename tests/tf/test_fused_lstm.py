@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from pathlib import Path
 
 import numpy as np
@@ -71,27 +70,13 @@ def test_the_bundle_checks_itself(lstm_bundle) -> None:
 
 
 def test_its_steps_can_be_written_out(lstm_bundle, lstm_models, tmp_path) -> None:
-    """`--unroll`: no operation for all steps, next to the same answers, and in int8 a fraction of the time."""
+    """`--unroll`: no operation for all steps, next to the same answers."""
     if lstm_bundle.manifest["scheme"] == "float32":
         pytest.skip("of int8 alone")
     bundle, report = export(load_trained(lstm_models / "lstm"), "int8", unroll=True, out=tmp_path)
     assert FUSED not in inspect_file(bundle.model).ops
     assert not LOOPS & set(inspect_file(bundle.model).ops)
     assert report.gate.agreement > 0.98
-    x = np.random.default_rng(0).random((8, 8), dtype=np.float32)
-    written_out, in_one = (least_seconds(each.session(), x) for each in (bundle, lstm_bundle))
-    assert written_out < 0.5 * in_one  # 0.06 here
-
-
-def least_seconds(session, x: np.ndarray) -> float:
-    """Of the processor, for an inference."""
-    session.set_inputs({next(iter(session.inputs)): x})
-    taken = []
-    for _ in range(50):
-        start = time.process_time()
-        session.invoke()
-        taken.append(time.process_time() - start)
-    return min(taken)
 
 
 def test_a_recipe_can_have_the_steps_written_out(lstm_models) -> None:

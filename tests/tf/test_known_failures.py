@@ -19,7 +19,7 @@ import dlkit
 from dlkit.conversion.causes import plain_cause
 from dlkit.conversion.child import run_task
 from dlkit.conversion.making import Float, convert_model, make_file
-from dlkit.errors import ConversionError, IllegalCombination, ModelFileError
+from dlkit.errors import ConversionError, IllegalCombination, ModelFileError, OutputError
 from dlkit.pipeline.foreign import adopt
 from dlkit.progress import SILENT, ignore
 from dlkit.runtime.arrays import write_npz
@@ -358,7 +358,7 @@ def test_14_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     import keras
 
     model = _saved(tmp_path, keras.layers.Dense(3), 6, 4)
-    with pytest.raises(ConversionError, match=r"the disk that holds temporary files is full; set TMPDIR"):
+    with pytest.raises(OutputError, match=r"cannot write temporary files: the disk of .* is full .*; set TMPDIR"):
         run_task(
             "convert",
             ignore,

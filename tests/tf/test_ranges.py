@@ -77,7 +77,10 @@ def test_a_file_that_crashes_the_runtime_is_refused(tmp_path: Path, monkeypatch:
     model = keras.Model(image, keras.layers.Dense(5)(keras.layers.GlobalAveragePooling2D()(x)))
     monkeypatch.setattr("dlkit.conversion.quantizer.workable", lambda _, ranges, bits: ranges)
     files = converted(NETWORKS["cnn"], model, tmp_path)
-    with pytest.raises(VerificationRefused, match=r"no bundle was written: .*(crashed \(SIGABRT\)|refuses this file)"):
+    with pytest.raises(
+        VerificationRefused,
+        match=r"no bundle was written: .*(crashed on this file \(signal SIGABRT\)|refuses this file)",
+    ):
         judged_export(files.int8, {files.name: files.inputs}, ignore)
 
 

@@ -101,7 +101,7 @@ def test_an_archive_of_something_else(tmp_path: Path) -> None:
     """A ZIP file is not a model yet."""
     with zipfile.ZipFile(tmp_path / "w.keras", "w") as archive:
         archive.writestr("readme.txt", "no")
-    with pytest.raises(ModelFileError, match="holds no weights of Keras"):
+    with pytest.raises(ModelFileError, match="is an archive without a model of Keras"):
         load_weights(built("vgg16"), NETWORKS["vgg16"], {}, str(tmp_path / "w.keras"))
 
 
