@@ -81,7 +81,7 @@ def test_every_truncation_is_told(content: bytes) -> None:
         else:
             with contextlib.suppress(ModelFileError):
                 assert inspect_model(content[:length], "w").ops == whole.ops
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_flipped_bytes_are_an_inspection_or_an_error(content: bytes) -> None:
@@ -143,7 +143,7 @@ def test_vectors_that_overlap_cannot_take_long() -> None:
     started = time.process_time()
     with pytest.raises(ModelFileError, match="cut short or corrupt"):
         inspect_model(nested_file(3000), "w")
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_a_small_file_of_that_kind_is_read() -> None:
