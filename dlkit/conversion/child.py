@@ -20,7 +20,7 @@ from typing import Any
 import dlkit.errors
 from dlkit.conversion.causes import plain_cause
 from dlkit.conversion.starting import start
-from dlkit.errors import ConversionError, DlkitError
+from dlkit.errors import ConversionError, DlkitError, EndedBySystem
 from dlkit.progress import Advance
 from dlkit.room import is_full
 from dlkit.writing import TMPDIR, no_room, temporary_folder
@@ -54,7 +54,8 @@ def run_task(
             # Built without __init__: the text is whole already.
             error = DlkitError.__new__(getattr(dlkit.errors, told["type"]), told["text"])
             raise error
-        raise ConversionError(_failure(task, code, told["text"] if told else "", noise))
+        kind = EndedBySystem if code == -signal.SIGKILL else ConversionError
+        raise kind(_failure(task, code, told["text"] if told else "", noise))
 
 
 def _told(result: Path) -> dict[str, str] | None:

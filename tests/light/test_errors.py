@@ -17,11 +17,13 @@ CLASSES = {
 def drawn_tree() -> dict[str, str]:
     """Class → base, as the docstring draws them."""
     assert dlkit.errors.__doc__ is not None
-    tree = {}
+    tree, above = {}, ["Exception"]
     for line in dlkit.errors.__doc__.splitlines()[2:]:
-        name = line.lstrip("├└─ ").partition(" ")[0]
+        name = line.lstrip("│├└─ ").partition(" ")[0]
         if name:
-            tree[name] = "DlkitError" if line[0] in "├└" else "Exception"
+            depth = line.index(name) // 4
+            tree[name] = above[depth]
+            above[depth + 1 :] = [name]
     return tree
 
 

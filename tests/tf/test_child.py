@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from dlkit.conversion import starting
 from dlkit.conversion.child import run_task
 from dlkit.conversion.making import Float, convert_model, make_file
 from dlkit.conversion.without_loops import MOST_STEPS
-from dlkit.errors import ConversionError, IllegalCombination, ModelFileError
+from dlkit.errors import ConversionError, EndedBySystem, IllegalCombination, ModelFileError
 from dlkit.progress import SILENT, ignore
 from dlkit.runtime.arrays import write_npz
 from dlkit.runtime.litert import Session
@@ -168,7 +169,7 @@ def test_a_server_that_is_killed_over_its_work_is_told_of(loop: Path, tmp_path: 
     starting.prepare()
     killing = threading.Timer(1.0, starting._one[0].process.kill)
     killing.start()
-    with pytest.raises(ConversionError, match=r"convert crashed \(SIGKILL\)"):
+    with pytest.raises(EndedBySystem, match=r"convert crashed \(SIGKILL\)"):
         run_task("convert", ignore, 60.0, model=str(loop), **files)
 
 
@@ -234,3 +235,15 @@ def test_time_may_be_up_before_there_is_a_child(loop: Path, tmp_path: Path, monk
     with pytest.raises(ConversionError, match="no result after 0 s; it was stopped"):
         run_task("convert", ignore, 0.1, model=str(loop))
     _convert(loop, tmp_path)
+
+
+def test_a_killed_answer_is_no_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system ends a process for want of memory: that says nothing of the file, so the code is 1 and not 3."""
+    from dlkit.conversion import answering
+
+    def killed(*args: Any, **files: str) -> None:
+        raise EndedBySystem("answer crashed (SIGKILL)")
+
+    monkeypatch.setattr(answering, "run_task", killed)
+    with pytest.raises(EndedBySystem):
+        answering.judged_export(tmp_path / "m.tflite", {"x": np.zeros((1, 2), np.float32)}, ignore)

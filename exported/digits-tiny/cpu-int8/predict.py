@@ -123,6 +123,10 @@ class ConversionError(DlkitError):
     """The converter or the quantizer did not produce a file."""
 
 
+class EndedBySystem(ConversionError):
+    """A process that worked on a model was killed; that says nothing of the model."""
+
+
 class VerificationRefused(DlkitError):
     """The exported file broke a promise; nothing was written."""
 
