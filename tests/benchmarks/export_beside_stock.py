@@ -44,6 +44,9 @@ PLAIN = """
 import sys
 import keras, numpy as np, tensorflow as tf
 {loaded}
+from dlkit.networks._layers import custom_layers
+
+custom_layers()  # of networks that have layers which Keras has not
 converter = tf.lite.TFLiteConverter.from_keras_model(keras.models.load_model("exported/{name}/model.keras"))
 scheme = sys.argv[1]
 if scheme != "float32":

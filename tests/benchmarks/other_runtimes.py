@@ -28,6 +28,9 @@ for scheme in sys.argv[1:]:
 else:
     os._exit(0)
 
+from dlkit.networks._layers import custom_layers
+
+custom_layers()  # of networks that have layers which Keras has not
 converter = tf.lite.TFLiteConverter.from_keras_model(keras.models.load_model({model!r}))
 if scheme != "float32":
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
