@@ -242,7 +242,7 @@ def test_9_weights_that_are_missing_are_told(tmp_path: Path) -> None:
 def test_9_an_archive_without_its_configuration_is_told(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "empty.keras", "w") as archive:
         archive.writestr("metadata.json", json.dumps({"keras_version": "3.0"}))
-    with pytest.raises(ModelFileError, match=r"cannot load this file: .*config\.json"):
+    with pytest.raises(ModelFileError, match=r"an archive without a model of Keras \(no config\.json in it\)"):
         _export(tmp_path / "empty.keras", tmp_path)
 
 

@@ -50,15 +50,31 @@ def parents() -> dict[int, int]:
     return found
 
 
+def descendants(pid: int) -> list[int]:
+    """The ids of the processes that `pid` has started, and of those that they have."""
+    of, found = parents(), [pid]
+    for process in found:
+        found += [child for child in of if of[child] == process]
+    return found[1:]
+
+
 def child_of(parent: int) -> int:
     """The id of the worker that the fork server of `parent` has started, once it is up."""
     for _ in range(600):
         of = parents()
         for child in of:
-            if of.get(of[child]) == parent:
+            server = of[child]  # what it forks has its command line; what its imports ask of the system has not
+            if of.get(server) == parent and "fork_server" in command_of(server) == command_of(child):
                 return child
         time.sleep(0.05)
     raise AssertionError("no child was started")
+
+
+def command_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
 
 
 def alive(pid: int) -> bool:
@@ -84,13 +100,14 @@ def test_asked_to_stop(exporting: tuple[subprocess.Popen[str], int], tmp_path: P
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the system has no such step")
 def test_killed(exporting: tuple[subprocess.Popen[str], int]) -> None:
-    """kill -9 gives no time to clear up, but the converter does not go on alone."""
-    process, child = exporting
-    server = parents()[child]
+    """kill -9 gives no time to clear up, but the converter does not go on alone; nor what starts it, or reads a model."""
+    process, _ = exporting
+    below = descendants(process.pid)
     process.kill()
     process.communicate()
+    assert below
     for _ in range(100):
-        if not alive(child) and not alive(server):
+        if not any(map(alive, below)):
             return
         time.sleep(0.05)
     raise AssertionError("the converter goes on")
