@@ -245,6 +245,7 @@ CASES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_an_operation(tmp_path: Path, case: str) -> None:
     """Forty random inputs, at each of two choices of scales, give every byte of the reference kernel."""

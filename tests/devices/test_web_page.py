@@ -91,7 +91,10 @@ def same(found: list[np.ndarray], wanted: list[np.ndarray]) -> None:
     np.testing.assert_array_equal(found[2].reshape(-1, 4)[:, :3].ravel(), wanted[2])
 
 
-SIZES = [(8, 8), (1, 1), (64, 64), (301, 57), (57, 301), (3, 50), (28, 28), (7, 5), (640, 479)]
+SIZES = [
+    *[(8, 8), (1, 1), (301, 57), (7, 5)],
+    *(pytest.param(size, marks=pytest.mark.slow) for size in [(64, 64), (57, 301), (3, 50), (28, 28), (640, 479)]),
+]
 
 
 @pytest.mark.usefixtures("horizontal_first")

@@ -100,6 +100,7 @@ def test_flipped_bytes_are_an_inspection_or_an_error(content: bytes) -> None:
         assert time.process_time() - started < 1
 
 
+@pytest.mark.slow
 def test_every_word_of_the_head_may_be_anything(content: bytes) -> None:
     """Each 32-bit word of the structure set to 0, to the largest and to the smallest number."""
     for place in range(8, 6000, 4):

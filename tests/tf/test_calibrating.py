@@ -95,6 +95,7 @@ def by_the_quantizers_own_calibrator(file: str, samples: np.ndarray) -> dict[str
     return own.get_model_qsvs()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cnn", "mobilenet_v3_small", "inception_v1", "gru", "xception", "dcgan_generator"])
 def test_the_same_as_the_quantizers_own_calibrator(name: str, tmp_path: Path) -> None:
     """The same tensors and the same ranges; other kernels may round differently."""

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.tf
 SHAPE = (MOST_STEPS + 1, 4)
 
 
-@pytest.fixture(params=[pytest.param(True, id="forked"), pytest.param(False, id="new")])
+@pytest.fixture(params=[pytest.param(True, id="forked"), pytest.param(False, id="new", marks=pytest.mark.slow)])
 def however_started(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Forked from a process that has imported the frameworks, and new, as where there is no fork."""
     if request.param and not starting.FORKS:
@@ -152,6 +152,7 @@ def test_a_child_works_in_the_callers_folder_and_environment(
         )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not starting.FORKS, reason="processes are not forked here")
 def test_a_server_that_was_killed_is_followed_by_another(loop: Path, tmp_path: Path) -> None:
     """By the system, short of memory, between two tasks."""
@@ -227,6 +228,7 @@ def test_all_children_can_be_ended_at_once(loop: Path, tmp_path: Path) -> None:
     _convert(loop, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not starting.FORKS, reason="processes are not forked here")
 def test_time_may_be_up_before_there_is_a_child(loop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While a server, here one of a new environment, still imports; the next task has another."""

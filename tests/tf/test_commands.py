@@ -70,6 +70,7 @@ def test_next_commands_work_as_printed(place: Path) -> None:
             assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_same_recipe_and_seed_same_bytes(place: Path) -> None:
     """Two runs in two processes give the same model and the same bundle, to the byte."""
     done = dlkit("run", "short.toml", "--out", "again", "--quiet", cwd=place)
@@ -123,6 +124,7 @@ def test_build_then_export_without_data_says_what_it_needs(place: Path) -> None:
     assert not (place / "exported/resnet8/cpu-int8").exists()
 
 
+@pytest.mark.slow
 def test_train_then_export_by_recipe(place: Path) -> None:
     """`export RECIPE` takes the model that this recipe trained, and no other; --set is stored in the bundle."""
     done = dlkit("train", "short.toml", "--set", "training.epochs=2", "--out", "two", cwd=place)
@@ -138,7 +140,13 @@ def test_train_then_export_by_recipe(place: Path) -> None:
     assert manifest["recipe"]["training"]["epochs"] == 2
 
 
-@pytest.mark.parametrize(("step", "epochs"), [("Training", 500), ("Converting", 1), ("Quantizing", 1), ("Proving", 1)])
+@pytest.mark.parametrize(
+    ("step", "epochs"),
+    [
+        ("Converting", 1),
+        *(pytest.param(*at, marks=pytest.mark.slow) for at in [("Training", 500), ("Quantizing", 1), ("Proving", 1)]),
+    ],
+)
 def test_interrupting_a_run_leaves_no_bundle_and_no_traceback(
     place: Path, tmp_path: Path, step: str, epochs: int
 ) -> None:
@@ -166,6 +174,7 @@ def test_interrupting_a_run_leaves_no_bundle_and_no_traceback(
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_build_then_train_as_printed(place: Path) -> None:
     """A model that was only built is replaced unasked, a trained one is not; --set and --out are repeated."""
     arguments = ["short.toml", "--out", "built and trained", "--set", "training.epochs=1"]

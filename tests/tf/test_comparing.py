@@ -38,6 +38,7 @@ def compared(place: Path) -> Compared:
     return compare("short", out=place, plot=True)
 
 
+@pytest.mark.slow
 def test_every_scheme_of_the_target_is_there(compared: Compared) -> None:
     """But those that train, of which a note tells."""
     left_out = {name for name in TARGETS["cpu"].schemes if name.startswith("int8_") and not name.endswith("_io")}
@@ -82,6 +83,7 @@ def test_the_front_is_drawn_and_nothing_else_written(compared: Compared, place: 
     assert not list((place / "short").glob(".*"))
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table(place: Path, dlkit) -> None:
     """Or the same as JSON."""
     words = ("compare", "short", "--out", place, "--scheme", "float32", "--scheme", "int8", "-q")

@@ -129,6 +129,7 @@ def check_model_and_file(name: str, scheme: str, folder: Path) -> None:
     assert near(made.float_file.read_bytes(), content, {input_names(model)[0]: inputs})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", in_lanes(FAMILIES, lambda name: name != "cnn"))
 def test_all_steps_together_are_kept_by_the_model_and_its_file(name: str, tmp_path: Path) -> None:
     check_model_and_file(name, ALL_STEPS, tmp_path)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from graph import unfolded
-from shelf import Converted, converted, golden_operations, in_lanes, inputs_for, lively, near
+from shelf import DEEP, OF_ONE_MAKE, Converted, converted, golden_operations, in_lanes, inputs_for, lively, near
 
 from dlkit.conversion.tflite import load_model
 from dlkit.errors import IllegalCombination
@@ -32,7 +32,19 @@ FLOAT32_GAP = 1e-5
 """Of the largest output; an export allows ten times as much, for networks that are not ours."""
 
 
-@pytest.fixture(scope="module", params=in_lanes(NETWORKS))
+LONG = {
+    "densenet40", "efficientnet_lite0", "inception_v1", "mobilenet_v1_025", "mobilenet_v2", "mobilenet_v3_small",
+    "resnet50v2", "resnext29_8x64d",
+}  # fmt: skip
+"""Of which a file of each scheme takes many seconds in all."""
+
+
+def takes_long(name: str) -> bool:
+    """Whether its files are made in the slow lane."""
+    return name in DEEP | OF_ONE_MAKE | LONG
+
+
+@pytest.fixture(scope="module", params=in_lanes(NETWORKS, takes_long))
 def built(request: pytest.FixtureRequest):
     import keras
 
@@ -80,7 +92,7 @@ def test_int8_answers_are_close_to_the_models(files: Converted) -> None:
 
 
 @pytest.mark.parametrize("scheme", [name for name in SCHEMES if name.endswith("_io")])
-@pytest.mark.parametrize("name", ["cnn", "lstm", "dcgan28_generator"])
+@pytest.mark.parametrize("name", in_lanes(["cnn", "lstm", "dcgan28_generator"], lambda name: name != "cnn"))
 def test_other_inputs_and_outputs_give_the_same_answers(name: str, scheme: str, tmp_path: Path) -> None:
     """Of a network by each of the two quantizers, and of one that answers with a picture."""
     network = NETWORKS[name]

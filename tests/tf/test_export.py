@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from shelf import in_lanes
 from short import short_recipe
 
 from dlkit.bundle.loading import load_bundle
@@ -47,7 +48,7 @@ def exported(name: str, schemes: list[str], folder: Path) -> dict[str, Any]:
     return dict(zip(schemes, export_schemes(train(recipe, folder).trained, schemes, out=folder), strict=True))
 
 
-@pytest.fixture(scope="module", params=["cnn", "lstm", pytest.param("resnet8", marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=in_lanes(["cnn", "lstm", "resnet8"], lambda name: name != "cnn"))
 def as_trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any]]:
     return request.param, exported(request.param, AS_TRAINED, tmp_path_factory.mktemp(request.param))
 

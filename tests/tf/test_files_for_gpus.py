@@ -48,6 +48,7 @@ def gpu() -> str:
     return name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", in_lanes(OPTIONS, LATER.__contains__))
 def test_a_network_runs_there(gpu: str, name: str, tmp_path: Path) -> None:
     """In every scheme of the target, as a whole, and as LiteRT computes it on the processor."""
@@ -95,6 +96,7 @@ def test_a_bundle_for_a_gpu(gpu: str, trained, tmp_path: Path, dlkit) -> None:
     assert np.isfinite(load_bundle(bundle.folder).check()).all()
 
 
+@pytest.mark.slow
 def test_a_recurrent_bundle(gpu: str, lstm_models: Path, tmp_path: Path, dlkit) -> None:
     """Its steps are unrolled."""
     bundle, _ = export(lstm_models / "lstm", target="gpu", out=tmp_path)

@@ -54,6 +54,7 @@ def saved(bundles: dict[str, tuple[Bundle, Report]]) -> Bundle:
     return bundles["saved_model"][0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_bundle_checks_itself_in_a_process_of_its_own(bundles: dict[str, tuple[Bundle, Report]], scheme: str) -> None:
     """Its samples get the answers that travel with it."""
@@ -91,6 +92,7 @@ def test_openvino_reads_the_same_network(
     assert [figure.value <= limit for figure in report.device.verdict.figures] == [True]
 
 
+@pytest.mark.slow
 def test_the_c_library_reads_the_same_network(saved: Bundle, tmp_path: Path) -> None:
     """A C program, linked to TensorFlow's library alone, answers as the bundle says; to a batch of its own size."""
     import tensorflow as tf

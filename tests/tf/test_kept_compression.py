@@ -184,6 +184,7 @@ def test_more_than_was_done_is_missed_of_every_kernel(unstructured) -> None:
         assert len(broken_compression([fewer], stored_weights(content, "w"))) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pattern", ["2:4", "block"])
 @pytest.mark.parametrize("name", ["convolutions", "series", "LSTM", "GRU"])
 def test_patterns_are_found_in_float_and_int8(name: str, pattern: str, tmp_path: Path) -> None:

@@ -197,6 +197,7 @@ def keras_2(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["recurrent.h5", "recurrent.keras", "depthwise.h5", "hard_sigmoid.h5"])
 def test_models_of_keras_2_give_the_numbers_of_keras_2(name: str, keras_2: Path, tmp_path: Path) -> None:
     """Keys that say nothing are dropped; the answers are those of tf_keras."""

@@ -6,7 +6,7 @@ import inspect
 
 import numpy as np
 import pytest
-from shelf import outlined
+from shelf import DEEP, in_lanes, outlined
 
 from dlkit.errors import DataError, RecipeError
 from dlkit.networks import NETWORKS
@@ -15,6 +15,7 @@ from dlkit.summary import summarize
 pytestmark = pytest.mark.tf
 
 SCORES = [name for name, network in NETWORKS.items() if network.task == "classification"]
+WITH_A_TOP = [name for name in SCORES if "include_top" in NETWORKS[name].options]
 IMAGES = [name for name, network in NETWORKS.items() if len(network.input) == 3]
 
 
@@ -60,7 +61,7 @@ def test_docstring_names_its_shapes(built) -> None:
     assert "(N, " in says.partition("→")[2]
 
 
-@pytest.mark.parametrize("name", SCORES)
+@pytest.mark.parametrize("name", in_lanes(SCORES, DEEP.__contains__))
 def test_probabilities_sum_to_one(name: str) -> None:
     """A network ends in a softmax unless told otherwise, and with activation = "linear" in the scores themselves."""
     network = NETWORKS[name]
@@ -68,7 +69,7 @@ def test_probabilities_sum_to_one(name: str) -> None:
     assert outlined(network, **network.small, activation="linear").layers[-1].activation.__name__ == "linear"
 
 
-@pytest.mark.parametrize("name", [name for name in SCORES if "include_top" in NETWORKS[name].options])
+@pytest.mark.parametrize("name", in_lanes(WITH_A_TOP, DEEP.__contains__))
 def test_without_its_top_a_network_gives_features(name: str) -> None:
     """include_top = false leaves out what makes scores of the last feature map; other weights stay the same."""
     network = NETWORKS[name]
@@ -80,7 +81,7 @@ def test_without_its_top_a_network_gives_features(name: str) -> None:
     assert len(shapes) < len(whole.weights)
 
 
-@pytest.mark.parametrize("name", IMAGES)
+@pytest.mark.parametrize("name", in_lanes(IMAGES, DEEP.__contains__))
 def test_the_smallest_input_is_the_smallest(name: str) -> None:
     """At that size the network builds; below it the error says so, and the builder itself could not."""
     network = NETWORKS[name]

@@ -32,6 +32,7 @@ def network_and_inputs(name: str) -> tuple[Any, np.ndarray]:
     return model, inputs_for(network, model.input_shape[1:], 16)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", in_lanes(NEAR, {"mobilenet_v2", "inception_v2"}.__contains__))
 def test_a_rounded_twin_errs_as_the_file_does(name: str, tmp_path: Path) -> None:
     """Pools, sums and what is put together included: the file is nearer to it than to the network without rounding."""

@@ -88,6 +88,7 @@ def weights(result: TrainingResult) -> str:
     return sha256_of_arrays(load_model(result.trained.model).get_weights())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind", [pytest.param(kind, marks=[] if kind == "classifier" else [pytest.mark.slow]) for kind in RECIPES]
 )

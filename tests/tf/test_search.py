@@ -243,6 +243,7 @@ def kept(place: Path) -> list[Path]:
     return sorted((place / "short").glob(".search-*/[!.]*/tried.json"))
 
 
+@pytest.mark.slow
 def test_a_stopped_search_goes_on(place: Path) -> None:
     """What was finished is not tried again; what is damaged is; the result is the same."""
     some = {"schemes": PLAIN, "out": place, "jobs": 1}
@@ -261,6 +262,7 @@ def test_a_stopped_search_goes_on(place: Path) -> None:
     assert without_seconds(anew.trail) == without_seconds(resumed.trail)
 
 
+@pytest.mark.slow
 def test_a_network_that_was_fitted_again_is_kept_too(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By gzip a pruned network is smaller; a search that goes on does not train it again, nor to prove it."""
 
@@ -296,6 +298,7 @@ def test_what_another_model_has_kept_is_not_taken(place: Path) -> None:
     assert not old.exists()
 
 
+@pytest.mark.slow
 def test_a_search_that_still_runs_is_left_alone(place: Path) -> None:
     """Neither joined nor removed; that of another model is not in the way."""
     with pytest.raises(Stop):

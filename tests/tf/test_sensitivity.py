@@ -259,6 +259,7 @@ def test_a_variant_that_crashes_costs_the_others_nothing(
     assert done[-1] == (5, 5)
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table_and_what_to_type(dlkit, idle: Trained, tmp_path: Path) -> None:
     """The layer that costs most first; the export that is named passes."""
     out = idle.model.parents[1]

@@ -100,7 +100,7 @@ def test_asked_to_stop(exporting: tuple[subprocess.Popen[str], int], tmp_path: P
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the system has no such step")
 def test_killed(exporting: tuple[subprocess.Popen[str], int]) -> None:
-    """kill -9 gives no time to clear up, but the converter does not go on alone; nor what starts it, or reads a model."""
+    """kill -9 gives no time to clear up, but neither the converter nor what starts it goes on alone."""
     process, _ = exporting
     below = descendants(process.pid)
     process.kill()
@@ -125,6 +125,7 @@ def with_a_bundle(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("step", "force"),
     [

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from elsewhere import Taken, samples_for, taken
+from shelf import in_lanes
 
 from dlkit.errors import IllegalCombination
 from dlkit.schemes import SCHEMES
@@ -27,7 +28,10 @@ NAMES = (
 """The keys of `users_models.MODELS`, which imports Keras."""
 
 
-@pytest.fixture(scope="module", params=NAMES)
+QUICK = {"multi_input_and_output", "bidirectional_sequences", "transformer", "masked_lstm", "normalizations", "u_net"}
+
+
+@pytest.fixture(scope="module", params=in_lanes(NAMES, lambda name: name not in QUICK))
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taken]:
     """One model's float file."""
     import keras
