@@ -7,6 +7,7 @@ imports of the others. A test runs the result where there is no dlkit.
 from __future__ import annotations
 
 import ast
+import functools
 from importlib.resources import files
 from typing import TypeGuard
 
@@ -57,6 +58,7 @@ from __future__ import annotations
 '''
 
 
+@functools.cache
 def flattened_runner() -> str:
     """The source of predict.py."""
     imports: set[str] = set()
