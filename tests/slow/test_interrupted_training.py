@@ -51,6 +51,7 @@ def epochs_kept(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.glob("checkpoints/epoch-*.npz"))
 
 
+@pytest.mark.full
 def test_twenty_kills_change_nothing(root: Path, tmp_path: Path) -> None:
     """At random moments of a run, in an epoch, while a checkpoint is written or before the first: the same model."""
     recipe = tmp_path / "killed.toml"
@@ -111,6 +112,7 @@ def losses(folder: Path) -> list[float]:
     return [entry["loss"] for entry in json.loads((folder / "model.json").read_text())["history"]]
 
 
+@pytest.mark.full
 def test_two_workers_come_to_what_one_process_does(root: Path, tmp_path: Path) -> None:
     """One of them killed on the way: the other stops with a line, and both started again go on."""
     recipe = tmp_path / "shared.toml"

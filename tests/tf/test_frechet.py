@@ -324,6 +324,7 @@ def test_a_bundle_is_evaluated_where_the_file_is_not(measured, dlkit) -> None:
     assert f"warning: there is no file {copy} here, so the Fréchet distance by it is left out" in said.out
 
 
+@pytest.mark.full
 @pytest.mark.slow
 def test_a_trained_generator_is_measured_anew_by_another_network(measured, models: Path, tmp_path: Path) -> None:
     """Its training does not depend on it: --resume only measures."""

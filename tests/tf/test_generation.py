@@ -158,6 +158,7 @@ adversarial = { options = { width = 8 } }
 """
 
 
+@pytest.mark.full
 @pytest.mark.slow
 def test_the_command_line_trains_the_same_generator_as_python(fresh, tmp_path: Path) -> None:
     """A fresh process that draws pictures on the way, and this one, which has built and trained much before."""
