@@ -17,11 +17,10 @@ import numpy as np
 from dlkit.conversion.batches import read_batch
 from dlkit.conversion.custom_code import custom_objects
 from dlkit.conversion.named_ends import arranged, by_name, input_names
-from dlkit.conversion.onnx_names import name_in_order
+from dlkit.conversion.onnx_file import write_onnx
 from dlkit.conversion.shorter_floats import in_shorter_floats
 from dlkit.conversion.tflite import answers_of, loaded_model
 from dlkit.errors import VerificationRefused
-from dlkit.extras import require
 from dlkit.frameworks import keras
 from dlkit.frameworks import tensorflow as tf
 from dlkit.networks._layers import custom_layers
@@ -34,8 +33,6 @@ from dlkit.schemes import SCHEMES
 
 RAW = "raw"
 """The signature with the preprocessing inside."""
-ONNX_OPSET = 18
-"""The latest that tf2onnx 1.17 writes."""
 _PLUMBING = {"Const", "Identity", "NoOp", "Placeholder", "ReadVariableOp", "StatefulPartitionedCall", "PartitionedCall"}
 
 
@@ -62,7 +59,7 @@ def serve(
     if wanted.weights != "float32":
         loaded = in_shorter_floats(loaded, wanted.weights, {**custom_layers(), **custom_objects(custom)})
     if wanted.format == "onnx":
-        ops, tensors = _write_onnx(loaded, Path(served))
+        ops, tensors = write_onnx(loaded, Path(served))
     else:
         prepared = {name: preprocessing_from(table) for name, table in json.loads(preprocessing).items()}
         ops, tensors = _save(loaded, prepared, Path(served))
@@ -151,33 +148,3 @@ def _applied(preprocessing: Preprocessing, raw: tf.Tensor) -> tf.Tensor:
         x = x[..., ::-1]
     x = x * tf.constant(preprocessing.scale, tf.float32) + tf.constant(preprocessing.offset, tf.float32)
     return tf.reshape(x, [-1, *preprocessing.shape])
-
-
-def _write_onnx(model: keras.Model, file: Path) -> tuple[dict[str, int], dict[str, int]]:
-    """Write the ONNX file. Returns operation → count, and dtype → numbers of its constants."""
-    tf2onnx, onnx = require("tf2onnx"), require("onnx")
-    specs = [
-        tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype, name=name)
-        for name, tensor in zip(input_names(model), model.inputs, strict=True)
-    ]
-
-    @tf.function(autograph=False, input_signature=specs)
-    def answers(*given: Any) -> Any:
-        named = dict(zip(input_names(model), given, strict=True))
-        return by_name(model, model(arranged(model, named), training=False))
-
-    # Keras compiles grouped convolutions by a function of their own, which tf2onnx does not look into.
-    tf.config.run_functions_eagerly(True)
-    answers.get_concrete_function()
-    tf.config.run_functions_eagerly(False)
-    made, _ = tf2onnx.convert.from_function(answers, input_signature=specs, opset=ONNX_OPSET)
-    made.graph.name = model.name
-    name_in_order(made.graph)
-    onnx.checker.check_model(made)
-    file.write_bytes(made.SerializeToString(deterministic=True))
-    ops = collections.Counter(node.op_type for node in made.graph.node)
-    sizes: collections.Counter[str] = collections.Counter()
-    for constant in made.graph.initializer:
-        dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(constant.data_type)).name
-        sizes[dtype] += int(np.prod(constant.dims))
-    return dict(sorted(ops.items())), dict(sizes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -254,3 +255,33 @@ def test_a_saved_model_that_runs_python_is_not_loaded(tmp_path: Path) -> None:
     tf.saved_model.save(module, str(tmp_path / "bad"), signatures={"serving_default": module.serve})
     with pytest.raises(ModelFileError, match="EagerPyFunc, which runs Python code"):
         open_model(tmp_path / "bad")
+
+
+def test_large_dense_kernels_are_put_into_an_onnx_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is converted has none of them, as tf2onnx copies them too often; the file has, and once where shared."""
+    import keras
+    import onnx
+    import tf2onnx
+
+    from dlkit.conversion.onnx_file import write_onnx
+
+    seen: list[int] = []
+    convert = tf2onnx.convert.from_function
+
+    def noted(function: Any, **options: Any) -> Any:
+        result = convert(function, **options)
+        seen.append(max((len(constant.raw_data) for constant in result[0].graph.initializer), default=0))
+        return result
+
+    monkeypatch.setattr(tf2onnx.convert, "from_function", noted)
+    shared = keras.layers.Dense(600, activation="relu")
+    x = keras.Input((600,), name="kernel_0")
+    model = keras.Model(x, keras.layers.Dense(3, name="y")(shared(shared(x))))
+    write_onnx(model, tmp_path / "model.onnx")
+    graph = onnx.load(tmp_path / "model.onnx").graph
+    batch = np.random.default_rng(0).random((5, 600), dtype=np.float32)
+    assert seen[0] < 600 * 600 * 4
+    assert [end.name for end in graph.input] == ["kernel_0"]
+    assert sum(list(constant.dims) == [600, 600] for constant in graph.initializer) == 1
+    [found] = open_model(tmp_path / "model.onnx").run_named({"kernel_0": batch}).values()
+    np.testing.assert_allclose(found, model(batch), rtol=1e-4, atol=1e-5)
