@@ -56,6 +56,7 @@ def test_on_this_computer(sources, name: str) -> None:
     assert run_here(sources(name)) == PASSED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("board", BOARDS)
 @pytest.mark.parametrize("name", ON_BOARDS)
 def test_on_a_microcontroller(sources, name: str, board: str) -> None:

@@ -237,7 +237,7 @@ with progress_for(False).step("Measuring ranges on calibration samples") as adva
 """
 
 
-@pytest.mark.parametrize("columns", [40, 80, 120])
+@pytest.mark.parametrize("columns", [40, *(pytest.param(wide, marks=pytest.mark.slow) for wide in (80, 120))])
 def test_a_bar_fits_the_terminal(columns: int) -> None:
     """With count and time left, or the time taken where the extent is not known; no bar where there is no room."""
     counted = on_terminal(columns, "-c", STEP.format(work="[(time.sleep(0.2), advance(i, 9)) for i in range(1, 9)]"))

@@ -25,7 +25,8 @@ RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
 LARGEST_LOSS = {"accuracy": 0.01, "auc": 0.01, "psnr_db": 1.0, "skill": 0.01}
 """Of an exported file: a point, or a decibel."""
 CI_SECONDS, MAIN = 25, "digits"
-"""Recipes whose head states more are `full`, so that CI leaves them out, but for the README's."""
+BOTH_WAYS = {"digits-bidirectional-lstm", "vowels-bidirectional-lstm"}
+"""Recipes whose head states more are `full`, so that CI leaves them out, but for the README's; so are two of LSTMs."""
 
 
 def seconds_of(path: Path) -> int:
@@ -36,7 +37,7 @@ def seconds_of(path: Path) -> int:
 
 
 def marked(path: Path) -> Any:
-    long = seconds_of(path) > CI_SECONDS and path.stem != MAIN
+    long = (seconds_of(path) > CI_SECONDS and path.stem != MAIN) or path.stem in BOTH_WAYS
     return pytest.param(path, id=path.stem, marks=[pytest.mark.full] if long else [])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from shelf import DEEP
+from shelf import DEEP, OF_ONE_MAKE
 
 from dlkit.networks import NETWORKS
 
@@ -43,14 +43,20 @@ OF_THE_SAME_GRAPH = {"saved_model_bfloat16", "saved_model_float16"}
 LEFT_OUT = (
     ("test_every_network.py::", "built", DEEP - STILL_IN_CI),
     ("test_every_network.py::test_the_file_of_every_scheme", "built", DEEP),
+    ("test_networks.py::test_layer_names", "built", DEEP - STILL_IN_CI),
     ("test_networks.py::", "name", DEEP - STILL_IN_CI),
+    ("test_summary.py::test_every_network", "name", DEEP - STILL_IN_CI),
     ("test_weights.py::", "name", DEEP - STILL_IN_CI),
-    ("test_bridge.py::", "name", DEEP),
+    ("test_bridge.py::", "name", DEEP | OF_ONE_MAKE),
     ("test_compressing.py::test_what_a_scheme_promises", "name", FITTED_AGAIN),
     ("test_compressing.py::test_all_steps_together", "name", FITTED_AGAIN_AT_LENGTH),
     ("test_export.py::test_a_network_exports_in_every_scheme_that", "fitted_again", {"resnet8"}),
     ("test_quantization_aware.py::test_a_rounded_twin", "name", {"inception_v2"}),
-    ("test_references.py::", "name", {"resnext101_32x8d", "vgg11"}),
+    (
+        "test_references.py::",
+        "name",
+        {"inception_v1_bn", "resnet101", "resnext101_32x4d", "resnext101_32x8d", "resnext101_64x4d", "vgg11"},
+    ),
     ("test_replicated.py::test_two_devices", "asked", OTHER_TRAININGS),
     ("test_resume.py::test_the_course", "kind", {"conditional", "sounds"}),
     ("test_applications.py::test_same_features", "name", DEEP),

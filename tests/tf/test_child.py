@@ -130,6 +130,7 @@ def test_nothing_is_left_behind(loop: Path, tmp_path: Path, monkeypatch: pytest.
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("however_started")
 def test_a_child_works_in_the_callers_folder_and_environment(
     loop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -82,6 +82,7 @@ def test_same_recipe_and_seed_same_bytes(place: Path) -> None:
     assert filecmp.cmpfiles(first, second, names, shallow=False) == (names, [], [])
 
 
+@pytest.mark.slow
 def test_quiet_run_prints_no_progress_and_no_advice(place: Path) -> None:
     """Only the results are left."""
     done = dlkit("export", "short", "--scheme", "float32", "--quiet", cwd=place)
@@ -194,6 +195,7 @@ def test_build_with_options_of_the_network(place: Path) -> None:
     assert json.loads((place / "exported/resnet8/model.json").read_text())["labels"] == ["0", "1", "2", "3"]
 
 
+@pytest.mark.slow
 def test_build_shows_stages_layers_or_json(place: Path) -> None:
     """A row for each stage, unless every layer is asked for; in JSON the same numbers."""
     done = dlkit("build", "resnet8", "--out", "shown", cwd=place)

@@ -142,6 +142,7 @@ def test_what_a_scheme_promises_is_kept_by_the_model_and_its_file(name: str, sch
     check_model_and_file(name, scheme, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", in_lanes(["cnn", "dcgan28_generator", "lstm"], lambda name: name != "cnn"))
 @pytest.mark.parametrize("pattern", ["2:4", "block"])
 def test_pruned_kernels_have_their_pattern(name: str, pattern: str) -> None:

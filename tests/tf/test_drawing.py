@@ -72,6 +72,7 @@ def inches(path: Path) -> tuple[float, float]:
         return image.width / DPI, image.height / DPI
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*FAMILIES.values(), *MODELS])
 def test_every_family_is_drawn_and_no_text_covers_another(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

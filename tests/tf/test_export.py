@@ -148,6 +148,7 @@ def test_calibration_never_sees_validation_or_test() -> None:
     assert counts.tolist() == [30] * 10
 
 
+@pytest.mark.slow
 def test_a_file_that_lost_too_much_is_not_written(models: Path, tmp_path: Path) -> None:
     """One hidden unit of a huge range leaves no int8 steps for the others: refused, nothing is left.
 

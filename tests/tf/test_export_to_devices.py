@@ -31,6 +31,7 @@ def test_a_board_without(trained, tmp_path: Path) -> None:
     assert not (tmp_path / "short" / "my-board-int8").exists()
 
 
+@pytest.mark.slow
 def test_a_model_whose_board_is_gone(tmp_path: Path) -> None:
     """A model that was trained for a board of one's own is exported to another target without that board's file."""
     board = write_board(tmp_path)

@@ -19,6 +19,7 @@ pytest.importorskip("tflite_micro", reason="ETHOS-U NOT TRIED: pip install 'dlki
 U55 = TARGETS["ethos-u55"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["float32", "dynamic_int8", "weights_int8"])
 def test_nothing_placed_is_no_success(trained, tmp_path: Path, scheme: str) -> None:
     """vela ends well on a file of floats, and nothing of it is on the NPU: that blocks it, with what to type."""

@@ -102,6 +102,7 @@ def test_a_pair_for_larger_images_trains_too() -> None:
     assert model.output_shape == (None, 16, 16, 1)
 
 
+@pytest.mark.slow
 def test_pictures_are_made_on_the_way(tmp_path: Path) -> None:
     """Grids of images of the same noise, ten times in a training."""
     recipe = recipe_of(epochs=2)

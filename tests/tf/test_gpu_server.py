@@ -141,6 +141,7 @@ def test_a_fixed_batch_is_blocked(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_samples_that_mix_are_blocked(tmp_path: Path) -> None:
     """An answer that depends on the other samples of its batch would depend on strangers' requests."""
     import tensorflow as tf
@@ -150,6 +151,7 @@ def test_samples_that_mix_are_blocked(tmp_path: Path) -> None:
     assert "'y' of a sample depends on the others of its batch" in verdict.blocks[0]
 
 
+@pytest.mark.slow
 def test_what_xla_compiles_is_told(tmp_path: Path) -> None:
     """A function with jit_compile is compiled for each number of samples, which a user should know."""
     import tensorflow as tf
@@ -160,6 +162,7 @@ def test_what_xla_compiles_is_told(tmp_path: Path) -> None:
     assert any("compiled by XLA" in note for note in verdict.notes)
 
 
+@pytest.mark.slow
 def test_what_runs_on_the_processor_alone_is_told(tmp_path: Path) -> None:
     """By the kernels that TensorFlow has: strings have none for a GPU."""
     import tensorflow as tf
@@ -189,6 +192,7 @@ def test_a_broken_onnx_file(tmp_path: Path) -> None:
         verdict_on(path)
 
 
+@pytest.mark.slow
 def test_several_ends_keep_their_names(tmp_path: Path) -> None:
     """Answers from the process of its own come by the names of the signature."""
     import tensorflow as tf
@@ -273,6 +277,7 @@ def test_the_request_by_rest_is_answered_as_told(saved: Bundle) -> None:
     assert np.abs(found - np.asarray(told)).max() <= 1e-6
 
 
+@pytest.mark.slow
 def test_the_client_talks_grpc(saved: Bundle) -> None:
     """client.py, as it lies in the bundle, asks a server of TensorFlow Serving's protocol and prints its answer."""
     import tensorflow as tf

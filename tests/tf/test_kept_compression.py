@@ -154,12 +154,14 @@ def broken(made: Taken, promises: list[Promise], scheme: str) -> list[str]:
     return broken_compression(promises, stored_weights(file.read_bytes(), file.name))
 
 
+@pytest.mark.slow
 def test_the_float_file_keeps_what_was_promised(unstructured) -> None:
     """Whatever the converter folds, transposes, splits or shares."""
     _, made, promises = unstructured
     assert broken(made, promises, "float32") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_the_file_of_a_scheme_keeps_what_was_promised(unstructured, scheme: str) -> None:
     """Rounding leaves zeros and equal numbers of a channel as they are."""

@@ -19,7 +19,7 @@ WITH_A_TOP = [name for name in SCORES if "include_top" in NETWORKS[name].options
 IMAGES = [name for name, network in NETWORKS.items() if len(network.input) == 3]
 
 
-@pytest.fixture(scope="module", params=list(NETWORKS))
+@pytest.fixture(scope="module", params=in_lanes(NETWORKS, DEEP.__contains__))
 def built(request: pytest.FixtureRequest):
     network = NETWORKS[request.param]
     return network, outlined(network)

@@ -103,6 +103,7 @@ def test_nothing_is_left_of_a_search_that_is_done(found: Found) -> None:
     assert [p.name for p in found.bundle.folder.parent.iterdir() if p.name.startswith(".")] == []
 
 
+@pytest.mark.slow
 def test_several_at_once_come_to_the_same_as_one_after_the_other(place: Path) -> None:
     """The trail is the same, in the same order."""
     some = {"schemes": ["int8", "weights_int8"], "out": place, "force": True}
@@ -122,6 +123,7 @@ def test_goals_out_of_reach_write_nothing(place: Path) -> None:
     assert not (place / "short" / "cpu-best").exists()
 
 
+@pytest.mark.slow
 def test_the_fastest_is_timed(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Alone and in turns; with a limit that nothing is within, each candidate says by how much."""
     monkeypatch.setattr(searching, "timed_in_turns", functools.partial(searching.timed_in_turns, rounds=1))

@@ -71,6 +71,7 @@ def several(models: Path, lstm_models: Path, tmp_path_factory: pytest.TempPathFa
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["short", "lstm", "again"])
 def test_what_is_sent_is_all_that_a_task_needs(name: str, several: Path) -> None:
     """Its model is gone by then: int8 of the LSTM is by TensorFlow, and an auto-encoder is held against its input."""

@@ -112,6 +112,7 @@ def test_a_sound_network_is_left_as_it_is(sound: Sensitivity) -> None:
     assert (sound.metric, sound.split) == ("accuracy", "validation")
 
 
+@pytest.mark.slow
 def test_bytes_are_those_of_files(sound: Sensitivity, models: Path, tmp_path: Path) -> None:
     """Of the file of an export without its labels."""
     hidden = row(sound, "hidden")
@@ -132,6 +133,7 @@ def test_the_ends_of_the_file_are_a_row_of_their_own(sound: Sensitivity, models:
     ]
 
 
+@pytest.mark.slow
 def test_what_a_scheme_leaves_as_it_is_is_told(models: Path) -> None:
     """Of layers without weights, where only weights are integers; of kernels that are too small for it."""
     found = sensitivity(models / "short", "dynamic_int8")
@@ -228,6 +230,7 @@ quantizer.Quantizer = Quantizer
 """What a quantizer would be that crashes where two operations stay float."""
 
 
+@pytest.mark.slow
 def test_a_variant_that_crashes_costs_the_others_nothing(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

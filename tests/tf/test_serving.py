@@ -138,6 +138,7 @@ def test_a_damaged_variable_is_refused(bundles: dict[str, tuple[Bundle, Report]]
         load_bundle(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", SERVED)
 def test_a_bundle_for_servers_is_evaluated(bundles: dict[str, tuple[Bundle, Report]], scheme: str) -> None:
     """`dlkit evaluate` measures what the report says."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from shelf import outlined
+from shelf import DEEP, in_lanes, outlined
 
 from dlkit.frameworks import keras
 from dlkit.networks import NETWORKS
@@ -115,7 +115,7 @@ def test_vgg16() -> None:
     assert sum(stage.multiply_adds for stage in summary.stages) == summary.multiply_adds
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", in_lanes(NETWORKS, DEEP.__contains__))
 def test_every_network_has_stages_that_hold_all_of_it(name: str) -> None:
     """Named differently, each layer in one of them."""
     network = NETWORKS[name]

@@ -81,6 +81,7 @@ def test_training_learns(models: Path) -> None:
     assert history[-1]["loss"] < history[0]["loss"]
 
 
+@pytest.mark.slow
 def test_same_seed_same_weights_and_another_seed_others(tmp_path: Path) -> None:
     """Training is deterministic in its seed."""
     one_epoch = {"epochs": 1}
