@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 import json
+import math
 import time
 
 import numpy as np
@@ -20,7 +21,7 @@ from dlkit.runtime.clock import Timing, time_runs
 NAME = "latency.json"
 QUANTILES = (0.5, 0.9, 0.95, 0.99)
 THREADS = 1
-UNITS = ((1e-3, "s", 1e3), (1.0, "ms", 0.1), (1e3, "µs", -1.0))
+UNITS = ((1e-3, "s", 1e3), (1.0, "ms", 0.1), (1e3, "µs", -math.inf))
 """What milliseconds are multiplied with, the unit, and from how many milliseconds on."""
 PACKAGES = {"LiteRT": "ai-edge-litert", "XNNPACK": "ai-edge-litert", "GPU": "ai-edge-litert",
             "ONNX Runtime": "onnxruntime", "TensorFlow": "tensorflow"}  # fmt: skip

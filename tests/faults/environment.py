@@ -32,7 +32,7 @@ COMMANDS = {
     "build": ("build", "cnn", "--plot"),
     "train": ("train", RECIPE, "--plot", *SHORT, "--set", "name=short"),
     "export": ("export", "digits-tiny", "--quantize", "--force"),
-    "several": ("export", "digits-tiny", "--scheme", "float32", "--scheme", "int8", "--scheme", "int16x8"),
+    "several": ("export", "digits-tiny", "--scheme", "float32", "--scheme", "int8", "--scheme", "int16x8", "--force"),
     "served": ("export", "digits-tiny", "--target", "server", "--scheme", "saved_model", "--scheme", "onnx"),
     "microcontroller": ("export", "digits-tiny", "--target", "cortex-m4"),
     "compare": ("compare", "digits-tiny", "--scheme", "float32", "--scheme", "int8", "--plot"),
@@ -184,7 +184,8 @@ def clock_cases(world: World, commands: list[str], sizes: list[int]) -> Iterator
         for time in ("1970-01-02 00:00:00", "2106-02-07 06:28:20", "-10y", "+80y", "+0 i-3.0", "+0 x1000"):
 
             def run(command: str = command, time: str = time) -> tuple[Ended, list[str]]:
-                faked = {"LD_PRELOAD": str(found[0]), "FAKETIME": time, "DONT_FAKE_MONOTONIC": "1"}
+                # The monotonic clock too: libfaketime 0.9.10 leaves it alone only where nothing sleeps.
+                faked = {"LD_PRELOAD": str(found[0]), "FAKETIME": time}
                 return _in_folder(world, COMMANDS[command], None, **faked)
 
             yield Case("clock", f"{command}, at {time}", run)

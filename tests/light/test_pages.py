@@ -367,6 +367,11 @@ def test_times_are_told_with_three_digits(ms: float, text: str) -> None:
     assert told_ms(ms) == text
 
 
+def test_a_time_of_a_clock_that_went_back_is_told() -> None:
+    """As what it is; there is nothing to refuse for it."""
+    assert told_ms(-3000.0).startswith("-3")
+
+
 def test_numbers_are_short() -> None:
     """And what is none is a dash."""
     assert [short(n) for n in (0.5, 1234567.0, 0.000123456, math.nan)] == ["0.5", "1,234,567", "0.0001235", "–"]
