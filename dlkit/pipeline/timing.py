@@ -33,7 +33,8 @@ def timed_in_turns(files: Mapping[str, Path], progress: Progress, rounds: int = 
     """Time each file alone in a process of its own, one after the other, and all of them again.
 
     Args:
-        files: name → .tflite file; others are held against the first. One that cannot be run here is left out.
+        files: name → .tflite file; others are held against the first. One that cannot be run here is left out, and so
+            is one whose time the clock does not tell.
     """
     medians: dict[str, list[float]] = {name: [] for name in files}
     with progress.step(f"Timing {len(files)} files" if len(files) > 1 else "Timing it") as advance:
@@ -41,9 +42,10 @@ def timed_in_turns(files: Mapping[str, Path], progress: Progress, rounds: int = 
             for place, (name, file) in enumerate(files.items()):
                 if number == 0 or medians[name]:
                     try:
-                        medians[name].append(time_file(file, THREADS, RUNS).median_ms)
+                        median_ms = time_file(file, THREADS, RUNS).median_ms
                     except ModelFileError:
-                        medians[name].clear()
+                        median_ms = 0.0
+                    medians[name] = [*medians[name], median_ms] if median_ms > 0 else []
                 advance(number * len(files) + place + 1, rounds * len(files))
     first = next(iter(medians.values()), [])
     return {name: _times(found, first or found) for name, found in medians.items() if found}

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable
 from pathlib import Path
+
+import pytest
+
+from dlkit.pipeline import timing
+from dlkit.progress import SILENT
 
 PROGRAM = """
 import importlib, sys, time
@@ -26,3 +32,13 @@ def test_loading_the_runtime_is_not_the_time_of_the_file(fresh: Callable, tiny_b
     said = fresh("-c", PROGRAM, tiny_bundle / "model.tflite")
     assert said.code == 0, said.err
     assert 0 < float(said.out) < 250
+
+
+@pytest.mark.parametrize("median_ms", [0.0, -3000.0])
+def test_a_file_whose_time_is_not_told_is_left_out(median_ms: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that stands still or goes back; nothing is divided by it."""
+    told = {"none": median_ms, "some": 2.0}
+    times = lambda file, threads, runs: types.SimpleNamespace(median_ms=told[file.name])  # noqa: E731
+    monkeypatch.setattr(timing, "time_file", times)
+    found = timing.timed_in_turns({name: Path(name) for name in told}, SILENT)
+    assert list(found) == ["some"]
