@@ -119,7 +119,7 @@ def test_a_truncated_file_is_refused(tmp_path: Path, model: Path) -> None:
     """At any length that lacks some of the model; from a file and from memory."""
     content = model.read_bytes()
     path = tmp_path / "a.tflite"
-    for length in range(1, content.index(b"PK\x03\x04") - 16, 499):
+    for length in range(1, content.index(b"PK\x03\x04") - 16, 199):
         path.write_bytes(content[:length])
         for source in (path, content[:length]):
             with pytest.raises(ModelFileError):

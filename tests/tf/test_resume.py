@@ -89,9 +89,7 @@ def weights(result: TrainingResult) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=[] if kind == "classifier" else [pytest.mark.slow]) for kind in RECIPES]
-)
+@pytest.mark.parametrize("kind", RECIPES)
 def test_the_course_is_that_of_an_uninterrupted_run(kind: str, tmp_path: Path) -> None:
     """Stopped twice, once before its first checkpoint: same history, same quality, same weights, bit for bit."""
     recipe = short_recipe(**RECIPES[kind])
