@@ -16,6 +16,7 @@ from dlkit.conversion.hdf5 import check_hdf5
 from dlkit.errors import DataError, ModelFileError
 from dlkit.frameworks import keras
 from dlkit.networks import NETWORKS, Network
+from dlkit.outlines import outlined
 from dlkit.pipeline.weight_files import SUFFIXES, StoredLayer, refuse_difference, shapes_of, stored_layers
 from dlkit.training.supervised import last_with_weights
 
@@ -109,8 +110,7 @@ def _load_imagenet(model: keras.Model, network: Network, options: Mapping[str, A
         "input_shape": tuple(options.get("input_shape", network.input)),
         **network.applications_options,
     }
-    with keras.StatelessScope(initialize_variables=False):
-        outline = constructor(weights=None, **wanted)
+    outline = outlined(lambda: constructor(weights=None, **wanted))
     theirs = [StoredLayer(layer.name, shapes_of(layer)) for layer in outline.layers if layer.weights]
     refuse_difference(model, theirs, f"the ImageNet weights of {network.name}")
     model.set_weights(_fetched("ImageNet weights", constructor, weights=IMAGENET, **wanted).get_weights())

@@ -35,7 +35,7 @@ LONGEST_S = 60.0
 """For a command; an inference may take `INFERENCE_S`."""
 INFERENCE_S = 5.0
 MOST_MEMORY_BYTES = 3 * 2**30
-"""Resident, of a command or of what it started."""
+"""Resident, of a command or of what it started, more than what it was forked from."""
 Spoil = Callable[[Random, bytes], bytes]
 
 
@@ -135,7 +135,7 @@ class Outcome:
     Attributes:
         code: its exit code; negative is the signal that ended it.
         said: on stderr.
-        peak_bytes: largest resident memory of it, or of what it started.
+        peak_bytes: largest resident memory of it, or of what it started, above what it was forked from.
         seconds: wall time.
     """
 
@@ -214,7 +214,7 @@ def _samples(bundle: Path, folder: Path, name: str, count: int) -> Path:
 def ran(arguments: list[str], folder: Path) -> Outcome:
     """`dlkit` with `arguments`, in a process forked for it."""
     said = folder / "stderr.txt"
-    start = time.monotonic()
+    start, inherited = time.monotonic(), _resident_bytes()
     child = os.fork()
     if not child:
         _be_the_command(arguments, folder, said)
@@ -224,7 +224,12 @@ def ran(arguments: list[str], folder: Path) -> Outcome:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child, signal.SIGKILL)
     text = said.read_text(encoding="utf-8", errors="replace") if said.exists() else ""
-    return Outcome(code, text, usage.ru_maxrss * 1024, time.monotonic() - start)
+    return Outcome(code, text, max(0, usage.ru_maxrss * 1024 - inherited), time.monotonic() - start)
+
+
+def _resident_bytes() -> int:
+    """Of this process; a child that is forked from it begins with as much."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def _waited(child: int, deadline: float) -> tuple[int, resource.struct_rusage]:

@@ -183,6 +183,12 @@ def test_a_command_is_run_as_it_is(tmp_path: Path) -> None:
     assert "there is no file" in outcome.said
 
 
+def test_memory_is_the_commands_own(tmp_path: Path) -> None:
+    """Not that of the process that it is forked from, which may be large."""
+    held = np.ones(3 * 2**26)  # 1.5 GiB
+    assert ran(["inspect", str(BUNDLE / "model.tflite")], tmp_path).peak_bytes < 2**30 < held.nbytes
+
+
 def test_the_corpus_is_the_bundle_that_comes_along() -> None:
     """And each reader that suits it is tried."""
     assert bundles_in(BUNDLE) == [BUNDLE]

@@ -51,10 +51,9 @@ def takes_long_at_full_width(name: str) -> bool:
 
 def outlined(network: Network, **options: Any):
     """The network with its layers, shapes and names, but without the numbers of its weights: fast at any size."""
-    import keras
+    from dlkit import outlines
 
-    with keras.StatelessScope(initialize_variables=False):
-        return network.build(options)
+    return outlines.outlined(lambda: network.build(options))
 
 
 def lively(network: Network, **options: Any):

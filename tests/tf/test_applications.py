@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 from named_weights import named_input, named_weight
-from shelf import DEEP, in_lanes, takes_long_at_full_width
+from shelf import DEEP, in_lanes, outlined, takes_long_at_full_width
 
+from dlkit import outlines
 from dlkit.networks import NETWORKS
 
 pytestmark = pytest.mark.tf
@@ -56,10 +57,8 @@ def test_same_features_without_the_top(name: str) -> None:
     """include_top = false leaves the weights that keras.applications leaves."""
     network = NETWORKS[name]
     side = side_of(name)
-    import keras
-
-    with keras.StatelessScope(initialize_variables=False):
-        ours = network.build({"input_shape": (side, side, 3), "include_top": False})
-        theirs = theirs_of(name, (side, side, 3), include_top=False, **network.applications_options)
+    shape = (side, side, 3)
+    ours = outlined(network, input_shape=shape, include_top=False)
+    theirs = outlines.outlined(lambda: theirs_of(name, shape, include_top=False, **network.applications_options))
     assert ours.output_shape == theirs.output_shape
     assert [w.shape for w in ours.weights] == [w.shape for w in theirs.weights]

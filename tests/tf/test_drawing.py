@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from shelf import outlined
 
+from dlkit import outlines
 from dlkit.drawing import draw_network
 from dlkit.drawing.canvas import DPI, Canvas
 from dlkit.drawing.colours import shaded
@@ -59,8 +60,7 @@ MODELS = {"generator": generator, "u_net": u_net, "perceptron": perceptron}
 def summary_of(name: str) -> Summary:
     if name in NETWORKS:
         return summarize(outlined(NETWORKS[name]))
-    with keras.StatelessScope(initialize_variables=False):
-        return summarize(MODELS[name]())
+    return summarize(outlines.outlined(MODELS[name]))
 
 
 def inches(path: Path) -> tuple[float, float]:

@@ -23,7 +23,6 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every file counts as large from now on; the list gets the names of those that Keras was asked to load."""
     import keras
 
-    keras.backend.clear_session()  # of variables of other tests that have no value, which would get theirs
     found: list[str] = []
     load = keras.models.load_model
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from shelf import in_lanes
+from shelf import in_lanes, outlined
 
 from dlkit.errors import DataError, DlkitError, ModelFileError
 from dlkit.networks import NETWORKS
@@ -163,9 +163,7 @@ def test_imagenet_weights_come_from_keras_applications(monkeypatch: pytest.Monke
     assert all(np.array_equal(a, b) for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True))
 
 
-@pytest.mark.parametrize(
-    "fetch", [lambda: load_weights(built_vgg(), NETWORKS["vgg16"], {}, "imagenet"), imagenet_labels]
-)
+@pytest.mark.parametrize("fetch", [lambda: load_weights(vgg(), NETWORKS["vgg16"], {}, "imagenet"), imagenet_labels])
 def test_offline_says_what_to_do(fetch: Callable[[], Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The address and the reason, and the way around."""
     from keras.src.utils import file_utils
@@ -177,11 +175,8 @@ def test_offline_says_what_to_do(fetch: Callable[[], Any], monkeypatch: pytest.M
         fetch()
 
 
-def built_vgg() -> Any:
-    import keras
-
-    with keras.StatelessScope(initialize_variables=False):
-        return NETWORKS["vgg16"].build({})
+def vgg() -> Any:
+    return outlined(NETWORKS["vgg16"])
 
 
 @pytest.mark.parametrize(
