@@ -10,7 +10,7 @@ DlkitError                  exit 1: the user can fix it; the text says what was 
 ├── TrainingError           training that went wrong: the loss is no longer a number
 ├── IllegalCombination      a scheme that the target or the network cannot have, with the nearest that can
 ├── ConversionError         the converter or quantizer failed, crashed or ran out of time
-│   └── EndedBySystem       its process was killed, most likely for want of memory: the model need not be at fault
+├── EndedBySystem           its process was killed, most likely for want of memory: the model need not be at fault
 └── VerificationRefused     exit 3: the file was made, measured, found wanting and thrown away
 """
 
@@ -73,8 +73,16 @@ class ConversionError(DlkitError):
     """The converter or the quantizer did not produce a file."""
 
 
-class EndedBySystem(ConversionError):
+class EndedBySystem(DlkitError):
     """A process that worked on a model was killed; that says nothing of the model."""
+
+    @classmethod
+    def at(cls, work: str) -> EndedBySystem:
+        """The error of a process that was at `work`."""
+        return cls(
+            f"{work} crashed (SIGKILL): the system ended it, most likely for want of memory; close other programs or "
+            "use a smaller network"
+        )
 
 
 class VerificationRefused(DlkitError):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dlkit.conversion.batches import Batch, mapped_batch, read_batch
 from dlkit.conversion.child import run_task
-from dlkit.errors import ConversionError, EndedBySystem, ModelFileError, VerificationRefused
+from dlkit.errors import ConversionError, ModelFileError, VerificationRefused
 from dlkit.progress import Advance
 from dlkit.runtime.arrays import write_npz
 from dlkit.verify import Judged, judged
@@ -27,8 +27,6 @@ def judged_export(tflite: Path, inputs: Batch, advance: Advance) -> Judged:
                 outputs=paths["outputs"],
                 scores=paths["scores"],
             )
-        except EndedBySystem:
-            raise
         except (ModelFileError, ConversionError) as error:
             raise VerificationRefused(f"the exported file was refused and no bundle was written: {error}") from None
         outputs = read_batch(paths["outputs"])

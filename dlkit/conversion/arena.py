@@ -16,7 +16,7 @@ from pathlib import Path
 
 from dlkit.children import end_with_parent
 from dlkit.conversion.child import run_task
-from dlkit.errors import ConversionError, DlkitError, IllegalCombination
+from dlkit.errors import ConversionError, DlkitError, EndedBySystem, IllegalCombination
 from dlkit.extras import check_installed, require
 from dlkit.progress import Advance, ignore
 from dlkit.runtime.inspection import inspect_file, inspect_model
@@ -49,6 +49,7 @@ def arena_bytes(file: Path, advance: Advance = ignore, time_limit_s: float = TIM
         ExtraMissing: the runtime is not installed.
         IllegalCombination: it lacks operations of the file, or their number formats; all are named.
         ConversionError: it fails on the file, crashes, or does not end.
+        EndedBySystem: its process was killed.
     """
     inspect_file(file)
     check_installed("tflite_micro")
@@ -76,7 +77,7 @@ class _Trial:
     def __call__(self, arena: int, *, run: bool) -> str | None:
         """None if it goes into `arena` bytes and, if asked to, runs there; else what the runtime said.
 
-        Raises ConversionError if that takes too long.
+        Raises ConversionError if that takes too long, EndedBySystem if it was killed.
         """
         read_end, write_end = os.pipe()
         parent, child = os.getpid(), os.fork()
@@ -95,6 +96,8 @@ class _Trial:
                 f"TensorFlow Lite Micro has not ended after {self._time_limit_s:g} s: a loop for ever, or too large a "
                 "network"
             )
+        if code == -signal.SIGKILL:
+            raise EndedBySystem.at("TensorFlow Lite Micro")
         if code < 0:
             return f"it crashed ({signal.Signals(-code).name})"
         return said or "it failed" if code else None

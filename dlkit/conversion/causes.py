@@ -40,8 +40,6 @@ def plain_cause(text: str, code: int) -> str:
     for mark, cause in CAUSES:
         if mark in text:
             return cause.format(which=_operations(text))
-    if code == -9:
-        return "the system ended it, most likely for want of memory; close other programs or use a smaller network"
     if code < 0:
         return "native code of the converter or the runtime cannot handle this model; try --scheme float32"
     return "the model has something the converter does not know; try --scheme float32"

@@ -38,6 +38,7 @@ def run_task(
 
     Raises:
         ConversionError: it failed, crashed or ran longer than `time_limit_s`.
+        EndedBySystem: it was killed.
         DlkitError: the error the task itself raised on purpose.
     """
     with temporary_folder() as folder:
@@ -54,8 +55,9 @@ def run_task(
             # Built without __init__: the text is whole already.
             error = DlkitError.__new__(getattr(dlkit.errors, told["type"]), told["text"])
             raise error
-        kind = EndedBySystem if code == -signal.SIGKILL else ConversionError
-        raise kind(_failure(task, code, told["text"] if told else "", noise))
+        if code == -signal.SIGKILL:
+            raise EndedBySystem.at(_called(task))
+        raise ConversionError(_failure(task, code, told["text"] if told else "", noise))
 
 
 def _told(result: Path) -> dict[str, str] | None:

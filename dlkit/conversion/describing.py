@@ -12,7 +12,7 @@ from dlkit.conversion.contents import bounded_memory
 from dlkit.conversion.custom_code import as_argument
 from dlkit.conversion.given_tflite import check_float
 from dlkit.conversion.kinds import kind_of
-from dlkit.errors import ConversionError, DlkitError, ModelFileError
+from dlkit.errors import ConversionError, DlkitError, EndedBySystem, ModelFileError
 from dlkit.progress import Advance, ignore
 from dlkit.runtime.litert import Session
 from dlkit.writing import temporary_folder
@@ -63,7 +63,7 @@ def described(path: Path, custom: Sequence[str] = ()) -> Ends:
             run_task(
                 f"{__name__}:read", ignore, TIME_LIMIT_S, model=str(path), ends=str(told), custom=as_argument(custom)
             )
-        except ConversionError as error:
+        except (ConversionError, EndedBySystem) as error:
             if str(error).startswith("describing read "):  # it did not say it itself
                 raise ModelFileError(f"{path}: cannot be read: {error}") from None
             raise

@@ -9,7 +9,7 @@ from typing import Any
 
 from dlkit.conversion.child import run_task
 from dlkit.conversion.contents import MOST_TIMES, SMALL_BYTES, bounded_memory, configuration_in
-from dlkit.errors import ConversionError, ModelFileError
+from dlkit.errors import ConversionError, EndedBySystem, ModelFileError
 from dlkit.extras import require
 from dlkit.progress import Advance, ignore
 from dlkit.writing import temporary_folder
@@ -27,7 +27,7 @@ def check_hdf5(path: Path) -> None:
     """
     try:
         run_task("dlkit.conversion.hdf5:read_through", ignore, TIME_LIMIT_S, frameworks=False, path=str(path))
-    except ConversionError as error:
+    except (ConversionError, EndedBySystem) as error:
         raise ModelFileError(f"{path}: cannot be read: {error}") from None
 
 

@@ -22,7 +22,7 @@ from dlkit.conversion.child import run_task
 from dlkit.conversion.layer_names import Operation, operations
 from dlkit.conversion.making import Float
 from dlkit.conversion.quantizer import has_small_kernels_alone, known_ranges, write_quantized
-from dlkit.errors import ConversionError
+from dlkit.errors import ConversionError, EndedBySystem
 from dlkit.progress import Advance, further, ignore
 from dlkit.runtime.arrays import write_npz
 from dlkit.runtime.inspection import inspect_file
@@ -151,7 +151,7 @@ def _tried(
         problem = ""
         try:
             _run(asked, variants[first:], folder, further(advance, first, len(variants)))
-        except ConversionError as error:
+        except (ConversionError, EndedBySystem) as error:
             problem = str(error)
         for number in range(len(variants) - first):
             told = folder / f"{number}.json"

@@ -20,7 +20,7 @@ from dlkit.conversion.child import run_task
 from dlkit.devices import Runtime
 from dlkit.devices.second_reader import is_installed, second_answers
 from dlkit.devices.served_graphs import read_served
-from dlkit.errors import ConversionError, ModelFileError
+from dlkit.errors import ConversionError, EndedBySystem, ModelFileError
 from dlkit.filing import bytes_in
 from dlkit.progress import Advance
 from dlkit.runtime.arrays import write_npz
@@ -138,7 +138,7 @@ def _second(
     try:
         found = second_answers(file, inputs)
         gap = max(_gap(values, found[name]) for name, values in wanted.items())
-    except (ModelFileError, ConversionError, KeyError) as error:
+    except (ModelFileError, ConversionError, EndedBySystem, KeyError) as error:
         why = f"it has no output {error}" if isinstance(error, KeyError) else str(error)
         return (), (), (f"no second reader: {why}",)
     reader = f"OpenVINO {importlib.metadata.version('openvino').partition('-')[0]}"

@@ -19,7 +19,7 @@ from dlkit.conversion.keeping import mixed
 from dlkit.conversion.kept_compression import broken_compression
 from dlkit.conversion.layer_errors import MOST_SAMPLES, layer_errors, worth_keeping
 from dlkit.conversion.making import Float, Made
-from dlkit.errors import ConversionError, VerificationRefused
+from dlkit.errors import ConversionError, EndedBySystem, VerificationRefused
 from dlkit.metrics import confusion_pairs
 from dlkit.pipeline.detecting import detection_of
 from dlkit.pipeline.rebuilding import wanted_of
@@ -304,7 +304,7 @@ def _layers(
     few = {name: values[:MOST_SAMPLES] for name, values in inputs.items()}
     try:
         found = layer_errors(made.float_file, made.file, few, made.layer_names, advance)
-    except ConversionError as error:
+    except (ConversionError, EndedBySystem) as error:
         return (), (), (f"what each layer loses could not be measured: {error}",)
     # The TensorFlow converter quantizes all layers or none, so there is nothing to suggest of its files.
     return found.layers, worth_keeping(found.layers) if made.can_keep_float else (), ()

@@ -16,7 +16,7 @@ from dlkit.conversion.custom_code import as_argument
 from dlkit.conversion.keeping import mixed
 from dlkit.conversion.kinds import kind_of
 from dlkit.conversion.making import Float, convert_model, make_file
-from dlkit.errors import ConversionError, EndedBySystem, IllegalCombination, ModelFileError, VerificationRefused
+from dlkit.errors import ConversionError, IllegalCombination, ModelFileError, VerificationRefused
 from dlkit.pipeline.proving import MAX_DROP, FloatAnswers
 from dlkit.pipeline.rebuilding import wanted_of
 from dlkit.progress import Progress
@@ -132,8 +132,6 @@ class Streaming:
                     outputs=str(outputs),
                     seen=str(seen) if kept else "",
                 )
-            except EndedBySystem:
-                raise
             except (ModelFileError, ConversionError) as error:
                 raise VerificationRefused(
                     f"the file of one step was refused and no bundle was written: {error}"

@@ -31,17 +31,19 @@ SOFTWARE_GPU = (
 """WebGPU computed on the processor, for machines without a GPU."""
 LONGEST_SOCKET_BYTES = 107
 """Of the name of a socket, on Linux."""
+OWN_FOLDER = "/proc/self/cwd"
+"""Where a process started, to the process itself."""
 
 
 def find_chromium() -> str:
     """The program. Raises ExtraMissing if there is none."""
     if named := os.environ.get(VARIABLE):
         if found := shutil.which(named):
-            return found
+            return str(Path(found).absolute())  # it starts in a folder of its own
         raise ExtraMissing(f"{VARIABLE} names {named}, which is no program; {MISSING}")
     for program in PROGRAMS:
         if found := shutil.which(program):
-            return found
+            return str(Path(found).absolute())
     raise ExtraMissing(MISSING)
 
 
@@ -61,7 +63,8 @@ def chromium(url: str, folder: Path, *, webgpu: bool = False) -> Iterator[subpro
     with (folder / "log.txt").open("wb") as log:
         process = subprocess.Popen(
             children.bound([program, *arguments(webgpu=webgpu), f"--user-data-dir={folder / 'profile'}", url]),
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=_environment(folder),
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=folder,
+            env=_environment(folder),
         )  # fmt: skip
     try:
         yield process
@@ -72,9 +75,12 @@ def chromium(url: str, folder: Path, *, webgpu: bool = False) -> Iterator[subpro
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """Of the browser: what it puts into the temporary folder, and leaves there when it is ended, goes into `folder`.
+    """Of the browser, which starts in `folder`: what it puts into the temporary folder, and leaves there, goes into it.
 
-    Where the name of its socket there would be longer than the system allows, it would not start.
+    Where the name of its socket there would be longer than the system allows, it would not start: `folder` then has
+    a shorter name, on Linux.
     """
     socket = os.fsencode(folder / "org.chromium.Chromium.XXXXXX" / "SingletonSocket")
-    return {**os.environ, **({"TMPDIR": str(folder)} if len(socket) <= LONGEST_SOCKET_BYTES else {})}
+    if len(socket) <= LONGEST_SOCKET_BYTES:
+        return {**os.environ, "TMPDIR": str(folder)}
+    return {**os.environ, **({"TMPDIR": OWN_FOLDER} if Path(OWN_FOLDER).exists() else {})}

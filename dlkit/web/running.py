@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import signal
 import threading
 import time
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlkit.errors import ConversionError
+from dlkit.errors import ConversionError, EndedBySystem
 from dlkit.runtime.litert import Session
 from dlkit.web.chromium import chromium, find_chromium
 from dlkit.web.packages import litert_js
@@ -39,6 +40,7 @@ def run_in_browser(
 
     Raises:
         ConversionError: LiteRT.js refuses the file, the browser ends early, or it takes longer than the limit.
+        EndedBySystem: the browser was killed.
         ExtraMissing: there is no Chromium, or no LiteRT.js.
         ModelFileError: it is no .tflite file.
     """
@@ -88,6 +90,8 @@ def _posted(files: Mapping[str, bytes], backend: str, time_limit_s: float) -> di
     ):
         deadline = time.monotonic() + time_limit_s
         while not ended.wait(LOOK_S):
+            if browser.poll() == -signal.SIGKILL:
+                raise EndedBySystem.at("Chromium")
             if browser.poll() is not None:
                 said = (folder / "log.txt").read_text(errors="replace").strip().splitlines()
                 raise ConversionError(f"Chromium ended early; it said: {said[-1][:300] if said else 'nothing'}")

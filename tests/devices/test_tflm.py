@@ -22,7 +22,7 @@ from dlkit.devices._tflm_operations import OPERATIONS
 from dlkit.devices.before_softmax import allowed_by_scores
 from dlkit.devices.proving import proven_on_device
 from dlkit.devices.tflm import recommended_arena
-from dlkit.errors import ConversionError, DlkitError, ExtraMissing, ModelFileError
+from dlkit.errors import ConversionError, DlkitError, EndedBySystem, ExtraMissing, ModelFileError
 from dlkit.progress import SILENT, ignore
 from dlkit.runtime.inspection import CONTROL_FLOW, inspect_file
 from dlkit.runtime.litert import Session
@@ -128,6 +128,20 @@ def test_more_than_a_step_of_the_probabilities(tmp_path: Path) -> None:
     assert (proof.steps, proof.largest_gap) == (2.0, gap)
     score = 0.040303
     assert proof.allowed == pytest.approx(1 / 256 + np.tanh(score / 2), rel=1e-3)
+
+
+@with_runtime
+@pytest.mark.parametrize("work", ["arena_bytes", "run_task"])
+def test_a_killed_runtime_is_no_refusal(work: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system ends a process for want of memory: that says nothing of the file, so the code is 1 and not 3."""
+
+    def killed(*args: Any, **options: Any) -> None:
+        raise EndedBySystem.at("tflm answer")
+
+    monkeypatch.setattr(runtime_module, "_measured", lambda digest: [] if work == "arena_bytes" else [1000])
+    monkeypatch.setattr(runtime_module, work, killed)
+    with pytest.raises(EndedBySystem):
+        proven_on_device(TINY, {"image": np.zeros((2, 8, 8, 1), np.float32)}, M4, SILENT)
 
 
 @with_runtime

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -23,11 +24,11 @@ from dlkit.bundle.loading import load_bundle
 from dlkit.devices import RUNTIMES
 from dlkit.devices.checking import check_bundle
 from dlkit.devices.reference import reference_answers
-from dlkit.errors import ConversionError, ExtraMissing
+from dlkit.errors import ConversionError, EndedBySystem, ExtraMissing
 from dlkit.leftovers import sweep
 from dlkit.progress import ignore
 from dlkit.targets import TARGETS
-from dlkit.web.chromium import VARIABLE, _environment
+from dlkit.web.chromium import VARIABLE, find_chromium
 from dlkit.web.packages import CORE, litert_js
 from dlkit.web.running import run_in_browser
 
@@ -289,6 +290,17 @@ def test_a_browser_that_ends_early(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         run_in_browser(TINY, {"image": np.zeros((1, 8, 8, 1), np.float32)})
 
 
+@pytest.mark.usefixtures("browser_tools")
+def test_a_browser_that_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """That says nothing of the file."""
+    program = tmp_path / "chromium"
+    program.write_text("#!/bin/sh\nkill -9 $$\n")
+    program.chmod(0o755)
+    monkeypatch.setenv(VARIABLE, str(program))
+    with pytest.raises(EndedBySystem, match=r"Chromium crashed \(SIGKILL\)"):
+        run_in_browser(TINY, {"image": np.zeros((1, 8, 8, 1), np.float32)})
+
+
 # Shows a page, says where its profile is, and waits to be killed.
 SHOWING = """
 import time
@@ -337,11 +349,29 @@ def test_a_browser_does_not_outlive_a_killed_dlkit(tmp_path: Path) -> None:
     assert not Path(folder).exists()
 
 
-def test_a_long_name_of_the_temporary_folder_is_not_given_to_the_browser(tmp_path: Path) -> None:
-    """The name of its socket there could be longer than the system allows."""
-    long = tmp_path / ("x" * 100)
-    assert _environment(long).get("TMPDIR") == os.environ.get("TMPDIR")
-    assert _environment(Path("/tmp/x"))["TMPDIR"] == "/tmp/x"
+@pytest.mark.skipif(sys.platform != "linux", reason="the system has no such name for a folder")
+@pytest.mark.usefixtures("browser_tools")
+@pytest.mark.parametrize("length", [1, 100])
+def test_nothing_of_the_browser_is_left_in_the_temporary_folder(
+    length: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither where the name of its socket there would be longer than the system allows."""
+    place = tmp_path / ("x" * length)
+    place.mkdir()
+    monkeypatch.setenv("TMPDIR", str(place))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    with pytest.raises(ConversionError, match="cannot run the file"):
+        run_in_browser(TINY, {"image": np.zeros((1, 8, 8, 1), np.float32)})
+    assert list(place.iterdir()) == []
+
+
+def test_a_browser_named_by_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It starts in a folder of its own, where that path would lead elsewhere."""
+    (tmp_path / "browser").write_text("")
+    (tmp_path / "browser").chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(VARIABLE, "./browser")
+    assert find_chromium() == str(tmp_path / "browser")
 
 
 def test_no_chromium(monkeypatch: pytest.MonkeyPatch) -> None:

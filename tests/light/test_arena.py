@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +18,7 @@ from edited import edited, operators_of, rename
 
 from dlkit.conversion import arena
 from dlkit.conversion.arena import arena_bytes
-from dlkit.errors import ConversionError, ExtraMissing, IllegalCombination, ModelFileError
+from dlkit.errors import ConversionError, EndedBySystem, ExtraMissing, IllegalCombination, ModelFileError
 
 RUNS = """
 import sys
@@ -112,6 +114,20 @@ def test_a_loop_without_an_end_is_stopped(tmp_path: Path) -> None:
     (tmp_path / "loop.tflite").write_bytes(endless())
     with pytest.raises(ConversionError, match=r"has not ended after 1 s: a loop for ever"):
         arena_bytes(tmp_path / "loop.tflite", time_limit_s=1.0)
+
+
+@with_runtime
+def test_a_trial_that_is_killed_is_no_arena_that_is_too_small(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system ends a process for want of memory: a larger arena would be told than is needed."""
+
+    def killed(*args: Any) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(arena._Trial, "_attempt", killed)
+    with pytest.raises(EndedBySystem, match=r"TensorFlow Lite Micro crashed \(SIGKILL\)"):
+        arena._Trial((tiny_bundle / "model.tflite").read_bytes(), 60.0)(2**20, run=False)
 
 
 def endless() -> bytes:

@@ -245,7 +245,7 @@ def test_a_killed_answer_is_no_refusal(tmp_path: Path, monkeypatch: pytest.Monke
     from dlkit.conversion import answering
 
     def killed(*args: Any, **files: str) -> None:
-        raise EndedBySystem("answer crashed (SIGKILL)")
+        raise EndedBySystem.at("answer")
 
     monkeypatch.setattr(answering, "run_task", killed)
     with pytest.raises(EndedBySystem):

@@ -123,8 +123,16 @@ class ConversionError(DlkitError):
     """The converter or the quantizer did not produce a file."""
 
 
-class EndedBySystem(ConversionError):
+class EndedBySystem(DlkitError):
     """A process that worked on a model was killed; that says nothing of the model."""
+
+    @classmethod
+    def at(cls, work: str) -> EndedBySystem:
+        """The error of a process that was at `work`."""
+        return cls(
+            f"{work} crashed (SIGKILL): the system ended it, most likely for want of memory; close other programs or "
+            "use a smaller network"
+        )
 
 
 class VerificationRefused(DlkitError):
