@@ -165,6 +165,7 @@ def compare(
             kept,
             jobs=jobs or (elsewhere.jobs if elsewhere else jobs_here()),
             arena=not no_arena,
+            all_count=False,
             progress=progress,
             elsewhere=elsewhere,
         )

@@ -24,7 +24,7 @@ from dlkit.conversion import starting
 from dlkit.conversion.batches import count_of_samples
 from dlkit.conversion.making import Made
 from dlkit.conversion.quantizer import can_quantize
-from dlkit.errors import ConversionError, DlkitError
+from dlkit.errors import ConversionError, DlkitError, EndedBySystem
 from dlkit.extras import require
 from dlkit.pipeline.bundling import labelled_file
 from dlkit.pipeline.candidates import Candidate
@@ -100,12 +100,13 @@ class OnRay:
 
         Raises:
             ConversionError: there is no file, as the task says, or the worker died.
+            EndedBySystem: a process of the task was killed.
         """
         scheme, ranges = SCHEMES[candidate.scheme], shared / RANGES
         known = ranges.read_bytes() if ranges.exists() else None
         done = self.result(measured_there, self._parcel(prepared, scheme), known, candidate, arena)
-        if isinstance(done, str):
-            raise ConversionError(done)
+        if isinstance(done, DlkitError):
+            raise done
         file = workplace / f"{scheme.name}.tflite"
         file.write_bytes(done.content)
         if done.ranges is not None:
@@ -214,12 +215,12 @@ def opened(parcel: Parcel, folder: Path) -> Prepared:
     return prepared
 
 
-def measured_there(parcel: Parcel, ranges: bytes | None, candidate: Candidate, arena: bool) -> Done | str:
-    """Run by Ray: make the file of a candidate and measure it. A text says why there is none."""
+def measured_there(parcel: Parcel, ranges: bytes | None, candidate: Candidate, arena: bool) -> Done | DlkitError:
+    """Run by Ray: make the file of a candidate and measure it. An error says why there is none."""
     found = package_versions()
     for name, version in parcel.versions.items():
         if found[name] != version:
-            return (
+            return ConversionError(
                 f"{platform.node()} of the Ray cluster has {name} {found[name]}, and here it is {version}; "
                 "install the same on all machines"
             )
@@ -233,8 +234,10 @@ def measured_there(parcel: Parcel, ranges: bytes | None, candidate: Candidate, a
                 kept.write_bytes(ranges)
             made = labelled_file(prepared.plan, prepared.answers.converted, scheme, SILENT)
             measured = measured_file(prepared, made, scheme, arena=arena)
+        except EndedBySystem as error:
+            return error
         except DlkitError as error:
-            return str(error)
+            return ConversionError(str(error))
         left = kept.read_bytes() if kept.exists() else None
         return Done(made.file.read_bytes(), left, made.quantizer, made.can_keep_float, measured)
 

@@ -119,6 +119,7 @@ def search(
     Raises:
         OutputError: the bundle exists already, or there is a search that was stopped, and neither `force` nor `resume`.
         IllegalCombination: the target has no .tflite files, or cannot run one of `schemes`.
+        EndedBySystem: the system ended a process that made or measured a candidate; `resume` goes on.
         Others as `export` does, for what concerns all candidates.
     """
     if ray:
@@ -152,6 +153,7 @@ def search(
                 kept,
                 jobs=jobs or (elsewhere.jobs if elsewhere else jobs_here()),
                 arena=goals.max_arena_bytes is not None,
+                all_count=True,
                 progress=progress,
                 elsewhere=elsewhere,
             )

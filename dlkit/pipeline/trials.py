@@ -23,7 +23,7 @@ from dlkit.conversion.arena import arena_bytes
 from dlkit.conversion.layer_errors import MOST_SAMPLES, layer_errors
 from dlkit.conversion.layer_names import layer_of
 from dlkit.conversion.making import Made
-from dlkit.errors import ConversionError, DlkitError, IllegalCombination
+from dlkit.errors import ConversionError, DlkitError, EndedBySystem, IllegalCombination
 from dlkit.pipeline.bundling import labelled_file
 from dlkit.pipeline.candidates import Candidate
 from dlkit.pipeline.goals import Measured
@@ -63,6 +63,7 @@ class Trials:
         *,
         jobs: int,
         arena: bool,
+        all_count: bool,
         progress: Progress,
         elsewhere: OnRay | None = None,
     ) -> None:
@@ -72,9 +73,11 @@ class Trials:
             kept: of finished candidates, each in a folder called by its key.
             jobs: how many are made at once.
             arena: whether to ask for the memory of microcontrollers.
+            all_count: whether one whose process the system ended ends it all, or is one that could not be made.
             elsewhere: makes and measures them; None is child processes here. Networks are fitted again here.
         """
         self._preparing, self._folder, self._kept, self._arena = preparing, folder, kept, arena
+        self._all_count = all_count
         self.jobs, self._progress, self._elsewhere = jobs, progress, elsewhere
         self._fitting = threading.Semaphore(jobs_here() if elsewhere else jobs)
         self._locks: dict[Path, threading.Lock] = {}
@@ -91,7 +94,12 @@ class Trials:
         return tuple(self._made.values())
 
     def run(self, candidates: Sequence[Candidate]) -> list[Tried]:
-        """Try those that were not; all of them, in order. Raises OutputError if results cannot be kept."""
+        """Try those that were not; all of them, in order.
+
+        Raises:
+            OutputError: results cannot be kept.
+            EndedBySystem: a process was killed, and all candidates count.
+        """
         missing = [each for each in dict.fromkeys(candidates) if each not in self._made]
         if missing:
             # Asked once, before threads would ask for it together.
@@ -182,6 +190,8 @@ class Trials:
         try:
             made, measured = self._measured(candidate, workplace)
         except DlkitError as error:
+            if isinstance(error, EndedBySystem) and self._all_count:
+                raise EndedBySystem(f"{candidate.name}: {error}; then go on: add --resume --jobs 1") from None
             return Tried(candidate, None, _said(error), time.monotonic() - began)
         tried = Tried(candidate, measured, "", time.monotonic() - began)
         if not self._stopping:

@@ -44,9 +44,11 @@ def told_by(done: subprocess.CompletedProcess[str], model: Path, what: str) -> d
 
     Raises:
         ModelFileError: it says so itself (see `told_error`), or it crashed.
+        EndedBySystem: it was killed.
     """
     if done.returncode < 0:
-        raise ModelFileError(f"{model}: the runtime {ended_by(-done.returncode)}")
+        kind, how = ended_by(-done.returncode)
+        raise kind(f"{model}: the runtime {how}")
     if done.returncode > 0 or not done.stdout.strip():
         last = next(iter(reversed(done.stderr.strip().splitlines())), "no result")
         raise ModelFileError(f"{model}: {what}: {last[-300:]}")

@@ -63,9 +63,11 @@ class Forked(NamedEnds):
 
         Raises:
             ModelFileError: it crashes, does not end or is out of memory; and what loading the model raises on purpose.
+            EndedBySystem: the process is killed.
         """
         self._name, self._samples_at_once = name, samples_at_once
         self._lock, self._ended = threading.Lock(), ""
+        self._kind: type[DlkitError] = ModelFileError
         self._connection, self._child = started()
         self._owner = os.getpid()
         self._end = weakref.finalize(self, _end, self._connection, self._child, self._owner)
@@ -79,7 +81,8 @@ class Forked(NamedEnds):
         """Network inputs by name, (N, *shape) each → outputs by name, (N, *shape) float32.
 
         Raises DataError for another name, shape or number of samples, for NaN, infinity, or a fraction where the file
-        takes whole numbers; ModelFileError if the runtime fails on the file, crashes, does not end or is out of memory.
+        takes whole numbers; ModelFileError if the runtime fails on the file, crashes, does not end or is out of memory;
+        EndedBySystem if its process is killed.
         """
         count = self._checked(batch)
         outputs = {name: np.empty((count, *end.shape[1:]), np.float32) for name, end in self.outputs.items()}
@@ -120,7 +123,7 @@ class Forked(NamedEnds):
                     send(self._connection, question, given)
                     answer, _ = received(self._connection, into or {})
                 except (OSError, EOFError):
-                    self._ended = self._why_it_ended()
+                    self._kind, self._ended = self._why_it_ended()
                 except (ValueError, KeyError, TypeError, RecursionError, MemoryError):
                     self._ended = "wrote over its own memory on this file and was stopped"
                     self._end()
@@ -129,16 +132,16 @@ class Forked(NamedEnds):
                     self._end()
                     raise
             if self._ended:
-                raise ModelFileError(f"{self._name}: the runtime {self._ended}")
+                raise self._kind(f"{self._name}: the runtime {self._ended}")
         if "error" in answer:
             raise TOLD.get(str(answer["kind"]), ModelFileError)(str(answer["error"]))
         return answer
 
-    def _why_it_ended(self) -> str:
+    def _why_it_ended(self) -> tuple[type[DlkitError], str]:
         self._end.detach()
         self._connection.close()
         code = _waited(self._child)
-        return ended_by(-code) if code < 0 else f"ended on this file (code {code})"
+        return ended_by(-code) if code < 0 else (ModelFileError, f"ended on this file (code {code})")
 
 
 def forked(opened: Callable[[], tuple[NamedEnds, str]], file_bytes: int, threads: int) -> tuple[socket.socket, int]:

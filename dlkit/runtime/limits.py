@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from dlkit.errors import DlkitError, EndedBySystem, ModelFileError
+
 MEMORY_BYTES = 2**32
 """Beside what the process has already; see `limit_memory`."""
 TIMES_THE_FILE = 16
@@ -56,14 +58,14 @@ def at_most(seconds: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def ended_by(number: int) -> str:
-    """Why a process ended by the signal `number` did, in words that follow "the runtime"."""
+def ended_by(number: int) -> tuple[type[DlkitError], str]:
+    """Why a process ended by the signal `number` did: the kind of error, and words that follow "the runtime"."""
     if number == signal.SIGALRM:
-        return f"did not end in {LONGEST_INFERENCE_S:.0f} s and was stopped"
+        return ModelFileError, f"did not end in {LONGEST_INFERENCE_S:.0f} s and was stopped"
     if number == signal.SIGKILL:
-        return "was ended by the system, which is out of memory"
+        return EndedBySystem, "was ended by the system, most likely for want of memory; close other programs"
     try:
         name = signal.Signals(number).name
     except ValueError:
         name = str(number)
-    return f"crashed on this file (signal {name})"
+    return ModelFileError, f"crashed on this file (signal {name})"

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from edited import edited, rename
 
-from dlkit.errors import DataError, ModelFileError
+from dlkit.errors import DataError, EndedBySystem, ModelFileError
 from dlkit.runtime import forked as forking
 from dlkit.runtime.dtypes import TensorFormat
 from dlkit.runtime.forked import Forked, forked
@@ -83,6 +83,14 @@ def test_a_crash_is_an_error(at_once: bool) -> None:
     session = doing(crash)
     for _ in range(2):
         with pytest.raises(ModelFileError, match="SIGSEGV"):
+            session.invoke()
+
+
+def test_a_process_that_is_killed_says_nothing_of_the_file() -> None:
+    """The system ends one for want of memory."""
+    session = doing(lambda: os.kill(os.getpid(), signal.SIGKILL))
+    for _ in range(2):
+        with pytest.raises(EndedBySystem, match=r"^the model: the runtime was ended by the system, most likely for"):
             session.invoke()
 
 

@@ -17,9 +17,10 @@ import pytest
 
 from dlkit.bundle.loading import load_bundle
 from dlkit.digest import sha256_of
-from dlkit.errors import DataError, IllegalCombination, OutputError
+from dlkit.errors import DataError, EndedBySystem, IllegalCombination, OutputError
 from dlkit.leftovers import held
-from dlkit.pipeline import searching
+from dlkit.pipeline import searching, trials
+from dlkit.pipeline.comparing import compare
 from dlkit.pipeline.goals import Goals, best, misses
 from dlkit.pipeline.searching import Found, search
 from dlkit.pipeline.trail import TRAIL, Trail, trail_from
@@ -353,6 +354,39 @@ def test_killed_in_the_middle_and_taken_up_again(place: Path, number: signal.Sig
     taken = [each["seconds"] for each in json.loads((bundle.folder / TRAIL).read_text())["tried"]]
     assert set(before.values()) <= set(taken)
     assert hidden(place) == []
+
+
+def ended_by_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on, the process that makes a float32 file is."""
+    real = trials.labelled_file
+
+    def killed(plan, converted, scheme, progress):
+        if scheme.name == "float32":
+            raise EndedBySystem.at("quantize")
+        return real(plan, converted, scheme, progress)
+
+    monkeypatch.setattr(trials, "labelled_file", killed)
+
+
+def test_a_killed_process_chooses_no_other_file(place: Path) -> None:
+    """What is best hangs on every candidate: the search ends, and goes on where it was."""
+    how = {"schemes": ["float32", "int8"], "out": place, "jobs": 1}
+    with pytest.MonkeyPatch.context() as patch:
+        ended_by_the_system(patch)
+        with pytest.raises(EndedBySystem, match=r"^float32: quantize crashed .*; then go on: add --resume --jobs 1$"):
+            search("short", Goals(max_drop=0.01), **how)
+    assert len(kept(place)) == 1
+    found = search("short", Goals(max_drop=0.01), **how, resume=True)
+    assert found.trail.chosen is not None
+    assert {each.candidate.scheme for each in within(found.trail)} == {"int8", "float32"}
+
+
+def test_a_killed_process_costs_a_comparison_its_line(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which says so."""
+    ended_by_the_system(monkeypatch)
+    lines = {each.scheme: each for each in compare("short", ["float32", "int8"], out=place).variants}
+    assert lines["float32"].why_not.startswith("quantize crashed (SIGKILL): the system ended it")
+    assert lines["int8"].measured is not None
 
 
 def test_the_command_prints_the_trail(place: Path, dlkit) -> None:
