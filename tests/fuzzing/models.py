@@ -214,7 +214,7 @@ def _samples(bundle: Path, folder: Path, name: str, count: int) -> Path:
 def ran(arguments: list[str], folder: Path) -> Outcome:
     """`dlkit` with `arguments`, in a process forked for it."""
     said = folder / "stderr.txt"
-    start, inherited = time.monotonic(), _resident_bytes()
+    start, inherited = time.monotonic(), _own_bytes()
     child = os.fork()
     if not child:
         _be_the_command(arguments, folder, said)
@@ -227,9 +227,10 @@ def ran(arguments: list[str], folder: Path) -> Outcome:
     return Outcome(code, text, max(0, usage.ru_maxrss * 1024 - inherited), time.monotonic() - start)
 
 
-def _resident_bytes() -> int:
-    """Of this process; a child that is forked from it begins with as much."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+def _own_bytes() -> int:
+    """Resident of this process, without files; a child that is forked from it begins with as much."""
+    _, resident, shared, *_ = map(int, Path("/proc/self/statm").read_text().split())
+    return (resident - shared) * resource.getpagesize()
 
 
 def _waited(child: int, deadline: float) -> tuple[int, resource.struct_rusage]:
