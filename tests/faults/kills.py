@@ -737,7 +737,7 @@ def main() -> int:
     parser.add_argument("--scenario", type=int, help="only this one")
     given = parser.parse_args()
     global IMPORTING
-    IMPORTING = given.importing
+    IMPORTING = given.importing or given.command == "run"  # what has trained cannot be forked
     imports({"export-devices": "export", "search": "export"}.get(given.command, given.command))
     scenarios = SCENARIOS[given.command]
     if given.scenario is not None:
