@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 
@@ -59,7 +60,7 @@ class Verdict:
         how: what was asked, and how: "compiled by vela 5.2.0", "static check, nothing was run".
         placements: which operations run where; those that run nowhere are also in `blocks`.
         budgets: memory.
-        figures: cycles, inferences a second, … .
+        figures: cycles, inferences a second, … ; what is no finite number is left out.
         blocks: what keeps the file from running there, a sentence each, with what to type next; empty if it runs.
         notes: what else a user should know.
         layers: a row for each layer where the device's tool tells them apart: column → value.
@@ -73,6 +74,9 @@ class Verdict:
     blocks: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     layers: tuple[dict[str, Any], ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "figures", tuple(each for each in self.figures if math.isfinite(each.value)))
 
     @property
     def is_static(self) -> bool:

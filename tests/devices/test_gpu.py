@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gpu_forms import FORMS, transposed, with_itself
+from one_file import File
 
 from dlkit.conversion.plain_transposes import make_plain
 from dlkit.devices import RUNTIMES
 from dlkit.devices._gpu_forms import obstacles
-from dlkit.devices._gpu_runs import run_on_gpu
+from dlkit.devices._gpu_runs import GpuRun, run_on_gpu
 from dlkit.errors import ConversionError, DataError, ExtraMissing, ModelFileError
 from dlkit.progress import ignore
 from dlkit.runtime.adapters import adapter_in, found_adapter
@@ -112,6 +113,34 @@ def test_an_operation_that_it_has(gpu: str, operation: str, tmp_path: Path) -> N
     verdict = RUNTIME.examine(written(tmp_path, file_of_one(operation)), GPU, ignore)
     assert verdict.blocks == ()
     assert verdict.figures[0].value < 1e-6
+
+
+@pytest.fixture
+def not_a_number(tmp_path: Path) -> Path:
+    """A file that adds NaN to one of four numbers."""
+    file = File().tensor("x", (1, 4)).tensor("c", (1, 4), values=[0, np.nan, 0, 0]).tensor("y", (1, 4))
+    file.operation("ADD", ["x", "c"], ["y"], {"options": "AddOptions"})
+    return written(tmp_path, file.content(["x"], ["y"]))
+
+
+def test_nan_on_both_sides_is_no_gap(gpu: str, not_a_number: Path, dlkit) -> None:
+    """But it is told."""
+    said = dlkit("check", not_a_number, "--target", "gpu")
+    assert said.code == 0, said.err
+    assert "y holds NaN or infinity on a random input, on the GPU as on the CPU" in said.out
+    [told] = json.loads(dlkit("check", not_a_number, "--target", "gpu", "--json").out)
+    assert told["figures"][0]["value"] == 0.0
+
+
+@pytest.mark.parametrize("found", [np.nan, np.inf])
+def test_nan_on_one_side_is_refused(found: float, relu: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With words; a gap that is no number is not told as one."""
+    outputs = {next(iter(formats_of(relu)[1])): np.full((1, 4), found, np.float32)}
+    monkeypatch.setattr("dlkit.devices._gpu_runs.run_on_gpu", lambda *args: GpuRun(outputs, "a GPU"))
+    verdict = RUNTIME.examine(relu, GPU, ignore)
+    assert verdict.figures == ()
+    [block] = verdict.blocks
+    assert "holds NaN or infinity where the file computes other numbers" in block
 
 
 @pytest.mark.parametrize("what", FORMS)
