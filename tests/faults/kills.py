@@ -116,7 +116,7 @@ SCENARIOS: dict[str, tuple[Scenario, ...]] = {
         Scenario(("sensitivity", "tiny", "--plot"), (TRAINED,), pictures=("sensitivity.png",)),
     ),
     "run": (
-        Scenario(("run", NEW), model=True, bundles=("cpu-int8",)),
+        Scenario(("run", NEW), after_kill=("--resume",), model=True, bundles=("cpu-int8",)),
         Scenario(("run", NEW, "--force"), (("run", OLD),), model=True, bundles=("cpu-int8",)),
     ),
 }  # fmt: skip
@@ -636,7 +636,8 @@ def _run_again(scenario: Scenario, reference: Reference, place: Place, own: list
         run = start(place, (*scenario.arguments, "-q", *more))
         code = run.wait()
         said = run.said()
-        if code == 1 and "add --force to replace it" in said and "--force" not in more:
+        is_there = "add --force to replace it" in said or ("exists already" in said and "with --force" in said)
+        if code == 1 and is_there and "--force" not in more:
             more = (*(m for m in more if m != "--resume"), "--force")
         elif code == 1 and "--resume" in said and "--resume" not in more:
             more = (*more, *scenario.after_kill)
