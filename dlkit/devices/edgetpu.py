@@ -41,7 +41,7 @@ def examine(file: Path, target: Target, advance: Advance) -> Verdict:
         return Verdict(target.name, HOW, (), blocks=blocks)
     try:
         found = list(_placed(operators_of(file.read_bytes()), target))
-    except MALFORMED:  # an operation without an input that it must have
+    except MALFORMED:  # an operation without an input that it must have, or with options of another
         raise ModelFileError(f"{file}: the .tflite file is corrupt; copy or export it again") from None
     parameters = _parameter_bytes(operator for operator, reason in found if not reason)
     placements = _placements(found)

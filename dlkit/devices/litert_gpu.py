@@ -12,10 +12,10 @@ from dlkit.devices import Runtime
 from dlkit.devices._gaps import largest_gap, largest_number
 from dlkit.devices._gpu_forms import Obstacle, obstacles
 from dlkit.devices.operations import promised
-from dlkit.errors import ConversionError, ExtraMissing
+from dlkit.errors import ConversionError, ExtraMissing, ModelFileError
 from dlkit.progress import Advance, ignore
 from dlkit.runtime.adapters import NO_GPU, found_adapter
-from dlkit.runtime.inspection import Inspection, inspect_file
+from dlkit.runtime.inspection import MALFORMED, Inspection, inspect_file
 from dlkit.targets import Target
 from dlkit.verdict import Budget, Figure, Placement, Verdict
 
@@ -38,7 +38,10 @@ MOST_NAMED = 3
 def examine(file: Path, target: Target, advance: Advance) -> Verdict:
     """Read; where nothing is in the way and there is a GPU, also run there on one random input and compared."""
     inspection = inspect_file(file)
-    found = obstacles(file.read_bytes(), target)
+    try:
+        found = obstacles(file.read_bytes(), target)
+    except MALFORMED:  # an operation without an input that it must have, or with options of another
+        raise ModelFileError(f"{file}: the .tflite file is corrupt; copy or export it again") from None
     blocks = (*_sentences(found), *promised(inspection, target))
     budget = Budget("flash (the file)", inspection.size, target.flash_bytes or None)
     if blocks:

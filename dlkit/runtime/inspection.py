@@ -33,7 +33,9 @@ CONTROL_FLOW = frozenset({"CALL", "CALL_ONCE", "IF", "STABLEHLO_CASE", "STABLEHL
 """Operations that run a subgraph, or do not."""
 FUSED_LSTM = "UNIDIRECTIONAL_SEQUENCE_LSTM"
 """The one recurrent operation that has an int8 kernel."""
-MALFORMED = (struct.error, IndexError, ValueError, TypeError, OverflowError, KeyError, AttributeError, RecursionError)
+MALFORMED = (
+    struct.error, IndexError, ValueError, TypeError, ArithmeticError, KeyError, AttributeError, RecursionError,
+)  # fmt: skip
 """What reading a flatbuffer raises that is none."""
 
 
