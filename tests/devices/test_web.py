@@ -280,24 +280,22 @@ def test_a_limit_of_time() -> None:
 
 
 @pytest.mark.usefixtures("browser_tools")
-def test_a_browser_that_ends_early(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What it said last is told."""
+@pytest.mark.parametrize(
+    ("does", "kind", "told"),
+    [
+        ("echo no display", ConversionError, "Chromium ended early; it said: no display"),
+        ("kill -9 $$", EndedBySystem, r"Chromium crashed \(SIGKILL\)"),
+    ],
+)
+def test_a_browser_that_ends_early(
+    does: str, kind: type[Exception], told: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What it said last is told; that it was killed says nothing of the file."""
     program = tmp_path / "chromium"
-    program.write_text("#!/bin/sh\necho no display\n")
+    program.write_text(f"#!/bin/sh\n{does}\n")
     program.chmod(0o755)
     monkeypatch.setenv(VARIABLE, str(program))
-    with pytest.raises(ConversionError, match="Chromium ended early; it said: no display"):
-        run_in_browser(TINY, {"image": np.zeros((1, 8, 8, 1), np.float32)})
-
-
-@pytest.mark.usefixtures("browser_tools")
-def test_a_browser_that_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """That says nothing of the file."""
-    program = tmp_path / "chromium"
-    program.write_text("#!/bin/sh\nkill -9 $$\n")
-    program.chmod(0o755)
-    monkeypatch.setenv(VARIABLE, str(program))
-    with pytest.raises(EndedBySystem, match=r"Chromium crashed \(SIGKILL\)"):
+    with pytest.raises(kind, match=told):
         run_in_browser(TINY, {"image": np.zeros((1, 8, 8, 1), np.float32)})
 
 
