@@ -5,7 +5,9 @@ Each failure is provoked as a user would, and is the real one: nothing here is t
 
 from __future__ import annotations
 
+import concurrent.futures
 import json
+import os
 import re
 import zipfile
 from collections.abc import Callable
@@ -16,10 +18,10 @@ import pytest
 from elsewhere import samples_for, taken
 
 import dlkit
-from dlkit.conversion.causes import plain_cause
+from dlkit.conversion import starting
 from dlkit.conversion.child import run_task
 from dlkit.conversion.making import Float, convert_model, make_file
-from dlkit.errors import ConversionError, IllegalCombination, ModelFileError, OutputError
+from dlkit.errors import ConversionError, EndedBySystem, IllegalCombination, ModelFileError, OutputError
 from dlkit.pipeline.foreign import adopt
 from dlkit.progress import SILENT, ignore
 from dlkit.runtime.arrays import write_npz
@@ -371,6 +373,20 @@ def test_14_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         )
 
 
-def test_15_a_child_that_the_system_ended_is_told() -> None:
+def test_15_a_child_that_the_system_ended_is_told(tmp_path: Path) -> None:
     """The kernel kills what takes too much memory, without a word."""
-    assert "most likely for want of memory" in plain_cause("", -9)
+    import keras
+
+    model = _saved(tmp_path, keras.layers.Dense(3), 6, 4)
+    os.mkfifo(tmp_path / "inputs")
+    files = {name: str(tmp_path / name) for name in ("inputs", "saved_model", "tflite", "reference", "weights_sha256")}
+
+    def kill() -> None:
+        with (tmp_path / "inputs").open("wb"):  # when the child reads it
+            starting.end_all()
+
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        killing = pool.submit(kill)
+        with pytest.raises(EndedBySystem, match=r"^convert crashed \(SIGKILL\): .* most likely for want of memory"):
+            run_task("convert", ignore, 60.0, model=str(model), **files)
+        killing.result()
