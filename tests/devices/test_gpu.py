@@ -123,24 +123,32 @@ def not_a_number(tmp_path: Path) -> Path:
     return written(tmp_path, file.content(["x"], ["y"]))
 
 
-def test_nan_on_both_sides_is_no_gap(gpu: str, not_a_number: Path, dlkit) -> None:
-    """But it is told."""
+def test_nan_on_both_sides_is_refused(gpu: str, not_a_number: Path, dlkit) -> None:
+    """In one line; nothing can be said of how far they are from each other."""
     said = dlkit("check", not_a_number, "--target", "gpu")
-    assert said.code == 0, said.err
-    assert "y holds NaN or infinity on a random input, on the GPU as on the CPU" in said.out
+    assert said.code == 3
+    assert "y holds NaN or infinity on a random input, by what the file computes; nothing can be" in said.err
     [told] = json.loads(dlkit("check", not_a_number, "--target", "gpu", "--json").out)
-    assert told["figures"][0]["value"] == 0.0
+    assert told["figures"] == []
 
 
 @pytest.mark.parametrize("found", [np.nan, np.inf])
 def test_nan_on_one_side_is_refused(found: float, relu: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With words; a gap that is no number is not told as one."""
+    """A gap that is no number is not told as one."""
     outputs = {next(iter(formats_of(relu)[1])): np.full((1, 4), found, np.float32)}
     monkeypatch.setattr("dlkit.devices._gpu_runs.run_on_gpu", lambda *args: GpuRun(outputs, "a GPU"))
     verdict = RUNTIME.examine(relu, GPU, ignore)
     assert verdict.figures == ()
     [block] = verdict.blocks
-    assert "holds NaN or infinity where the file computes other numbers" in block
+    assert "holds NaN or infinity on a random input, on the GPU; nothing can be compared" in block
+
+
+def test_a_gap_that_is_no_number_is_refused(relu: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever made it so, here a step of the output."""
+    outputs = {next(iter(formats_of(relu)[1])): np.zeros((1, 4), np.float32)}
+    monkeypatch.setattr("dlkit.devices._gpu_runs.run_on_gpu", lambda *args: GpuRun(outputs, "a GPU"))
+    monkeypatch.setattr("dlkit.runtime.output_steps.steps_of", lambda content: {0: np.nan})
+    assert not RUNTIME.examine(relu, GPU, ignore).fits
 
 
 @pytest.mark.parametrize("what", FORMS)
