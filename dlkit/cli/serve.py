@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from pathlib import Path
 
 import click
@@ -9,6 +11,8 @@ import click
 from dlkit.cli._completing import bundles
 
 PORT = 8000
+LOOK_S = 0.25
+"""Seconds after which it is looked whether a signal has come."""
 
 
 @click.command(epilog="More: dlkit help browser")
@@ -31,7 +35,8 @@ def command(bundle: str, port: int, shown: bool) -> None:
     from dlkit.web.serving import Server, content_of, serving, vouched_for
 
     folder, sha256 = _page_of(bundle)
-    with serving(Server(vouched_for(content_of(folder), sha256), port)) as url:
+    server = Server(vouched_for(content_of(folder), sha256), port)
+    with contextlib.suppress(KeyboardInterrupt), serving(server) as url:  # Ctrl-C is how it is meant to end
         click.echo(f"{url}  (Ctrl-C ends it)")
         if shown:
             import webbrowser
@@ -54,9 +59,10 @@ def _page_of(bundle: str) -> tuple[Path, dict[str, str]]:
 
 
 def _wait() -> None:
-    """Until Ctrl-C, which is how it is meant to end."""
-    import contextlib
-    import threading
+    """Until a signal comes.
 
-    with contextlib.suppress(KeyboardInterrupt):
-        threading.Event().wait()
+    In pieces: Python answers a signal between two steps of the main thread, and one that comes when that thread is
+    about to wait, or to another thread, does not end the wait.
+    """
+    while True:
+        time.sleep(LOOK_S)

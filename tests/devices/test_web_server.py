@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from dlkit.digest import sha256_of
 from dlkit.errors import DlkitError
 from dlkit.web.serving import HEADERS, Server, content_of, serving
 
@@ -139,32 +142,47 @@ def test_a_bundle_without_a_page(dlkit, tiny_bundle: Path) -> None:
     assert "is for cpu and has no page; make one: dlkit export digits-tiny --target web" in said.err
 
 
-def test_serve_until_it_is_stopped(bundle: Path, vouch) -> None:
-    """`dlkit serve` tells its address, answers, imports no framework, and ends in order."""
-    import json
-    import signal
+SERVE = """
+import atexit, signal, sys, threading
 
-    from dlkit.digest import sha256_of
+def interrupt_another_thread():
+    if sys.stdin.read(1):
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
 
+threading.Thread(target=interrupt_another_thread, daemon=True).start()
+atexit.register(lambda: print({"keras", "tensorflow"} & set(sys.modules) or "light"))
+sys.argv = ["dlkit", "serve", sys.argv[1], "--port", "0"]
+from dlkit.cli import main; main()
+"""
+
+
+@pytest.fixture
+def serve(bundle: Path) -> Iterator[subprocess.Popen[str]]:
+    """`dlkit serve` of a bundle with a page; a byte on its standard input is Ctrl-C to a thread that only waits."""
     (bundle / "web").mkdir()
     (bundle / "web" / "index.html").write_text("<p>page")
     path = bundle / "manifest.json"
     manifest = json.loads(path.read_text())
     manifest["sha256"]["web/index.html"] = sha256_of(bundle / "web" / "index.html")
     path.write_text(json.dumps(manifest))
-    program = (
-        "import atexit, sys\n"
-        "atexit.register(lambda: print({'keras', 'tensorflow'} & set(sys.modules) or 'light'))\n"
-        f"sys.argv = ['dlkit', 'serve', {str(bundle)!r}, '--port', '0']\n"
-        "from dlkit.cli import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-uc", SERVE, str(bundle)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    with subprocess.Popen([sys.executable, "-uc", program], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        url = process.stdout.readline().split()[0]
-        connection = http.client.HTTPConnection(url.removeprefix("http://").rstrip("/"), timeout=10)
-        connection.request("GET", "/")
-        assert connection.getresponse().read() == b"<p>page"
-        connection.close()
-        process.send_signal(signal.SIGINT)
-        assert process.stdout.read() == "light\n"
-    assert process.returncode == 0
+    yield process
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.parametrize("to_main_thread", [True, False])
+def test_serve_until_it_is_stopped(serve: subprocess.Popen[str], to_main_thread: bool) -> None:
+    """`dlkit serve` tells its address, answers, imports no framework, and ends in order, whoever hears of Ctrl-C."""
+    assert serve.stdout is not None
+    url = serve.stdout.readline().split()[0]
+    connection = http.client.HTTPConnection(url.removeprefix("http://").rstrip("/"), timeout=10)
+    connection.request("GET", "/")
+    assert connection.getresponse().read() == b"<p>page"
+    connection.close()
+    if to_main_thread:
+        serve.send_signal(signal.SIGINT)
+    said, _ = serve.communicate(None if to_main_thread else ".", timeout=30)
+    assert (serve.returncode, said) == (0, "light\n")
