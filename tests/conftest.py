@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import faulthandler
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from as_files import encoded
 from click.testing import CliRunner
 
 ROOT = Path(__file__).parents[1]
+OUTPUT = pytest.StashKey[int]()
+"""A copy of standard error."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +30,26 @@ class Said:
     code: int
     out: str
     err: str
+
+
+LONGEST_S = 600
+"""Seconds after which a test that CI runs is taken to hang. Its process ends and prints where each thread is; that is a
+failure of the test, and the other process goes on with the files that are left."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[OUTPUT] = os.dup(2)  # nothing is captured yet
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    if item.get_closest_marker("full"):
+        return (yield)
+    faulthandler.dump_traceback_later(LONGEST_S, exit=True, file=item.config.stash[OUTPUT])
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture(scope="session", autouse=True)

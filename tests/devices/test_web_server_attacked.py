@@ -151,16 +151,14 @@ def test_a_length_that_is_none(length: bytes) -> None:
 def test_a_request_that_drips_in(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not waited for, however steadily it comes."""
     monkeypatch.setattr(serving, "ASKING_S", 0.4)
-    began = time.monotonic()
     with socket.create_connection(("127.0.0.1", server.server_port), timeout=20) as line:
         line.sendall(b"GET / HTTP/1.1\r\nX: ")
         with pytest.raises((BrokenPipeError, ConnectionResetError)):
             _drip(line)
-    assert time.monotonic() - began < 20
 
 
 def _drip(line: socket.socket) -> None:
-    while True:
+    for _ in range(400):
         line.sendall(b"a")
         time.sleep(0.05)
 

@@ -385,7 +385,10 @@ def test_interrupting_ends_with_130(tiny_bundle: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    time.sleep(1)  # it has started and reads
+    assert process.stdin is not None
+    process.stdin.write("0," * 2**17)  # more than a pipe holds: it has started and reads
+    process.stdin.flush()
+    time.sleep(0.2)  # and reads on
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err.strip()) == (130, "", "error: stopped")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,8 +56,6 @@ def test_variants_are_measured_and_timed(compared: Compared) -> None:
         assert each.measured.latency_ms is not None
         assert each.measured.latency_ms > 0
         assert "cpu" in each.targets
-    floats = next(each for each in compared.variants if each.scheme == "float32")
-    assert 0.5 < floats.measured.times_float < 2
 
 
 def test_the_fronts_hold_the_ends(compared: Compared) -> None:
@@ -70,9 +69,8 @@ def test_the_recommendation_is_a_sentence(compared: Compared) -> None:
     """It names a file, and what is slower than floats where that was measured."""
     assert compared.recommendation.startswith("The smallest file that loses at most 0.01 of accuracy")
     assert compared.recommendation.endswith(".")
-    for each in compared.variants:
-        named = f"{each.scheme} (" in compared.recommendation.partition("slower than float32 here")[2]
-        assert named == (each.slower and each.scheme != "float32")
+    named = re.findall(r"(\w+) \(", compared.recommendation.partition("slower than float32 here")[2])
+    assert named == [each.scheme for each in compared.variants if each.slower and each.scheme != "float32"]
 
 
 def test_the_front_is_drawn_and_nothing_else_written(compared: Compared, place: Path) -> None:
