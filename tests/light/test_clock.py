@@ -45,3 +45,18 @@ def test_a_file_whose_time_is_not_told_is_left_out(median_ms: float, monkeypatch
     monkeypatch.setattr(timing, "time_file", times)
     found = timing.timed_in_turns({name: Path(name) for name in told}, SILENT)
     assert list(found) == ["some"]
+
+
+def test_a_file_is_held_against_the_first_in_each_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The median of the rounds' ratios, the time of the quietest round, and slower only if it was so in every round."""
+    told = {"first": [4.0, 2.0, 8.0], "same": [4.0, 2.0, 8.0], "mostly": [6.0, 1.9, 16.0], "always": [4.4, 6.0, 12.0]}
+    rounds = {name: iter(each) for name, each in told.items()}
+    times = lambda file, threads, runs: types.SimpleNamespace(median_ms=next(rounds[file.name]))  # noqa: E731
+    monkeypatch.setattr(timing, "time_file", times)
+    found = timing.timed_in_turns({name: Path(name) for name in told}, SILENT, rounds=3)
+    assert found == {
+        "first": timing.Times(2.0, 1.0, False),
+        "same": timing.Times(2.0, 1.0, False),
+        "mostly": timing.Times(1.9, 1.5, False),
+        "always": timing.Times(4.4, 1.5, True),
+    }
