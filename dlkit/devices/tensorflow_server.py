@@ -142,17 +142,22 @@ def _second(
         why = f"it has no output {error}" if isinstance(error, KeyError) else str(error)
         return (), (), (f"no second reader: {why}",)
     reader = f"OpenVINO {importlib.metadata.version('openvino').partition('-')[0]}"
+    another = f"{reader} reads another network in it: its answers"
+    if gap == np.inf:
+        return (), (f"{another} are of another shape, or hold NaN or infinity",), ()
     figures = (Figure("second read", gap, f"of the largest output is the gap to what {reader} makes of it"),)
     if gap <= APART[computes_in] or computes_in == "bfloat16":
         return figures, (), ()
-    return figures, (f"{reader} reads another network in it: its answers are {gap:.3g} of the largest away",), ()
+    return figures, (f"{another} are {gap:.3g} of the largest away",), ()
 
 
 def _gap(wanted: NDArray[np.float32], found: NDArray[np.float32]) -> float:
-    """The largest difference, in units of the largest number or of 1; infinite for another shape."""
+    """The largest difference, in units of the largest number or of 1; infinite for another shape, NaN or infinity."""
     if wanted.shape != found.shape:
         return float("inf")
-    return float(np.max(np.abs(wanted - found))) / max(1.0, float(np.max(np.abs(wanted))))
+    with np.errstate(invalid="ignore", over="ignore"):
+        gap = float(np.max(np.abs(wanted - found))) / max(1.0, float(np.max(np.abs(wanted))))
+    return gap if np.isfinite(gap) else float("inf")
 
 
 TENSORFLOW_SERVER = Runtime(

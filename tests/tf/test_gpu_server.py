@@ -17,6 +17,7 @@ from server_tools import serving_messages, triton_messages
 
 from dlkit.bundle.loading import Bundle, load_bundle
 from dlkit.conversion.serving import RAW
+from dlkit.devices import tensorflow_server
 from dlkit.devices.checking import check_bundle
 from dlkit.devices.examining import examined
 from dlkit.devices.second_reader import second_answers
@@ -90,6 +91,22 @@ def test_openvino_reads_the_same_network(
     assert np.abs(found - raw["output output"]).max() <= limit
     assert report.device is not None
     assert [figure.value <= limit for figure in report.device.verdict.figures] == [True]
+
+
+ONES = np.ones((1, 2), np.float32)
+
+
+@pytest.mark.parametrize("computes_in", tensorflow_server.APART)
+@pytest.mark.parametrize("odd", [np.full((1, 2), np.nan, np.float32), np.full((1, 2), np.inf, np.float32), ONES[:, :1]])
+def test_a_second_reader_that_gives_no_number_is_told(
+    odd: np.ndarray, computes_in: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Also where it is an output after one that agrees, and where a gap is only told."""
+    monkeypatch.setattr(tensorflow_server, "is_installed", lambda: True)
+    monkeypatch.setattr(tensorflow_server, "second_answers", lambda *args: {"a": ONES, "b": odd})
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "1")
+    _, [block], _ = tensorflow_server._second(tmp_path, tmp_path, {"a": ONES, "b": ONES}, computes_in)
+    assert "are of another shape, or hold NaN or infinity" in block
 
 
 @pytest.mark.slow
